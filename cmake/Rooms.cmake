@@ -1,0 +1,41 @@
+# A room is one folder of src/: a static library `room_NAME` made of its .cpp files, and, beside them, its unit tests
+# (*_test.cpp), which become the program `test_NAME` and one ctest entry per test case with the label `unit`.
+#
+#   nuraghe_room(NAME [ROOMS lower rooms...] [LINK third-party libraries...])
+#
+# A room links only rooms of lower floors (ARCHITECTURE.md lists them); tools/check-house verifies the includes.
+function(nuraghe_room name)
+  cmake_parse_arguments(ARG "" "" "ROOMS;LINK;TEST_ROOMS;TEST_LINK" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  file(GLOB_RECURSE tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cpp)
+  if(tests)
+    list(REMOVE_ITEM sources ${tests})
+  endif()
+  list(TRANSFORM ARG_ROOMS PREPEND room_)
+  list(TRANSFORM ARG_TEST_ROOMS PREPEND room_)
+  if(sources)
+    add_library(room_${name} STATIC ${sources})
+    target_include_directories(room_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src ${CMAKE_BINARY_DIR}/generated)
+    target_link_libraries(room_${name} PUBLIC ${ARG_ROOMS} PRIVATE ${ARG_LINK})
+  else()
+    add_library(room_${name} INTERFACE)
+    target_include_directories(room_${name} INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_BINARY_DIR}/generated)
+    target_link_libraries(room_${name} INTERFACE ${ARG_ROOMS} ${ARG_LINK})
+  endif()
+  if(tests AND NURAGHE_TESTS)
+    nuraghe_test(test_${name} LABELS unit SOURCES ${tests} ROOMS ${name} ${ARG_TEST_ROOMS} LINK ${ARG_TEST_LINK})
+  endif()
+endfunction()
+
+# nuraghe_test(NAME LABELS labels... SOURCES files... ROOMS rooms... [LINK libraries...]): a GoogleTest program.
+function(nuraghe_test name)
+  cmake_parse_arguments(ARG "" "" "LABELS;SOURCES;ROOMS;LINK" ${ARGN})
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+  list(TRANSFORM ARG_ROOMS REPLACE "^room_" "")
+  list(TRANSFORM ARG_ROOMS PREPEND room_)
+  add_executable(${name} ${ARG_SOURCES})
+  target_compile_definitions(${name} PRIVATE NURAGHE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" NURAGHE_BUILD_DIR="${CMAKE_BINARY_DIR}")
+  target_link_libraries(${name} PRIVATE ${ARG_ROOMS} ${ARG_LINK} GTest::gmock GTest::gtest_main)
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 TEST_PREFIX ${name}. PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 300)
+endfunction()
