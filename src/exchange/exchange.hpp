@@ -1,0 +1,206 @@
+// Exchange: runs actors over one store. State, history and outgoing messages of a step commit in one transaction;
+// effects run after the commit, at least once, and carry an id by which the receiver answers a repeat with its first
+// answer.
+//
+// An Actor is the pure core of a service, or of the workflow engine: synchronous code that turns (state, event, now)
+// into new state and effects. An Exchange takes events off its mailbox, hands a batch of them to its actors within ONE
+// write transaction (group commit), commits, and only then releases the effects: messages, replies, jobs.
+//
+//   event  = a request, a reply to one of our requests, a timer that is due, a finished job, the start of the process
+//   effect = send (outbox row), reply (first-answer row), job (job row: blocking work on a lane, such as a driver call),
+//            timer (timer row), published event (event row)
+//
+// Every effect is a row until it is done: a process killed at any instruction goes on after a restart, where the
+// exchange sends its outbox again, starts its jobs again and arms its timers. So each job and each request may run twice
+// and must be idempotent by its key or message_id; the exchange itself answers a repeated request with its first answer
+// (kept while the conversation lives and 24 hours more) or, when it is still being worked on, attaches the repeat's sender to it.
+// A request that was answered at once by a turn that wrote nothing leaves no row: repeating it is harmless.
+//
+// Threading: one thread per exchange calls its actors; submit/post are thread safe. Without start(), drain() does all
+// work in the calling thread, jobs inline: the deterministic form of simulation and crash tests.
+// Bounds: mailbox 100,000 events (submit answers kExhausted), jobs waiting 100,000, job lanes as given.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/units.hpp"
+#include "env/env.hpp"
+#include "exchange/message.hpp"
+#include "store/store.hpp"
+
+namespace nuraghe::exchange {
+
+class Exchange;
+
+// Something that happened, for people and for `nuraghe events`. Kept in the store in order of `sequence`.
+struct Event {
+  std::int64_t sequence = 0;  // given by the exchange
+  TimePoint time;             // given by the exchange
+  std::string vo;
+  std::string cluster;        // id; may be empty
+  std::string host;           // virtual host id; may be empty
+  std::string kind;           // a stable word: "host.placed", "host.booted", "cluster.frozen", "workflow.fault", ...
+  std::string severity = "info";  // info, warning, error
+  std::string text;           // one sentence
+  std::map<std::string, std::string> attributes;  // such as {"name","head"},{"seconds","1.2"}
+  template <class V>
+  void fields(V& v) {
+    v(1, sequence), v(2, time), v(3, vo), v(4, cluster), v(5, host), v(6, kind), v(7, severity), v(8, text), v(9, attributes);
+  }
+};
+
+// Blocking work outside the transaction: a driver call, a file copy. Identified by its key within the actor.
+struct Job {
+  std::string key;      // "create/vh-1": a second start_job with a key that is still there is kConflict
+  std::string payload;  // whatever run_job needs (a record); stands in the job row
+};
+// What run_job may ask while it runs.
+class JobContext {
+ public:
+  virtual ~JobContext() = default;
+  virtual bool cancelled() const = 0;  // cancel_job was called or the exchange stops
+  // A file descriptor that becomes readable when cancelled() turns true: to be polled beside what the job waits for.
+  virtual int cancel_fd() const = 0;
+  virtual env::Clock& clock() = 0;
+  virtual env::Random& random() = 0;
+};
+
+// What an actor sees of one turn: the transaction, the time, and the means of having effects.
+class Turn {
+ public:
+  virtual ~Turn() = default;
+  virtual store::Transaction& transaction() = 0;
+  virtual TimePoint now() const = 0;  // the same for the whole turn
+  virtual env::Random& random() = 0;
+
+  // Sends a request after the commit. message_id must be set (deterministic in an engine; env::make_uuid_urn in a
+  // service). Its reply arrives at this actor's on_reply with `token`; an undeliverable message is retried with growing
+  // pauses until `deadline` and then answered by a fault kUnavailable. One-way messages get no reply.
+  virtual Status send(Message request, std::string token, TimePoint deadline) = 0;
+  // Forgets a request: its reply will be dropped. Nothing happens when it is not there.
+  virtual Status forget(std::string_view message_id) = 0;
+  // Answers a request that on_request got (in this or an earlier turn). The first answer stands; a second is dropped.
+  virtual Status reply(std::string_view request_id, xml::DocumentPtr body) = 0;
+  virtual Status reply_fault(std::string_view request_id, Fault fault) = 0;
+
+  virtual Status start_job(Job job) = 0;
+  // Asks a running job to stop (its on_job still comes, with kCancelled or its result); a waiting one is dropped with
+  // kCancelled. Nothing happens when it is not there.
+  virtual Status cancel_job(std::string_view key) = 0;
+
+  // Arms (or re-arms) a timer of this actor.
+  virtual Status set_timer(std::string_view key, TimePoint due) = 0;
+  virtual Status cancel_timer(std::string_view key) = 0;
+
+  virtual Status publish(Event event) = 0;
+};
+
+class Actor {
+ public:
+  virtual ~Actor() = default;
+  // Unique within its exchange; part of stored keys, so it never changes.
+  virtual std::string_view name() const = 0;
+  // Opens its tables. Called once, before any event.
+  virtual Status open(store::Store& store) = 0;
+  // First event after every start of the process.
+  virtual Status on_start(Turn& turn) = 0;
+  // An error undoes the turn's changes and effects and answers the request with a fault of that error.
+  // Returning success without reply() defers the answer to a later turn.
+  virtual Status on_request(Turn& turn, const Message& request) = 0;
+  // An error here or below undoes the turn, is logged, and the event counts as handled.
+  virtual Status on_reply(Turn& turn, const Message& reply, std::string_view token) = 0;
+  virtual Status on_timer(Turn& turn, std::string_view key) = 0;
+  virtual Status on_job(Turn& turn, const Job& job, const Result<std::string>& result) = 0;
+  // Runs on a lane, in another thread, outside every transaction; must touch nothing of the actor's state but what is
+  // thread safe (its drivers).
+  virtual Result<std::string> run_job(const Job& job, JobContext& context) = 0;
+  // The transaction of the turns since the last commit was rolled back: caches that mirror rows must be dropped.
+  virtual void on_rollback() {}
+};
+
+using ReplyHandler = std::function<void(Message reply)>;
+
+// Where messages go. A route's path is the address without scheme and authority, or its prefix up to a '/'.
+class Router {
+ public:
+  virtual ~Router() = default;
+  // Requests to `path` (or below it) with this operation go to the actor; operation "*" = all that have no own route.
+  // The longest path wins, then the named operation over "*".
+  virtual void add_route(std::string path, std::string operation, Exchange& exchange, std::string actor) = 0;
+  virtual void remove_route(std::string_view path, std::string_view operation) = 0;
+  // Addresses that begin so ("http://127.0.0.1:8470") are this process's own.
+  virtual void add_own_base(std::string base) = 0;
+  // Delivers a request: to a local exchange or, when the address is another's (or force_remote is on), by the remote
+  // transport. The handler is called exactly once, on any thread, with the reply or a fault; for a one-way message with
+  // an empty reply when it was accepted.
+  virtual void deliver(Message request, ReplyHandler handler) = 0;
+};
+
+// Sends a message to another process; `done` is called exactly once on any thread. A transport error (connection
+// refused, time-out) is an Error; a SOAP fault is a Message with fault.
+class RemoteTransport {
+ public:
+  virtual ~RemoteTransport() = default;
+  virtual void send(const Message& request, std::function<void(Result<Message>)> done) = 0;
+};
+
+struct RouterOptions {
+  RemoteTransport* remote = nullptr;  // not owned; null: foreign addresses are kUnavailable
+  bool force_remote = false;          // own addresses too go through the remote transport (needs own_base for paths)
+  std::string own_base;               // what a path-only address is prefixed with when it goes remote
+};
+std::unique_ptr<Router> make_router(RouterOptions options);
+
+struct ExchangeOptions {
+  std::string name;                 // "control", "vhc-1"; the epoch's owner name
+  std::size_t lanes = 32;           // threads for jobs, started as needed
+  std::size_t batch_limit = 512;    // events per transaction at most
+  env::Clock* clock = nullptr;      // required
+  env::Random* random = nullptr;    // required
+  Duration answer_retention = std::chrono::hours(24);
+};
+
+struct ExchangeStatistics {
+  std::int64_t events = 0, batches = 0, messages_sent = 0, replies_sent = 0, jobs_run = 0;
+  store::Statistics store;
+};
+
+class Exchange {
+ public:
+  virtual ~Exchange() = default;  // stops first
+  // Before open(): actors, not owned, called in the order of their adding.
+  virtual void add_actor(Actor& actor) = 0;
+  // Opens tables, takes the epoch, queues on_start and what the rows say is still to be done.
+  virtual Status open() = 0;
+  // Threads: the loop and lanes. stop() lets the batch in hand finish, cancels and joins running jobs; rows keep the rest.
+  virtual void start() = 0;
+  virtual void stop() = 0;
+  // Without threads: works until nothing is to be done now (jobs inline); returns the time of the next timer, if any.
+  virtual Result<std::optional<TimePoint>> drain() = 0;
+  // A request for one of the actors. The handler is called after the commit, on the exchange's thread: it must not block.
+  virtual void submit(std::string actor, Message request, ReplyHandler handler) = 0;
+  // Runs a function in the exchange's thread within a turn of the actor (administration, tests).
+  virtual void post(std::string actor, std::function<Status(Turn&)> work, std::function<void(Status)> done) = 0;
+  // Events after a sequence number, oldest first, at most limit; thread safe (runs as a turn).
+  virtual void read_events(std::int64_t after, std::size_t limit, std::function<void(std::vector<Event>)> done) = 0;
+  // Called after each commit that published events, on the exchange's thread, with the newest sequence. Must not block.
+  virtual void on_published(std::function<void(std::int64_t)> observer) = 0;
+  virtual ExchangeStatistics statistics() const = 0;
+  // True when it gave up because its store failed or a newer owner fenced it out; the process should end.
+  virtual bool failed() const = 0;
+};
+std::unique_ptr<Exchange> make_exchange(std::unique_ptr<store::Store> store, Router& router, ExchangeOptions options);
+
+// Answers whether a conversation (workflow instance) of this process still lives: first answers are kept for it.
+using ConversationProbe = std::function<bool(std::string_view conversation)>;
+
+// A blocking call for clients and tests: delivers through the router and waits at most `timeout`.
+Result<Message> call(Router& router, Message request, Duration timeout);
+
+}  // namespace nuraghe::exchange

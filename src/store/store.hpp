@@ -1,0 +1,79 @@
+// The transaction contract: ordered tables of byte rows, one writer at a time, atomic durable commits, fenced by epoch.
+//
+// A Store holds named tables; a table maps keys to values, both byte strings, keys ordered bytewise. All SQL of Nuraghe
+// stands in this room. Implementations: sqlite (store/sqlite.hpp; the embedded form), memory (store/memory.hpp; tests
+// and simulation, with faults). One contract suite runs over all (store_contract_test.cpp).
+//
+// Invariants: a committed transaction survives a kill at any instruction; one that did not commit leaves no trace; a
+// transaction that a newer owner's epoch fences out cannot commit.
+// Threading: a Store and its transactions are used by one thread at a time (its exchange's); Snapshot reads may come
+// from another thread through a second Store opened read-only on the same path.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/units.hpp"
+
+namespace nuraghe::store {
+
+// A table's number within its store: made by Store::table once, at start, and used by every access.
+struct Table {
+  int index = -1;
+};
+
+struct Row {
+  std::string key;
+  std::string value;
+};
+
+class Transaction {
+ public:
+  // Rolls back when it was not committed.
+  virtual ~Transaction() = default;
+  virtual Result<std::optional<std::string>> get(Table table, std::string_view key) = 0;
+  // Inserts or replaces.
+  virtual Status put(Table table, std::string_view key, std::string_view value) = 0;
+  // No error when there is no such row.
+  virtual Status erase(Table table, std::string_view key) = 0;
+  // Erases every row whose key begins with the prefix (not empty).
+  virtual Status erase_prefix(Table table, std::string_view prefix) = 0;
+  // Rows with prefix <= key, beginning with the prefix, and key > after (when not empty), in key order, at most limit.
+  virtual Result<std::vector<Row>> scan(Table table, std::string_view prefix, std::string_view after = {},
+                                        std::size_t limit = 1000) = 0;
+  // Sets a mark; rollback_to_mark undoes every change since the last mark. One mark at a time: a new one replaces it.
+  virtual Status mark() = 0;
+  virtual Status rollback_to_mark() = 0;
+  // Makes it durable (fsync). Nothing was written: no effect on disk. kConflict when fenced out by a newer epoch,
+  // kExhausted when the disk is full; the transaction is rolled back then.
+  virtual Status commit() = 0;
+  // True when put/erase was called.
+  virtual bool has_writes() const = 0;
+};
+
+struct Statistics {
+  std::int64_t commits = 0;        // with at least one write
+  std::int64_t rows_written = 0;
+  std::int64_t bytes_written = 0;  // keys + values
+  std::int64_t journal_bytes = 0;  // bytes handed to the write-ahead log
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+  // The table of that name ([a-z_]+), made when it is not there.
+  virtual Result<Table> table(std::string_view name) = 0;
+  // Takes ownership for `owner`: raises its epoch by one, durably. Later transactions of an older owner of the same name
+  // fail at commit with kConflict. Returns the new epoch.
+  virtual Result<std::int64_t> acquire(std::string_view owner) = 0;
+  virtual Result<std::unique_ptr<Transaction>> begin() = 0;
+  virtual Statistics statistics() const = 0;
+};
+
+}  // namespace nuraghe::store
