@@ -1,0 +1,168 @@
+#include "soap/wsdl.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace nuraghe::wsdl {
+
+namespace {
+
+template <class Map>
+const typename Map::mapped_type* find_in(const Map& map, const QName& name) {
+  const auto found = map.find(name);
+  return found == map.end() ? nullptr : &found->second;
+}
+
+template <class Items>
+auto* find_named(const Items& items, std::string_view name) {
+  const auto found = std::find_if(items.begin(), items.end(), [name](const auto& item) { return item.name == name; });
+  return found == items.end() ? nullptr : &*found;
+}
+
+bool has_scheme(std::string_view location) {
+  const auto colon = location.find(':');
+  return colon != std::string_view::npos && location.substr(0, colon).find('/') == std::string_view::npos;
+}
+
+}  // namespace
+
+std::string resolve_location(std::string_view base, std::string_view location) {
+  if (has_scheme(location)) return std::string(location);
+  std::string joined;
+  if (!location.starts_with('/')) {
+    const auto slash = base.rfind('/');
+    if (slash != std::string_view::npos) joined = base.substr(0, slash + 1);
+  }
+  joined += location;
+  std::vector<std::string_view> steps;
+  std::string_view rest = joined;
+  while (!rest.empty()) {
+    const auto slash = rest.find('/');
+    const std::string_view step = rest.substr(0, slash);
+    rest = slash == std::string_view::npos ? std::string_view() : rest.substr(slash + 1);
+    if (step.empty() || step == ".") continue;
+    if (step == "..") {
+      if (!steps.empty()) steps.pop_back();
+      continue;
+    }
+    steps.push_back(step);
+  }
+  std::string path;
+  for (const std::string_view step : steps) {
+    if (!path.empty()) path += '/';
+    path += step;
+  }
+  return path;
+}
+
+std::optional<TypeClass> builtin_type_class(std::string_view local) {
+  static constexpr std::array<std::string_view, 16> kNumbers = {
+      "decimal",     "float",         "double",       "integer",        "nonPositiveInteger", "negativeInteger",
+      "long",        "int",           "short",        "byte",           "nonNegativeInteger", "unsignedLong",
+      "unsignedInt", "unsignedShort", "unsignedByte", "positiveInteger"};
+  static constexpr std::array<std::string_view, 28> kStrings = {"string",    "normalizedString",
+                                                                "token",     "language",
+                                                                "Name",      "NCName",
+                                                                "ID",        "IDREF",
+                                                                "IDREFS",    "ENTITY",
+                                                                "ENTITIES",  "NMTOKEN",
+                                                                "NMTOKENS",  "duration",
+                                                                "dateTime",  "time",
+                                                                "date",      "gYearMonth",
+                                                                "gYear",     "gMonthDay",
+                                                                "gDay",      "gMonth",
+                                                                "hexBinary", "base64Binary",
+                                                                "anyURI",    "QName",
+                                                                "NOTATION",  "anySimpleType"};
+  if (local == "boolean") return TypeClass::kBoolean;
+  if (local == "anyType") return TypeClass::kComplex;
+  if (std::find(kNumbers.begin(), kNumbers.end(), local) != kNumbers.end()) return TypeClass::kNumber;
+  if (std::find(kStrings.begin(), kStrings.end(), local) != kStrings.end()) return TypeClass::kString;
+  return std::nullopt;
+}
+
+const Part* Message::part(std::string_view part_name) const { return find_named(parts, part_name); }
+
+const OperationFault* Operation::fault(std::string_view fault_name) const { return find_named(faults, fault_name); }
+
+const Operation* PortType::operation(std::string_view operation_name) const {
+  return find_named(operations, operation_name);
+}
+
+std::size_t PortType::count(std::string_view operation_name) const {
+  return static_cast<std::size_t>(std::count_if(operations.begin(), operations.end(), [&](const Operation& operation) {
+    return operation.name == operation_name;
+  }));
+}
+
+const BindingOperation* Binding::operation(std::string_view operation_name) const {
+  return find_named(operations, operation_name);
+}
+
+const Role* PartnerLinkType::role(std::string_view role_name) const { return find_named(roles, role_name); }
+
+const Message* Definitions::message(const QName& name) const { return find_in(messages_, name); }
+const PortType* Definitions::port_type(const QName& name) const { return find_in(port_types_, name); }
+const Binding* Definitions::binding(const QName& name) const { return find_in(bindings_, name); }
+const Service* Definitions::service(const QName& name) const { return find_in(services_, name); }
+const PartnerLinkType* Definitions::partner_link_type(const QName& name) const {
+  return find_in(partner_link_types_, name);
+}
+const Property* Definitions::property(const QName& name) const { return find_in(properties_, name); }
+
+const PropertyAlias* Definitions::alias_for_message(const QName& property, const QName& message) const {
+  for (const PropertyAlias& alias : aliases_) {
+    if (alias.property == property && alias.message_type == message) return &alias;
+  }
+  return nullptr;
+}
+
+const PropertyAlias* Definitions::alias_for_element(const QName& property, const QName& element) const {
+  for (const PropertyAlias& alias : aliases_) {
+    if (alias.property == property && alias.element == element) return &alias;
+  }
+  return nullptr;
+}
+
+const PropertyAlias* Definitions::alias_for_type(const QName& property, const QName& type) const {
+  for (const PropertyAlias& alias : aliases_) {
+    if (alias.property == property && alias.type == type) return &alias;
+  }
+  return nullptr;
+}
+
+std::string Definitions::address_of_port_type(const QName& port_type) const {
+  for (const auto& [name, service] : services_) {
+    for (const Port& port : service.ports) {
+      const Binding* of_port = binding(port.binding);
+      if (of_port != nullptr && of_port->port_type == port_type && of_port->soap_version != 0 && !port.address.empty())
+        return port.address;
+    }
+  }
+  return {};
+}
+
+const Binding* Definitions::binding_of_port_type(const QName& port_type) const {
+  for (const auto& [name, service] : services_) {
+    for (const Port& port : service.ports) {
+      const Binding* of_port = binding(port.binding);
+      if (of_port != nullptr && of_port->port_type == port_type && of_port->soap_version != 0) return of_port;
+    }
+  }
+  for (const auto& [name, candidate] : bindings_) {
+    if (candidate.port_type == port_type) return &candidate;
+  }
+  return nullptr;
+}
+
+const SchemaElement* Definitions::schema_element(const QName& name) const { return find_in(elements_, name); }
+
+std::optional<TypeClass> Definitions::type_class(const QName& type) const {
+  if (type.ns == kSchemaNamespace) return builtin_type_class(type.local);
+  const TypeClass* known = find_in(types_, type);
+  return known == nullptr ? std::nullopt : std::optional(*known);
+}
+
+bool Definitions::is_known_namespace(std::string_view ns) const { return namespaces_.contains(ns); }
+
+}  // namespace nuraghe::wsdl

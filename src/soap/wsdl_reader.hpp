@@ -1,0 +1,60 @@
+// Reader: builds Definitions from texts. Used by wsdl_reader.cpp (WSDL) and wsdl_schema.cpp (the schemas in it) only.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "soap/wsdl.hpp"
+
+namespace nuraghe::wsdl {
+
+class Reader {
+ public:
+  Reader(const Files& files, std::vector<xml::Finding>& findings)
+      : files_(files), findings_(findings), result_(std::make_shared<Definitions>()) {}
+  // Reads a WSDL or XSD file, once.
+  void read_file(const std::string& path, const std::string& chameleon_namespace = {});
+  std::shared_ptr<const Definitions> finish();
+
+ private:
+  struct File {
+    std::string path;
+    std::string target;
+    bool chameleon = false;  // a schema without namespace, included by one that has one
+  };
+  void add(const std::string& source, xml::Node node, std::string message);
+  QName qname(const File& file, xml::Node node, std::string_view attribute);
+  // True when `name` is new; a second, different definition of the same name is a finding (SA00014).
+  bool is_new(const File& file, xml::Node node, const char* sort, const QName& name);
+  std::string required(const File& file, xml::Node node, std::string_view attribute);
+  void follow_import(const File& file, xml::Node node, std::string_view location_attribute);
+
+  void read_definitions(const File& file, xml::Node root);
+  void read_message(const File& file, xml::Node node);
+  void read_port_type(const File& file, xml::Node node);
+  Operation read_operation(const File& file, xml::Node node);
+  void read_binding(const File& file, xml::Node node);
+  void read_service(const File& file, xml::Node node);
+  void read_partner_link_type(const File& file, xml::Node node);
+  void read_property(const File& file, xml::Node node);
+  void read_alias(const File& file, xml::Node node);
+  void read_alias_query(const File& file, xml::Node node, PropertyAlias& alias);
+
+  void read_embedded_schemas(const File& file, xml::Node types);
+  void read_schema(const std::string& location, xml::Node schema, const std::string& chameleon_namespace);
+  void read_schema_component(const File& file, xml::Node node);
+  TypeClass resolve_type(const QName& name, int depth);
+
+  const Files& files_;
+  std::vector<xml::Finding>& findings_;
+  std::shared_ptr<Definitions> result_;
+  std::set<std::string> read_;
+  std::vector<xml::Document> documents_;        // kept: positions and nodes are used until finish()
+  std::map<std::string, std::string> defined_;  // "sort name" → text, to tell repetition from conflict
+  std::map<QName, QName> simple_bases_;         // a simple type → its base
+  std::map<QName, QName> anonymous_elements_;   // an element with an inline simple type → the base
+};
+
+}  // namespace nuraghe::wsdl
