@@ -1,8 +1,8 @@
 // Crash points: numbered places where a process may be killed by a test, to prove that every place is safe.
 //
 // Every store commit and every outgoing message passes one. Each crossing is numbered from 1 on; when the number equals
-// the one that arm_crash_point was given, the process ends by SIGKILL there and then. Programs arm it from their command
-// line (--crash-at N); nothing else does. Thread safe.
+// the one that arm_crash_point was given, the process ends by SIGKILL there and then. Programs arm it from their
+// command line (--crash-at N); nothing else does. Thread safe.
 #pragma once
 
 #include <cstdint>

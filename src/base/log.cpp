@@ -20,9 +20,12 @@ void append_quoted(std::string& line, std::string_view value) {
   line += '"';
   for (const char c : value) {
     if (c == '"' || c == '\\') line += '\\';
-    if (c == '\n') line += "\\n";
-    else if (c == '\r') line += "\\r";
-    else line += c;
+    if (c == '\n')
+      line += "\\n";
+    else if (c == '\r')
+      line += "\\r";
+    else
+      line += c;
   }
   line += '"';
 }
@@ -44,8 +47,10 @@ void log_line(LogLevel level, std::string_view room, std::string_view message, L
     line += ' ';
     line += key;
     line += '=';
-    if (needs_quotes(value)) append_quoted(line, value);
-    else line += value;
+    if (needs_quotes(value))
+      append_quoted(line, value);
+    else
+      line += value;
   }
   line += '\n';
   // A log line that cannot be written has nowhere to be reported.

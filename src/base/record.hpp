@@ -66,17 +66,25 @@ constexpr bool is_scalar = std::is_integral_v<T> || std::is_enum_v<T> || std::is
 
 template <class T>
 std::int64_t scalar_of(const T& value) {
-  if constexpr (std::is_same_v<T, Bytes>) return value.count;
-  else if constexpr (std::is_same_v<T, TimePoint>) return value.micros;
-  else if constexpr (std::is_same_v<T, Duration>) return value.count();
-  else return static_cast<std::int64_t>(value);
+  if constexpr (std::is_same_v<T, Bytes>)
+    return value.count;
+  else if constexpr (std::is_same_v<T, TimePoint>)
+    return value.micros;
+  else if constexpr (std::is_same_v<T, Duration>)
+    return value.count();
+  else
+    return static_cast<std::int64_t>(value);
 }
 template <class T>
 void set_scalar(T& target, std::int64_t value) {
-  if constexpr (std::is_same_v<T, Bytes>) target.count = value;
-  else if constexpr (std::is_same_v<T, TimePoint>) target.micros = value;
-  else if constexpr (std::is_same_v<T, Duration>) target = Duration(value);
-  else target = static_cast<T>(value);
+  if constexpr (std::is_same_v<T, Bytes>)
+    target.count = value;
+  else if constexpr (std::is_same_v<T, TimePoint>)
+    target.micros = value;
+  else if constexpr (std::is_same_v<T, Duration>)
+    target = Duration(value);
+  else
+    target = static_cast<T>(value);
 }
 
 struct Encoder {
@@ -163,8 +171,10 @@ struct Decoder {
         auto field = next_field(bytes);
         if (!field) return false;
         Decoder decoder{*field};
-        if (field->number == 1) decoder(1, key);
-        else decoder(2, value[key]);
+        if (field->number == 1)
+          decoder(1, key);
+        else
+          decoder(2, value[key]);
         if (decoder.failed) return false;
       }
       return true;

@@ -45,18 +45,27 @@ Error system_error(std::string_view what, int errno_value) {
   ErrorCode code = ErrorCode::kUnavailable;
   switch (errno_value) {
     case ENOENT:
-    case ESRCH: code = ErrorCode::kNotFound; break;
+    case ESRCH:
+      code = ErrorCode::kNotFound;
+      break;
     case EEXIST:
     case EADDRINUSE:
-    case EBUSY: code = ErrorCode::kConflict; break;
+    case EBUSY:
+      code = ErrorCode::kConflict;
+      break;
     case EACCES:
-    case EPERM: code = ErrorCode::kDenied; break;
+    case EPERM:
+      code = ErrorCode::kDenied;
+      break;
     case ENOSPC:
     case EDQUOT:
     case EMFILE:
     case ENFILE:
-    case ENOMEM: code = ErrorCode::kExhausted; break;
-    default: break;
+    case ENOMEM:
+      code = ErrorCode::kExhausted;
+      break;
+    default:
+      break;
   }
   std::string message(what);
   message += ": ";

@@ -61,7 +61,7 @@ template <class T>
 class [[nodiscard]] Result : public tl::expected<T, Error> {
  public:
   using tl::expected<T, Error>::expected;
-  Result(Error error) : tl::expected<T, Error>(tl::unexpect, std::move(error)) {}  // NOLINT: implicit by design
+  Result(Error error) : tl::expected<T, Error>(tl::unexpect, std::move(error)) {}     // NOLINT: implicit by design
   Result(tl::expected<T, Error> other) : tl::expected<T, Error>(std::move(other)) {}  // NOLINT: implicit by design
 };
 using Status = Result<void>;
@@ -87,15 +87,16 @@ Error system_error(std::string_view what, int errno_value);
 #define NURAGHE_CONCAT(a, b) NURAGHE_CONCAT_INNER(a, b)
 
 // Returns the error of a Status or Result expression to the caller, if it holds one.
-#define TRY(expression)                                                        \
-  do {                                                                         \
-    if (auto try_status_ = (expression); !try_status_) [[unlikely]]            \
-      return std::move(try_status_).error();                                   \
+#define TRY(expression)                                             \
+  do {                                                              \
+    if (auto try_status_ = (expression); !try_status_) [[unlikely]] \
+      return std::move(try_status_).error();                        \
   } while (false)
 
 // TRY_ASSIGN(auto value, expression): as TRY, else binds the value.
 #define TRY_ASSIGN(target, expression) TRY_ASSIGN_INNER(NURAGHE_CONCAT(try_result_, __LINE__), target, expression)
-#define TRY_ASSIGN_INNER(name, target, expression)             \
-  auto name = (expression);                                    \
-  if (!name) [[unlikely]] return std::move(name).error();      \
+#define TRY_ASSIGN_INNER(name, target, expression) \
+  auto name = (expression);                        \
+  if (!name) [[unlikely]]                          \
+    return std::move(name).error();                \
   target = std::move(*name)

@@ -46,12 +46,23 @@ Result<Duration> parse_xsd_duration(std::string_view text) {
     TRY_ASSIGN(const auto field, next_field(rest, text));
     double factor = -1;
     switch (field.unit) {
-      case 'Y': factor = in_time ? -1 : 365.0 * 86400; break;
-      case 'M': factor = in_time ? 60 : 30.0 * 86400; break;
-      case 'D': factor = in_time ? -1 : 86400; break;
-      case 'H': factor = in_time ? 3600 : -1; break;
-      case 'S': factor = in_time ? 1 : -1; break;
-      default: break;
+      case 'Y':
+        factor = in_time ? -1 : 365.0 * 86400;
+        break;
+      case 'M':
+        factor = in_time ? 60 : 30.0 * 86400;
+        break;
+      case 'D':
+        factor = in_time ? -1 : 86400;
+        break;
+      case 'H':
+        factor = in_time ? 3600 : -1;
+        break;
+      case 'S':
+        factor = in_time ? 1 : -1;
+        break;
+      default:
+        break;
     }
     if (factor < 0) return invalid(fmt::format("'{}' is not a duration; write for example PT90S, 90s or 5m", text));
     any = true;
@@ -146,15 +157,15 @@ Result<Bytes> parse_bytes(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
   constexpr std::array<std::pair<std::string_view, std::int64_t>, 10> kUnits{{{"", 1},
-                                                                             {"B", 1},
-                                                                             {"KiB", 1LL << 10},
-                                                                             {"MiB", 1LL << 20},
-                                                                             {"GiB", 1LL << 30},
-                                                                             {"TiB", 1LL << 40},
-                                                                             {"kB", 1000},
-                                                                             {"MB", 1000'000},
-                                                                             {"GB", 1000'000'000},
-                                                                             {"TB", 1000'000'000'000}}};
+                                                                              {"B", 1},
+                                                                              {"KiB", 1LL << 10},
+                                                                              {"MiB", 1LL << 20},
+                                                                              {"GiB", 1LL << 30},
+                                                                              {"TiB", 1LL << 40},
+                                                                              {"kB", 1000},
+                                                                              {"MB", 1000'000},
+                                                                              {"GB", 1000'000'000},
+                                                                              {"TB", 1000'000'000'000}}};
   for (const auto& [name, factor] : kUnits) {
     if (error == std::errc() && name == unit && value >= 0 && value <= (std::int64_t{1} << 62) / factor)
       return Bytes{value * factor};
