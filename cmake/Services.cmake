@@ -1,0 +1,38 @@
+# nuraghe_services(SOURCES_VARIABLE DEFINITIONS files... CODE folder CONTRACTS folder
+#                  [COMMON folder COMMON_FILES files...] [EMBED file])
+#
+# Runs tools/generate_service.py over a set of service definitions at build time and sets the variable to the C++ files
+# that it makes: CODE/NAME.hpp and CODE/NAME.cpp of every NAME.service.xml, and EMBED. WSDL and XSD go to CONTRACTS.
+function(nuraghe_services sources_variable)
+  cmake_parse_arguments(ARG "" "CODE;CONTRACTS;COMMON;EMBED" "DEFINITIONS;COMMON_FILES" ${ARGN})
+  set(tools ${CMAKE_SOURCE_DIR}/tools)
+  file(GLOB templates CONFIGURE_DEPENDS ${tools}/templates/*.j2)
+  set(sources "")
+  set(texts "")
+  foreach(definition ${ARG_DEFINITIONS})
+    get_filename_component(file ${definition} NAME)
+    string(REPLACE ".service.xml" "" name ${file})
+    list(APPEND sources ${ARG_CODE}/${name}.hpp ${ARG_CODE}/${name}.cpp)
+    list(APPEND texts ${ARG_CONTRACTS}/${name}.wsdl ${ARG_CONTRACTS}/${name}.xsd)
+  endforeach()
+  foreach(file ${ARG_COMMON_FILES})
+    file(RELATIVE_PATH name ${ARG_COMMON} ${file})
+    list(APPEND texts ${ARG_CONTRACTS}/${name})
+  endforeach()
+  set(options --code ${ARG_CODE} --contracts ${ARG_CONTRACTS})
+  if(ARG_COMMON)
+    list(APPEND options --common ${ARG_COMMON})
+  endif()
+  if(ARG_EMBED)
+    list(APPEND options --embed ${ARG_EMBED})
+    list(APPEND sources ${ARG_EMBED})
+  endif()
+  add_custom_command(
+    OUTPUT ${sources} ${texts}
+    COMMAND /usr/bin/python3 ${tools}/generate_service.py ${options} ${ARG_DEFINITIONS}
+    DEPENDS ${ARG_DEFINITIONS} ${ARG_COMMON_FILES} ${templates} ${tools}/generate_service.py
+            ${tools}/service_definition.py ${CMAKE_SOURCE_DIR}/contracts/service.xsd
+    COMMENT "Making WSDL, XSD and C++ of the service definitions"
+    VERBATIM)
+  set(${sources_variable} ${sources} PARENT_SCOPE)
+endfunction()

@@ -1,0 +1,153 @@
+#!/usr/bin/python3
+"""Makes WSDL, XSD and C++ from service definitions (contracts/NAME.service.xml); docs/contracts.md describes both.
+
+  generate_service.py [--code DIR] [--contracts DIR] [--embed FILE --common DIR] DEFINITION...
+
+  --code DIR       writes NAME.hpp and NAME.cpp of every definition there
+  --contracts DIR  writes NAME.wsdl and NAME.xsd there; with --common also copies of its *.xsd, folders kept
+  --embed FILE     writes a C++ source that holds all texts of the contracts folder
+  --common DIR     the folder of the hand-written schemas
+
+Definitions may import one another: all that do are given together. The output depends on the input alone, and a file
+is only touched when its content changes. Exit codes: 0 done; 1 a definition is wrong, every finding is on standard
+error as file:line: sentence; 2 usage.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import jinja2
+from xml.sax.saxutils import escape, quoteattr
+
+import service_definition as definition
+
+TOOLS = Path(__file__).resolve().parent
+
+
+def write_if_changed(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text(encoding="utf-8") != content:
+        path.write_text(content, encoding="utf-8")
+
+
+# ---- C++ as the templates need it ----
+
+def base_type(f, service):
+    """The C++ type of one value of a field."""
+    if f.target is None:
+        return definition.BUILT_IN[f.type][0]
+    if f.target_service is service:
+        return f.target.name
+    return f"nuraghe::contracts::{f.target_service.name}::{f.target.name}"
+
+
+def member(f, service):
+    """The member declaration of a field."""
+    one = base_type(f, service)
+    if f.list:
+        return f"std::vector<{one}> {f.cpp_name};"
+    if f.optional:
+        return f"std::optional<{one}> {f.cpp_name};"
+    initial = definition.BUILT_IN[f.type][2] if f.target is None else ""
+    if f.kind == "enum":
+        initial = " = " + one + "::" + definition.constant(f.target.values[0][0])
+    return f"{one} {f.cpp_name}{initial};"
+
+
+def comment(text, indent=0, width=120):
+    """Lines of a C++ comment, folded; empty without a text."""
+    lines, line = [], ""
+    room = width - indent - 3
+    for word in text.split():
+        if line and len(line) + 1 + len(word) > room:
+            lines.append(line)
+            line = word
+        else:
+            line = f"{line} {word}".strip()
+    if line:
+        lines.append(line)
+    return "".join(" " * indent + "// " + item.rstrip("\\") + "\n" for item in lines)
+
+
+def write_call(f, service, value):
+    """The statement that writes one value of a field."""
+    if f.kind == "struct":
+        return f'write_xml({value}, element.append_element(kNamespace, "{f.name}"));'
+    if f.kind == "enum":
+        return f'wire::write(element, kNamespace, "{f.name}", to_string({value}));'
+    return f'wire::write(element, kNamespace, "{f.name}", {value});'
+
+
+def xsd_type(f, service):
+    if f.target is None:
+        return definition.BUILT_IN[f.type][1]
+    return ("tns" if f.target_service is service else f.target_service.name) + ":" + f.target.name
+
+
+def environment():
+    env = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TOOLS / "templates"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,
+    )
+    env.filters.update(x=escape, attr=quoteattr, constant=definition.constant, comment=comment)
+    env.globals.update(base_type=base_type, member=member, write_call=write_call, xsd_type=xsd_type)
+    return env
+
+
+# ---- outputs ----
+
+def render(env, template, **values):
+    return env.get_template(template).render(**values)
+
+
+def embedded_files(common, made):
+    """(path, text) of all that the contracts folder holds: made and hand-written, sorted by path."""
+    files = dict(made)
+    if common is not None:
+        for path in sorted(common.rglob("*.xsd")):
+            files[path.relative_to(common).as_posix()] = path.read_text(encoding="utf-8")
+    return sorted(files.items())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--code", type=Path)
+    parser.add_argument("--contracts", type=Path)
+    parser.add_argument("--embed", type=Path)
+    parser.add_argument("--common", type=Path)
+    parser.add_argument("definitions", nargs="*", type=Path)
+    arguments = parser.parse_args()
+
+    reader = definition.Reader(TOOLS.parent / "contracts" / "service.xsd")
+    services = reader.read(sorted(arguments.definitions))
+    if reader.findings:
+        for finding in reader.findings:
+            print(finding, file=sys.stderr)
+        return 1
+
+    env = environment()
+    made = {}
+    for service in services.values():
+        origin = Path(service.file).name
+        made[service.name + ".wsdl"] = render(env, "service.wsdl.j2", service=service, origin=origin)
+        made[service.name + ".xsd"] = render(env, "service.xsd.j2", service=service, origin=origin)
+        if arguments.code:
+            for suffix in ("hpp", "cpp"):
+                write_if_changed(arguments.code / f"{service.name}.{suffix}",
+                                 render(env, f"service.{suffix}.j2", service=service, origin=origin))
+    files = embedded_files(arguments.common, made)
+    if arguments.contracts:
+        for name, text in files:
+            write_if_changed(arguments.contracts / name, text)
+    if arguments.embed:
+        write_if_changed(arguments.embed, render(env, "embedded.cpp.j2", files=files))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
