@@ -115,6 +115,7 @@ struct FromSpec {
   PartnerLinkRef partner_link;           // kPartnerLink
   bool my_role = false;                  // kPartnerLink: endpointReference="myRole"
   xml::QName property;                   // kProperty
+  const wsdl::PropertyAlias* alias = nullptr;
   std::optional<Expression> expression;  // kExpression
   xml::DocumentPtr literal;              // kLiteral: its root is an element that holds what <literal> holds
   xml::Position where;
@@ -128,6 +129,7 @@ struct ToSpec {
   std::optional<Expression> query;
   PartnerLinkRef partner_link;  // always the partner's role
   xml::QName property;
+  const wsdl::PropertyAlias* alias = nullptr;
   std::optional<Expression> expression;  // kExpression: an L-value
   bool whole = false;                    // kExpression that is just $name or $name.part: the whole variable or part
   xml::Position where;

@@ -35,9 +35,11 @@ class EvaluationContext {
 
 // One variable that an expression mentions: $name or $name.part.
 struct VariableUse {
-  std::string text;                       // as written, without '$'
-  VariableRef variable;                   // unset for a link
-  std::string part;                       // of a message variable; empty: none
+  std::string text;                                        // as written, without '$'
+  VariableRef variable;                                    // unset for a link
+  std::string part;                                        // of a message variable; empty: none
+  wsdl::TypeClass part_class = wsdl::TypeClass::kComplex;  // of a part given by type
+  bool part_is_element = true;
   LinkIndex link = kNone;                 // a link's status, in join conditions
   const Variable* declaration = nullptr;  // owned by the definition
 };
@@ -48,6 +50,7 @@ struct PropertyUse {
   std::string property_text;  // as written
   VariableRef variable;
   xml::QName property;
+  const wsdl::PropertyAlias* alias = nullptr;  // for the variable's type
   const Variable* declaration = nullptr;
 };
 
@@ -55,11 +58,8 @@ struct Expression {
   std::shared_ptr<const xml::XPath> xpath;  // never null in a definition that parsed without findings
   std::vector<VariableUse> variables;
   std::vector<PropertyUse> properties;
-  std::map<std::string, std::string> namespaces;  // prefix → URI in scope
-  std::shared_ptr<const wsdl::Definitions> wsdl;  // for properties
   xml::Position where;
-  // The whole expression is a literal true() or false(), or absent: decided without evaluation by nobody; for tools.
-  const std::string& text() const;
+  const std::string& text() const { return xpath->text(); }
 };
 
 // The result of an evaluation. Its nodes live in documents of the context's variables or in `owned`.
@@ -91,12 +91,12 @@ Result<TimePoint> add_duration(TimePoint start, std::string_view duration);
 // xsd:dateTime or xsd:date (midnight UTC when it has no zone); kInvalid for anything else.
 Result<TimePoint> parse_deadline(std::string_view text);
 
-// The value of a property in a value (§7.3): found by the alias for the declaration's message type, element or type;
-// the selected node's text. selectionFailure when the query does not select exactly one node, uninitializedVariable
-// when the part has no value.
-Evaluated<std::string> property_value(const wsdl::Definitions& wsdl, const xml::QName& property,
-                                      const Variable& declaration, const VariableValue& value);
-// The same in a message on its way (correlation): `message` names its WSDL message.
+// The value of a property in a value (§7.3), found by an alias for the value's message type, element or type: the
+// selected node's text. selectionFailure when the query does not select exactly one node, uninitializedVariable when
+// the value or that part of it is missing.
+Evaluated<std::string> property_value(const wsdl::PropertyAlias& alias, const VariableValue& value);
+// The same in a message on its way (correlation): `message` names its WSDL message; selectionFailure when there is no
+// alias.
 Evaluated<std::string> message_property_value(const wsdl::Definitions& wsdl, const xml::QName& property,
                                               const xml::QName& message, const VariableValue& value);
 

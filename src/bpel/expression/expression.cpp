@@ -1,0 +1,219 @@
+#include "bpel/expression/expression.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "bpel/definition.hpp"
+
+namespace nuraghe::bpel {
+
+namespace {
+
+std::string collapsed(std::string_view text) {
+  const auto from = text.find_first_not_of(" \t\r\n");
+  if (from == std::string_view::npos) return {};
+  return std::string(text.substr(from, text.find_last_not_of(" \t\r\n") - from + 1));
+}
+
+// How a document of a declared type shows itself to XPath (§8.2.2): a node, or for simple types a string, Boolean or
+// number.
+xml::XPathValue as_xpath_value(const xml::Document& document, wsdl::TypeClass type_class, bool is_element) {
+  const xml::Node root = document.root();
+  if (is_element || type_class == wsdl::TypeClass::kComplex) return xml::NodeSet{root};
+  std::string text = root.text();
+  if (type_class == wsdl::TypeClass::kString) return text;
+  text = collapsed(text);
+  if (type_class == wsdl::TypeClass::kBoolean) return text == "true" || text == "1";
+  return xml::to_number(text);
+}
+
+EvaluationFault uninitialised(std::string_view name) {
+  return standard_fault(faults::kUninitializedVariable, fmt::format("${} has no value", name));
+}
+
+// One evaluation: answers XPath's questions and keeps the fault that stopped it.
+class Evaluation {
+ public:
+  Evaluation(const Expression& expression, EvaluationContext& context) : expression_(expression), context_(context) {}
+
+  Evaluated<ExpressionValue> run(xml::Node node) {
+    xml::XPathContext xpath;
+    xpath.node = node;
+    xpath.variable = [this](const xml::QName& name) { return hand_over(variable(name)); };
+    xpath.function = [this](const xml::QName& name, const std::vector<xml::XPathValue>& arguments) {
+      return hand_over(function(name, arguments));
+    };
+    auto value = expression_.xpath->evaluate(xpath);
+    if (fault_) return std::move(*fault_);
+    if (!value) {
+      return standard_fault(faults::kSubLanguageExecutionFault,
+                            fmt::format("'{}': {}", expression_.text(), value.error().message()));
+    }
+    return ExpressionValue{std::move(*value), {}};
+  }
+
+ private:
+  Result<xml::XPathValue> hand_over(Evaluated<xml::XPathValue> value) {
+    if (value) return std::move(*value);
+    if (!fault_) fault_ = std::move(value.error());
+    return invalid(fault_->message);
+  }
+
+  Evaluated<xml::XPathValue> variable(const xml::QName& name) {
+    const auto use = std::find_if(expression_.variables.begin(), expression_.variables.end(),
+                                  [&](const VariableUse& candidate) { return candidate.text == name.local; });
+    if (!name.ns.empty() || use == expression_.variables.end())
+      return standard_fault(faults::kSubLanguageExecutionFault, fmt::format("${} is unknown", name.to_string()));
+    if (use->link != kNone) {
+      TRY_ASSIGN(const bool status, context_.link_status(use->link));
+      return xml::XPathValue(status);
+    }
+    TRY_ASSIGN(const VariableValue* const value, context_.variable(use->variable));
+    if (value == nullptr || !value->initialised) return uninitialised(use->text);
+    const xml::DocumentPtr document = value->part(use->part);
+    if (document == nullptr) return uninitialised(use->text);
+    const Variable& declaration = *use->declaration;
+    if (declaration.kind != VariableKind::kMessage)
+      return as_xpath_value(*document, declaration.type_class, declaration.kind == VariableKind::kElement);
+    return as_xpath_value(*document, use->part_class, use->part_is_element);
+  }
+
+  Evaluated<xml::XPathValue> function(const xml::QName& name, const std::vector<xml::XPathValue>& arguments) {
+    if (name.ns == kBpelNamespace && name.local == "getVariableProperty" && arguments.size() == 2) {
+      const std::string variable_name = xml::to_string(arguments[0]);
+      const std::string property_text = xml::to_string(arguments[1]);
+      for (const PropertyUse& use : expression_.properties) {
+        if (use.variable_name != variable_name || use.property_text != property_text) continue;
+        TRY_ASSIGN(const VariableValue* const value, context_.variable(use.variable));
+        if (value == nullptr || !value->initialised) return uninitialised(use.variable_name);
+        TRY_ASSIGN(std::string text, property_value(*use.alias, *value));
+        return xml::XPathValue(std::move(text));
+      }
+    }
+    return standard_fault(faults::kSubLanguageExecutionFault,
+                          fmt::format("the function {} is unknown", name.to_string()));
+  }
+
+  const Expression& expression_;
+  EvaluationContext& context_;
+  std::optional<EvaluationFault> fault_;
+};
+
+}  // namespace
+
+bool is_standard_fault(const xml::QName& name) {
+  static constexpr std::array<std::string_view, 20> kStandard = {faults::kAmbiguousReceive,
+                                                                 faults::kCompletionConditionFailure,
+                                                                 faults::kConflictingReceive,
+                                                                 faults::kConflictingRequest,
+                                                                 faults::kCorrelationViolation,
+                                                                 faults::kInvalidBranchCondition,
+                                                                 faults::kInvalidExpressionValue,
+                                                                 faults::kInvalidVariables,
+                                                                 faults::kJoinFailure,
+                                                                 faults::kMismatchedAssignmentFailure,
+                                                                 faults::kMissingReply,
+                                                                 faults::kMissingRequest,
+                                                                 faults::kScopeInitializationFailure,
+                                                                 faults::kSelectionFailure,
+                                                                 faults::kSubLanguageExecutionFault,
+                                                                 faults::kUninitializedPartnerRole,
+                                                                 faults::kUninitializedVariable,
+                                                                 faults::kUnsupportedReference,
+                                                                 faults::kXsltInvalidSource,
+                                                                 faults::kXsltStylesheetNotFound};
+  return name.ns == kBpelNamespace && std::find(kStandard.begin(), kStandard.end(), name.local) != kStandard.end();
+}
+
+Evaluated<ExpressionValue> evaluate(const Expression& expression, EvaluationContext& context) {
+  return Evaluation(expression, context).run(xml::Node());
+}
+
+Evaluated<ExpressionValue> evaluate_at(const Expression& expression, EvaluationContext& context, xml::Node node) {
+  return Evaluation(expression, context).run(node);
+}
+
+Evaluated<bool> evaluate_boolean(const Expression& expression, EvaluationContext& context) {
+  TRY_ASSIGN(const ExpressionValue result, evaluate(expression, context));
+  return xml::to_boolean(result.value);
+}
+
+Evaluated<std::string> evaluate_string(const Expression& expression, EvaluationContext& context) {
+  TRY_ASSIGN(const ExpressionValue result, evaluate(expression, context));
+  return xml::to_string(result.value);
+}
+
+Evaluated<std::uint32_t> evaluate_unsigned(const Expression& expression, EvaluationContext& context) {
+  TRY_ASSIGN(const std::string text, evaluate_string(expression, context));
+  std::string digits = collapsed(text);
+  if (digits.starts_with('+')) digits.erase(0, 1);
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (digits.empty() || error != std::errc() || end != digits.data() + digits.size()) {
+    return standard_fault(faults::kInvalidExpressionValue,
+                          fmt::format("'{}' gives '{}', which is no xsd:unsignedInt", expression.text(), text));
+  }
+  return number;
+}
+
+Evaluated<TimePoint> evaluate_for(const Expression& expression, EvaluationContext& context, TimePoint now) {
+  TRY_ASSIGN(const std::string text, evaluate_string(expression, context));
+  const auto due = add_duration(now, collapsed(text));
+  if (due) return *due;
+  return standard_fault(faults::kInvalidExpressionValue,
+                        fmt::format("'{}' gives '{}': {}", expression.text(), text, due.error().message()));
+}
+
+Evaluated<TimePoint> evaluate_until(const Expression& expression, EvaluationContext& context) {
+  TRY_ASSIGN(const std::string text, evaluate_string(expression, context));
+  const auto due = parse_deadline(collapsed(text));
+  if (due) return *due;
+  return standard_fault(faults::kInvalidExpressionValue,
+                        fmt::format("'{}' gives '{}': {}", expression.text(), text, due.error().message()));
+}
+
+Evaluated<std::string> property_value(const wsdl::PropertyAlias& alias, const VariableValue& value) {
+  const xml::DocumentPtr document = value.initialised ? value.part(alias.part) : nullptr;
+  if (document == nullptr) {
+    return standard_fault(faults::kUninitializedVariable,
+                          fmt::format("what holds the property {} has no value", alias.property.to_string()));
+  }
+  if (alias.query == nullptr) return document->root().text();
+  xml::XPathContext context;
+  context.node = document->root();
+  const auto selected = alias.query->evaluate(context);
+  if (!selected) {
+    return standard_fault(
+        faults::kSubLanguageExecutionFault,
+        fmt::format("the query of property {}: {}", alias.property.to_string(), selected.error().message()));
+  }
+  const auto* const nodes = std::get_if<xml::NodeSet>(&*selected);
+  if (nodes != nullptr && nodes->size() != 1) {
+    return standard_fault(faults::kSelectionFailure,
+                          fmt::format("the query '{}' of property {} selects {} nodes", alias.query->text(),
+                                      alias.property.to_string(), nodes->size()));
+  }
+  return xml::to_string(*selected);
+}
+
+Evaluated<std::string> message_property_value(const wsdl::Definitions& wsdl, const xml::QName& property,
+                                              const xml::QName& message, const VariableValue& value) {
+  const wsdl::PropertyAlias* const alias = wsdl.alias_for_message(property, message);
+  if (alias != nullptr) return property_value(*alias, value);
+  // A message of one element part may have the alias of that element.
+  const wsdl::Message* const declared = wsdl.message(message);
+  if (declared != nullptr && declared->parts.size() == 1) {
+    const wsdl::PropertyAlias* const of_element = wsdl.alias_for_element(property, declared->parts.front().element);
+    if (of_element != nullptr) {
+      const xml::DocumentPtr part = value.part(declared->parts.front().name);
+      return property_value(*of_element, part == nullptr ? VariableValue() : VariableValue::of(part));
+    }
+  }
+  return standard_fault(faults::kSelectionFailure, fmt::format("no property alias says where {} is in the message {}",
+                                                               property.to_string(), message.to_string()));
+}
+
+}  // namespace nuraghe::bpel
