@@ -15,7 +15,7 @@ int main(int argc, char **argv) {
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &size);
     double began = MPI_Wtime(), sum = 0, pi = 0;
-    long steps = argc > 1 ? strtol(argv[1], NULL, 10) : 40000000L;
+    long steps = argc > 1 ? strtol(argv[1], NULL, 10) : 100000000L;
     if (steps < 1) {
         if (rank == 0) fprintf(stderr, "pi: STEPS must be 1 or more\n");
         MPI_Finalize();

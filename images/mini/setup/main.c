@@ -142,6 +142,7 @@ static int boot(void) {
     seed_complain(&seed);
     const struct json *resize = json_get(seed.user, "resize_rootfs");
     if (!resize || json_true(resize)) grow_root();
+    if (seed.first) seed_random(&seed);
     seed_commands(&seed, "bootcmd");
     net_apply(seed.network, host);
     if (seed.first) {

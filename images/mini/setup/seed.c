@@ -4,10 +4,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/random.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -108,7 +110,8 @@ const char *seed_hostname(const struct seed *seed) {
 void seed_complain(const struct seed *seed) {
     static const char *const known[] = {
         "hostname",    "fqdn", "ssh_authorized_keys", "ssh_keys",      "disable_root",     "write_files",       "bootcmd", "runcmd",
-        "mounts",      "resize_rootfs", "preserve_hostname", "manage_etc_hosts", "ssh_pwauth", "ssh_deletekeys", "growpart", NULL};
+        "mounts",      "resize_rootfs", "preserve_hostname", "manage_etc_hosts", "ssh_pwauth", "ssh_deletekeys", "growpart",
+        "random_seed", NULL};
     for (const struct json *m = seed->user && seed->user->type == JSON_OBJECT ? seed->user->child : NULL; m; m = m->next) {
         int i = 0;
         while (known[i] && strcmp(known[i], m->key) != 0) i++;
@@ -166,6 +169,32 @@ static int base64(char *text, size_t *size) {
     return 0;
 }
 
+static int is_base64(const char *encoding) {
+    return encoding && (!strcmp(encoding, "b64") || !strcmp(encoding, "base64"));
+}
+
+void seed_random(const struct seed *seed) {
+    const struct json *entry = json_get(seed->user, "random_seed");
+    const char *text = json_text(json_get(entry, "data")), *encoding = json_text(json_get(entry, "encoding"));
+    struct {
+        struct rand_pool_info head;
+        char data[512];
+    } pool;
+    if (!text) return;
+    char *data = strdup(text);
+    size_t size = strlen(data);
+    if (is_base64(encoding) ? base64(data, &size) : encoding && strcmp(encoding, "raw") != 0)
+        return say("user-data: random_seed: the data is not understood");
+    if (size > sizeof pool.data) size = sizeof pool.data;
+    pool.head.buf_size = (int)size;
+    pool.head.entropy_count = (int)size * 8;
+    memcpy(pool.head.buf, data, size);
+    int fd = open("/dev/urandom", O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || ioctl(fd, RNDADDENTROPY, &pool)) say("user-data: random_seed: %s", strerror(errno));
+    if (fd >= 0) close(fd);
+    free(data);
+}
+
 // Number of a user or group, by number or by name in /etc/passwd or /etc/group; -1 when unknown.
 static int find_id(const char *file, const char *name) {
     if (name[strspn(name, "0123456789")] == 0 && *name) return atoi(name);
@@ -199,7 +228,7 @@ static void write_one(const struct json *entry) {
     if (!path || *path != '/') return say("write_files: '%s' is no absolute path", path ? path : "");
     char *data = strdup(content ? content : ""), *old = NULL;
     size_t size = strlen(data), before = 0;
-    if (encoding && (!strcmp(encoding, "b64") || !strcmp(encoding, "base64"))) {
+    if (is_base64(encoding)) {
         if (base64(data, &size)) return say("write_files: %s: the content is no base64", path);
     } else if (encoding && *encoding && strcmp(encoding, "text/plain") != 0) {
         return say("write_files: %s: encoding '%s' is not honoured by this image", path, encoding);

@@ -19,6 +19,7 @@ const char *seed_hostname(const struct seed *seed);
 
 // user-data's parts. Everything that cannot be done is said; nothing stops the boot.
 void seed_complain(const struct seed *seed); // names what this image does not honour
+void seed_random(const struct seed *seed);   // random_seed, credited: without it the ssh server waits for randomness
 void seed_keys(const struct seed *seed);     // ssh_authorized_keys, ssh_keys
 void seed_files(const struct seed *seed);    // write_files
 void seed_mounts(const struct seed *seed);   // mounts, into /etc/fstab
