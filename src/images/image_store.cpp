@@ -1,0 +1,292 @@
+#include "images/image_store.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <set>
+
+#include "env/posix.hpp"
+#include "images/digest.hpp"
+#include "images/image_json.hpp"
+#include "xml/xml.hpp"
+
+namespace nuraghe::images {
+namespace {
+
+constexpr const char* kLayoutText = "{\"imageLayoutVersion\":\"1.0.0\"}";
+constexpr std::string_view kImageNamespace = "urn:nuraghe:image:1";
+constexpr std::size_t kChunk = 1 << 20;
+
+// Reads a whole file in pieces; `take` answers an error to stop.
+Status read_in_chunks(const std::string& path, const std::function<Status(std::string_view)>& take) {
+  const env::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd.valid()) return system_error(fmt::format("open {}", path), errno);
+  std::string buffer(kChunk, '\0');
+  while (true) {
+    const auto count = ::read(fd.get(), buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return system_error(fmt::format("read {}", path), errno);
+    if (count == 0) return {};
+    TRY(take(std::string_view(buffer).substr(0, static_cast<std::size_t>(count))));
+  }
+}
+
+Status write_all(int fd, std::string_view bytes, const std::string& path) {
+  while (!bytes.empty()) {
+    const auto count = ::write(fd, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return system_error(fmt::format("write {}", path), errno);
+    bytes.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return {};
+}
+
+Result<Bytes> size_of(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) return system_error(fmt::format("stat {}", path), errno);
+  if (!S_ISREG(status.st_mode)) return invalid(fmt::format("{} is not a plain file", path));
+  return Bytes{status.st_size};
+}
+
+// A file that vhi.xml names: its role in the manifest.
+struct NamedFile {
+  std::string name;
+  std::string media_type;
+};
+
+Result<std::vector<NamedFile>> files_of(const xml::Document& description, const std::string& path) {
+  const auto root = description.root();
+  if (!root.is(kImageNamespace, "vhi"))
+    return invalid(fmt::format("{} is no image description: its root is <{}>, not <vhi xmlns=\"{}\">", path,
+                               root.local_name(), kImageNamespace));
+  std::vector<NamedFile> files;
+  const auto add = [&](const std::optional<std::string>& name, std::string media_type) {
+    if (name && !name->empty()) files.push_back({*name, std::move(media_type)});
+  };
+  if (const auto boot = root.child(kImageNamespace, "boot")) {
+    add(boot.attribute("kernel"), kKernelMediaType);
+    add(boot.attribute("initrd"), kInitrdMediaType);
+  }
+  if (const auto disk = root.child(kImageNamespace, "disk"))
+    add(disk.attribute("file"),
+        disk.attribute_or("format", "qcow2") == "raw" ? kDiskRawMediaType : kDiskQcow2MediaType);
+  for (const auto& file : files) {
+    if (file.name.find('/') != std::string::npos || file.name.starts_with('.'))
+      return invalid(
+          fmt::format("{} names the file '{}'; only plain names within its folder are allowed", path, file.name));
+  }
+  return files;
+}
+
+}  // namespace
+
+const Blob* Manifest::part(std::string_view media_type) const {
+  const auto found =
+      std::find_if(parts.begin(), parts.end(), [&](const Blob& blob) { return blob.media_type == media_type; });
+  return found == parts.end() ? nullptr : &*found;
+}
+
+Bytes Manifest::stored_size() const {
+  Bytes sum = config.size;
+  for (const auto& blob : parts) sum = sum + blob.size;
+  return sum;
+}
+
+Result<std::unique_ptr<ImageStore>> ImageStore::open(const std::string& root) {
+  TRY(env::make_directories(root + "/blobs/sha256", 0700));
+  // What a killed import left behind is nobody's.
+  TRY(env::remove_tree(root + "/incoming"));
+  TRY(env::make_directories(root + "/incoming", 0700));
+  const std::string layout = root + "/oci-layout";
+  if (!env::path_exists(layout)) {
+    TRY(env::write_file_durably(root + "/index.json", write_index_json({})));
+    TRY(env::write_file_durably(layout, kLayoutText));
+  }
+  TRY_ASSIGN(const auto text, env::read_file(layout));
+  if (text.find("imageLayoutVersion") == std::string::npos)
+    return corrupt(fmt::format("{} is not an OCI image layout: its oci-layout file has another content", root));
+  return std::unique_ptr<ImageStore>(new ImageStore(root));
+}
+
+std::string ImageStore::path_of(std::string_view digest) const {
+  return fmt::format("{}/blobs/sha256/{}", root_, digest.substr(digest.find(':') + 1));
+}
+
+Status ImageStore::put_blob(std::string_view content, const std::string& digest) {
+  const std::string path = path_of(digest);
+  if (env::path_exists(path)) return {};
+  return env::write_file_durably(path, content);
+}
+
+Result<Blob> ImageStore::take_file(const std::string& folder, const std::string& name, std::string media_type,
+                                   const std::function<bool(Bytes)>& advance) {
+  const std::string source = folder + "/" + name;
+  std::string incoming = root_ + "/incoming/XXXXXX";
+  const env::UniqueFd fd(::mkostemp(incoming.data(), O_CLOEXEC));
+  if (!fd.valid()) return system_error(fmt::format("create a file in {}/incoming", root_), errno);
+  Sha256 hash;
+  Bytes size;
+  const auto copied = read_in_chunks(source, [&](std::string_view piece) -> Status {
+    hash.update(piece);
+    size = size + Bytes{static_cast<std::int64_t>(piece.size())};
+    if (!advance(Bytes{static_cast<std::int64_t>(piece.size())}))
+      return Error(ErrorCode::kCancelled, "the import was aborted");
+    return write_all(fd.get(), piece, incoming);
+  });
+  if (!copied || ::fchmod(fd.get(), 0444) != 0 || ::fsync(fd.get()) != 0) {
+    const int saved = errno;
+    TRY(env::remove_tree(incoming));
+    if (!copied) return copied.error();
+    return system_error(fmt::format("fsync {}", incoming), saved);
+  }
+  Blob blob{std::move(media_type), hash.finish(), size, name};
+  if (::rename(incoming.c_str(), path_of(blob.digest).c_str()) != 0)
+    return system_error(fmt::format("rename {}", incoming), errno);
+  TRY(env::fsync_path(root_ + "/blobs/sha256"));
+  return blob;
+}
+
+Result<Manifest> ImageStore::import_folder(const std::string& folder, const std::function<bool(double)>& progress) {
+  const std::string path = folder + "/vhi.xml";
+  TRY_ASSIGN(const auto text, env::read_file(path, mib(1)));
+  xml::ParseOptions options;
+  options.source = path;
+  TRY_ASSIGN(const auto description, xml::Document::parse(text, options));
+  TRY_ASSIGN(const auto files, files_of(description, path));
+  Bytes total;
+  for (const auto& file : files) {
+    TRY_ASSIGN(const auto size, size_of(folder + "/" + file.name));
+    total = total + size;
+  }
+  TRY_ASSIGN(const auto free, env::free_space(root_));
+  if (free < total)
+    return exhausted(fmt::format("importing {} needs {} in {}, which has {} free", folder, total.to_string(), root_,
+                                 free.to_string()));
+  Manifest manifest;
+  Bytes done;
+  const auto advance = [&](Bytes piece) {
+    done = done + piece;
+    return !progress ||
+           progress(total.count == 0 ? 1.0 : static_cast<double>(done.count) / static_cast<double>(total.count));
+  };
+  for (const auto& file : files) {
+    TRY_ASSIGN(auto blob, take_file(folder, file.name, file.media_type, advance));
+    manifest.parts.push_back(std::move(blob));
+  }
+  manifest.config = {kConfigMediaType, digest_of(text), {static_cast<std::int64_t>(text.size())}, "vhi.xml"};
+  TRY(put_blob(text, manifest.config.digest));
+  const auto root = description.root();
+  manifest.reference = root.attribute_or("name", "") + ":" + root.attribute_or("version", "1");
+  const std::string manifest_text = write_manifest(manifest);
+  manifest.digest = digest_of(manifest_text);
+  TRY(put_blob(manifest_text, manifest.digest));
+
+  const std::lock_guard lock(index_mutex_);
+  TRY_ASSIGN(auto index, read_index());
+  std::erase_if(index, [&](const Manifest& other) { return other.reference == manifest.reference; });
+  index.push_back(manifest);
+  TRY(write_index(index));
+  return manifest;
+}
+
+Status ImageStore::write_index(const std::vector<Manifest>& manifests) {
+  std::vector<IndexEntry> entries;
+  for (const auto& manifest : manifests) {
+    TRY_ASSIGN(const auto size, size_of(path_of(manifest.digest)));
+    entries.push_back({manifest.digest, size, manifest.reference});
+  }
+  return env::write_file_durably(root_ + "/index.json", write_index_json(entries));
+}
+
+Result<std::vector<Manifest>> ImageStore::read_index() const {
+  TRY_ASSIGN(const auto text, env::read_file(root_ + "/index.json"));
+  TRY_ASSIGN(const auto entries, read_index_json(text));
+  std::vector<Manifest> manifests;
+  for (const auto& entry : entries) {
+    TRY_ASSIGN(auto one, manifest(entry.digest));
+    one.reference = entry.reference;
+    manifests.push_back(std::move(one));
+  }
+  return manifests;
+}
+
+Result<std::vector<Manifest>> ImageStore::list() const {
+  const std::lock_guard lock(index_mutex_);
+  return read_index();
+}
+
+Result<Manifest> ImageStore::manifest(const std::string& digest) const {
+  if (!is_digest(digest)) return invalid(fmt::format("'{}' is not a sha256 digest", digest));
+  TRY_ASSIGN(const auto text, env::read_file(path_of(digest), mib(4)));
+  if (digest_of(text) != digest) return corrupt(fmt::format("the image manifest {} does not match its digest", digest));
+  TRY_ASSIGN(auto result, read_manifest(text));
+  result.digest = digest;
+  return result;
+}
+
+Result<std::string> ImageStore::config(const Manifest& manifest) const {
+  TRY_ASSIGN(auto text, env::read_file(path_of(manifest.config.digest), mib(4)));
+  if (digest_of(text) != manifest.config.digest)
+    return corrupt(fmt::format("the description {} of an image does not match its digest", manifest.config.digest));
+  return text;
+}
+
+Result<std::string> ImageStore::blob_path(const Blob& blob) const {
+  if (!is_digest(blob.digest)) return invalid(fmt::format("'{}' is not a sha256 digest", blob.digest));
+  std::string path = path_of(blob.digest);
+  auto size = size_of(path);
+  if (!size) return std::move(size).error().with(fmt::format("the part {} of an image is missing", blob.title));
+  if (*size != blob.size)
+    return corrupt(fmt::format("the part {} of an image has {} instead of {}: import the image again", blob.title,
+                               size->to_string(), blob.size.to_string()));
+  return path;
+}
+
+Status ImageStore::verify(const Manifest& manifest, const std::function<bool(double)>& progress) const {
+  TRY(config(manifest));
+  const double total = static_cast<double>(std::max<std::int64_t>(1, manifest.stored_size().count));
+  double done = 0;
+  for (const auto& part : manifest.parts) {
+    TRY_ASSIGN(const auto path, blob_path(part));
+    Sha256 hash;
+    TRY(read_in_chunks(path, [&](std::string_view piece) -> Status {
+      hash.update(piece);
+      done += static_cast<double>(piece.size());
+      if (progress && !progress(done / total)) return Error(ErrorCode::kCancelled, "the check was aborted");
+      return {};
+    }));
+    if (hash.finish() != part.digest)
+      return corrupt(fmt::format("the part {} of the image does not match its digest {}: import the image again",
+                                 part.title, part.digest));
+  }
+  return {};
+}
+
+Status ImageStore::remove(const std::string& reference) {
+  const std::lock_guard lock(index_mutex_);
+  TRY_ASSIGN(auto index, read_index());
+  const auto found =
+      std::find_if(index.begin(), index.end(), [&](const Manifest& one) { return one.reference == reference; });
+  if (found == index.end()) return {};
+  const Manifest removed = *found;
+  index.erase(found);
+  TRY(write_index(index));
+  std::set<std::string> used;
+  for (const auto& one : index) {
+    used.insert(one.digest);
+    used.insert(one.config.digest);
+    for (const auto& part : one.parts) used.insert(part.digest);
+  }
+  std::vector<std::string> candidates{removed.digest, removed.config.digest};
+  for (const auto& part : removed.parts) candidates.push_back(part.digest);
+  for (const auto& digest : candidates) {
+    if (!used.contains(digest)) TRY(env::remove_tree(path_of(digest)));
+  }
+  return {};
+}
+
+}  // namespace nuraghe::images

@@ -1,0 +1,84 @@
+// The repository on disk: an OCI image layout (image-spec 1.1, "Image Layout"), content-addressed and verified.
+//
+//   ROOT/oci-layout                 {"imageLayoutVersion":"1.0.0"}
+//   ROOT/index.json                 one manifest per image, named by the annotation org.opencontainers.image.ref.name
+//   ROOT/blobs/sha256/HEX           manifests, configurations (vhi.xml), kernels, initial RAM disks, disks
+//   ROOT/incoming/                  files on their way in; swept when the store is opened
+//
+// Media types stand in docs/formats/image.md. A blob is written beside its place, fsynced and renamed: it is there
+// whole or not at all, and never changes. The index is replaced atomically. Threading: every function is thread safe
+// across threads; changes of one ROOT belong to one process at a time.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/units.hpp"
+
+namespace nuraghe::images {
+
+inline constexpr const char* kConfigMediaType = "application/vnd.nuraghe.vhi.config.v1+xml";
+inline constexpr const char* kKernelMediaType = "application/vnd.nuraghe.vhi.kernel.v1";
+inline constexpr const char* kInitrdMediaType = "application/vnd.nuraghe.vhi.initrd.v1";
+inline constexpr const char* kDiskQcow2MediaType = "application/vnd.nuraghe.vhi.disk.v1.qcow2";
+inline constexpr const char* kDiskRawMediaType = "application/vnd.nuraghe.vhi.disk.v1.raw";
+inline constexpr const char* kManifestMediaType = "application/vnd.oci.image.manifest.v1+json";
+
+struct Blob {
+  std::string media_type;
+  std::string digest;  // sha256:HEX
+  Bytes size;
+  std::string title;  // file name in the image folder
+};
+
+struct Manifest {
+  std::string digest;                                   // of the manifest itself
+  std::string reference;                                // "mini:1" (only when read from the index or imported)
+  Blob config;                                          // vhi.xml
+  std::vector<Blob> parts;                              // kernel, initrd, disk, each at most once
+  const Blob* part(std::string_view media_type) const;  // null when there is none
+  Bytes stored_size() const;
+};
+
+class ImageStore {
+ public:
+  // Makes the layout when it is not there. kCorrupt when ROOT holds something else.
+  static Result<std::unique_ptr<ImageStore>> open(const std::string& root);
+
+  // Reads FOLDER/vhi.xml and the files that it names (plain names within the folder, no links) into the layout and puts
+  // NAME:VERSION into the index. The same content again changes nothing. progress: fraction done, may be empty;
+  // answering false cancels (kCancelled).
+  Result<Manifest> import_folder(const std::string& folder, const std::function<bool(double)>& progress);
+  // Every image of the index.
+  Result<std::vector<Manifest>> list() const;
+  // By manifest digest; kNotFound, or kCorrupt when the manifest does not match its digest.
+  Result<Manifest> manifest(const std::string& digest) const;
+  // The text of the image's vhi.xml, checked against its digest.
+  Result<std::string> config(const Manifest& manifest) const;
+  // Absolute path of a blob that is there with its full size; kNotFound or kCorrupt otherwise.
+  Result<std::string> blob_path(const Blob& blob) const;
+  // Reads every part and compares it with its digest: kCorrupt names the part.
+  Status verify(const Manifest& manifest, const std::function<bool(double)>& progress) const;
+  // Takes the reference out of the index and deletes the blobs that no other image of the index uses.
+  Status remove(const std::string& reference);
+
+  const std::string& root() const { return root_; }
+
+ private:
+  explicit ImageStore(std::string root) : root_(std::move(root)) {}
+  std::string path_of(std::string_view digest) const;
+  Result<Blob> take_file(const std::string& folder, const std::string& name, std::string media_type,
+                         const std::function<bool(Bytes)>& advance);
+  Status put_blob(std::string_view content, const std::string& digest);
+  Status write_index(const std::vector<Manifest>& manifests);
+  Result<std::vector<Manifest>> read_index() const;
+
+  std::string root_;
+  mutable std::mutex index_mutex_;
+};
+
+}  // namespace nuraghe::images
