@@ -1,5 +1,5 @@
-// Store in memory, for tests and simulation: keeps what was committed apart from what was not, so that a simulated crash
-// (drop the Store, open another over the same MemoryDisk) sees exactly the committed state.
+// Store in memory, for tests and simulation: keeps what was committed apart from what was not, so that a simulated
+// crash (drop the Store, open another over the same MemoryDisk) sees exactly the committed state.
 #pragma once
 
 #include "store/store.hpp"

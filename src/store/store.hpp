@@ -51,14 +51,15 @@ class Transaction {
   virtual Status mark() = 0;
   virtual Status rollback_to_mark() = 0;
   // Makes it durable (fsync). Nothing was written: no effect on disk. kConflict when fenced out by a newer epoch,
-  // kExhausted when the disk is full; the transaction is rolled back then.
+  // kExhausted when the disk is full, kUnavailable when another writer was first or holds the lock too long (repeat the
+  // transaction); the transaction is rolled back then. It cannot be used afterwards.
   virtual Status commit() = 0;
-  // True when put/erase was called.
+  // True when there are changes that were not undone: commit will write.
   virtual bool has_writes() const = 0;
 };
 
 struct Statistics {
-  std::int64_t commits = 0;        // with at least one write
+  std::int64_t commits = 0;  // with at least one write
   std::int64_t rows_written = 0;
   std::int64_t bytes_written = 0;  // keys + values
   std::int64_t journal_bytes = 0;  // bytes handed to the write-ahead log
@@ -67,11 +68,12 @@ struct Statistics {
 class Store {
  public:
   virtual ~Store() = default;
-  // The table of that name ([a-z_]+), made when it is not there.
+  // The table of that name ([a-z_]+), made when it is not there. Before begin: kConflict within a transaction.
   virtual Result<Table> table(std::string_view name) = 0;
-  // Takes ownership for `owner`: raises its epoch by one, durably. Later transactions of an older owner of the same name
-  // fail at commit with kConflict. Returns the new epoch.
+  // Takes ownership for `owner`: raises its epoch by one, durably. Later transactions of an older owner of the same
+  // name fail at commit with kConflict. Returns the new epoch.
   virtual Result<std::int64_t> acquire(std::string_view owner) = 0;
+  // One transaction at a time. kConflict when this store's owner is fenced out.
   virtual Result<std::unique_ptr<Transaction>> begin() = 0;
   virtual Statistics statistics() const = 0;
 };

@@ -1,0 +1,198 @@
+#include "store/buffered.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.hpp"
+
+namespace nuraghe::store {
+namespace {
+
+class BufferedTransaction : public Transaction {
+ public:
+  explicit BufferedTransaction(Backend& backend)
+      : backend_(backend), changes_(static_cast<std::size_t>(backend.table_count())) {}
+  ~BufferedTransaction() override {
+    if (open_) backend_.abandon();
+  }
+  BufferedTransaction(const BufferedTransaction&) = delete;
+  BufferedTransaction& operator=(const BufferedTransaction&) = delete;
+
+  Result<std::optional<std::string>> get(Table table, std::string_view key) override {
+    Changes& changes = of(table);
+    if (!changes.empty()) {
+      const auto change = changes.find(key);
+      if (change != changes.end()) return change->second;
+    }
+    return backend_.read(table.index, key);
+  }
+
+  Status put(Table table, std::string_view key, std::string_view value) override {
+    return change(table, key, std::string(value));
+  }
+
+  Status erase(Table table, std::string_view key) override { return change(table, key, std::nullopt); }
+
+  Status erase_prefix(Table table, std::string_view prefix) override {
+    CHECK(!prefix.empty());
+    std::string after;
+    for (;;) {
+      TRY_ASSIGN(const auto rows, scan(table, prefix, after, kPage));
+      for (const Row& row : rows) TRY(erase(table, row.key));
+      if (rows.size() < kPage) return {};
+      after = rows.back().key;
+    }
+  }
+
+  Result<std::vector<Row>> scan(Table table, std::string_view prefix, std::string_view after,
+                                std::size_t limit) override {
+    const Changes& changes = of(table);
+    std::string lower(prefix);
+    if (!after.empty() && after >= prefix) lower = std::string(after) + '\0';  // the next string after `after`
+    const auto upper = prefix_end(prefix);
+    const auto below_upper = [&](const std::string& key) { return !upper || key < *upper; };
+    std::vector<Row> out;
+    auto change = changes.lower_bound(lower);
+    if (change == changes.end() || !below_upper(change->first)) {
+      TRY(backend_.read_range(table.index, lower, upper, limit, out));
+      return out;
+    }
+    // Merges pages of stored rows with the buffered changes; a change hides the stored row of its key.
+    std::vector<Row> page;
+    std::size_t next = 0;
+    bool more = true;
+    while (out.size() < limit) {
+      if (next == page.size() && more) {
+        page.clear();
+        next = 0;
+        const std::size_t want = std::clamp<std::size_t>(limit - out.size(), 16, kPage);
+        TRY(backend_.read_range(table.index, lower, upper, want, page));
+        more = page.size() == want;
+        if (more) lower = page.back().key + '\0';
+      }
+      const bool change_left = change != changes.end() && below_upper(change->first);
+      if (next == page.size() && !change_left) break;
+      if (change_left && (next == page.size() || change->first <= page[next].key)) {
+        if (next < page.size() && change->first == page[next].key) ++next;
+        if (change->second) out.push_back({change->first, *change->second});
+        ++change;
+      } else {
+        out.push_back(std::move(page[next++]));
+      }
+    }
+    return out;
+  }
+
+  Status mark() override {
+    CHECK(open_);
+    undo_.clear();
+    marked_ = true;
+    return {};
+  }
+
+  Status rollback_to_mark() override {
+    CHECK(open_ && marked_);
+    for (auto entry = undo_.rbegin(); entry != undo_.rend(); ++entry) {
+      if (entry->was_buffered) {
+        entry->position->second = std::move(entry->value);
+      } else {
+        entry->changes->erase(entry->position);
+        --buffered_;
+      }
+    }
+    undo_.clear();
+    return {};
+  }
+
+  Status commit() override {
+    CHECK(open_);
+    open_ = false;
+    undo_.clear();
+    if (buffered_ == 0) {
+      backend_.abandon();
+      return {};
+    }
+    return backend_.write(changes_);
+  }
+
+  bool has_writes() const override { return buffered_ > 0; }
+
+ private:
+  static constexpr std::size_t kPage = 256;
+
+  struct Undo {
+    Changes* changes;
+    Changes::iterator position;
+    bool was_buffered;
+    std::optional<std::string> value;  // what stood in the buffer
+  };
+
+  Changes& of(Table table) {
+    CHECK(open_);
+    CHECK(table.index >= 0 && static_cast<std::size_t>(table.index) < changes_.size());
+    return changes_[static_cast<std::size_t>(table.index)];
+  }
+
+  Status change(Table table, std::string_view key, std::optional<std::string> value) {
+    Changes& changes = of(table);
+    if (backend_.read_only()) [[unlikely]]
+      return denied("the store was opened for reading only");
+    auto position = changes.lower_bound(key);
+    const bool was_buffered = position != changes.end() && position->first == key;
+    if (!was_buffered) {
+      position = changes.emplace_hint(position, std::string(key), std::nullopt);
+      ++buffered_;
+    }
+    if (marked_) {
+      undo_.push_back({&changes, position, was_buffered, was_buffered ? std::move(position->second) : std::nullopt});
+    }
+    position->second = std::move(value);
+    return {};
+  }
+
+  Backend& backend_;
+  std::vector<Changes> changes_;
+  std::vector<Undo> undo_;
+  std::int64_t buffered_ = 0;
+  bool marked_ = false;
+  bool open_ = true;
+};
+
+}  // namespace
+
+std::unique_ptr<Transaction> make_buffered_transaction(Backend& backend) {
+  return std::make_unique<BufferedTransaction>(backend);
+}
+
+WriteSize size_of(const std::vector<Changes>& changes) {
+  WriteSize size;
+  for (const Changes& table : changes) {
+    for (const auto& [key, value] : table) {
+      ++size.rows;
+      size.bytes += static_cast<std::int64_t>(key.size() + (value ? value->size() : 0));
+    }
+  }
+  return size;
+}
+
+std::optional<std::string> prefix_end(std::string_view prefix) {
+  std::string end(prefix);
+  while (!end.empty()) {
+    if (end.back() != '\xff') {
+      end.back() = static_cast<char>(static_cast<unsigned char>(end.back()) + 1);
+      return end;
+    }
+    end.pop_back();
+  }
+  return std::nullopt;
+}
+
+Status check_table_name(std::string_view name) {
+  const bool good = !name.empty() && name.size() < 64 &&
+                    std::all_of(name.begin(), name.end(), [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; });
+  if (!good) return invalid(fmt::format("'{}' is not the name of a table: it is made of a-z and _", name));
+  return {};
+}
+
+}  // namespace nuraghe::store
