@@ -110,11 +110,11 @@ struct FromSpec {
   FromKind kind = FromKind::kEmpty;
   VariableRef variable;  // kVariable, kProperty
   const Variable* declaration = nullptr;
-  std::string part;                      // kVariable; empty: none
-  std::optional<Expression> query;       // kVariable
-  PartnerLinkRef partner_link;           // kPartnerLink
-  bool my_role = false;                  // kPartnerLink: endpointReference="myRole"
-  xml::QName property;                   // kProperty
+  std::string part;                 // kVariable; empty: none
+  std::optional<Expression> query;  // kVariable
+  PartnerLinkRef partner_link;      // kPartnerLink
+  bool my_role = false;             // kPartnerLink: endpointReference="myRole"
+  xml::QName property;              // kProperty
   const wsdl::PropertyAlias* alias = nullptr;
   std::optional<Expression> expression;  // kExpression
   xml::DocumentPtr literal;              // kLiteral: its root is an element that holds what <literal> holds
@@ -142,6 +142,7 @@ struct Variable {
   const wsdl::Message* message = nullptr;                  // kMessage
   wsdl::TypeClass type_class = wsdl::TypeClass::kComplex;  // kType, kElement: of the element's type
   std::optional<FromSpec> initial;                         // inline initialisation
+  bool implicit = false;                                   // declared by an onEvent or a forEach
   bool hidden = false;                                     // a catch's fault variable
   xml::Position where;
 };
@@ -393,6 +394,13 @@ struct Diagnostic {
   std::string to_string() const;  // "file:line:column: SA00024: sentence"
 };
 
+// A process package: the files of a folder, paths relative to it.
+struct Package {
+  std::map<std::string, std::string> files;
+  // All regular files below the folder; kExhausted for more than kMaxFiles or 64 MiB.
+  static Result<Package> from_directory(const std::string& folder);
+};
+
 class ProcessDefinition {
  public:
   const xml::QName& name() const { return name_; }
@@ -417,11 +425,10 @@ class ProcessDefinition {
   // "/process/sequence/invoke[2]": for people; elements of the same kind among siblings are counted from 1.
   std::string path_of(NodeIndex index) const;
   // The process's text and the package's other files, kept for `?wsdl`, XSLT and drawing.
-  const std::map<std::string, std::string>& files() const { return files_; }
+  const std::map<std::string, std::string>& files() const { return package_->files; }
 
  private:
   friend class Parser;
-  friend class DefinitionBuilder;
   xml::QName name_;
   std::string file_;
   std::vector<std::unique_ptr<Node>> nodes_;
@@ -429,7 +436,7 @@ class ProcessDefinition {
   std::vector<Link> links_;
   std::vector<NodeIndex> start_activities_;
   std::shared_ptr<const wsdl::Definitions> wsdl_;
-  std::map<std::string, std::string> files_;
+  std::shared_ptr<const Package> package_;
 };
 
 // The node as its type; the kind must fit.
@@ -439,13 +446,6 @@ const T& as(const Node& node) {
 }
 
 // ---- parsing (parse/) ----
-
-// A process package: the files of a folder, paths relative to it.
-struct Package {
-  std::map<std::string, std::string> files;
-  // All regular files below the folder; kExhausted for more than kMaxFiles or 64 MiB.
-  static Result<Package> from_directory(const std::string& folder);
-};
 
 struct ParsedProcess {
   std::shared_ptr<const ProcessDefinition> definition;  // null when there is a diagnostic that is no warning
