@@ -1,0 +1,90 @@
+#include "xml/xpath_names.hpp"
+
+#include <algorithm>
+
+namespace nuraghe::xml {
+
+namespace {
+
+bool starts_name(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || static_cast<unsigned char>(c) >= 0x80;
+}
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool continues_name(char c) { return starts_name(c) || is_digit(c) || c == '-' || c == '.'; }
+bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
+struct Scanner {
+  std::string_view text;
+  std::size_t at = 0;
+
+  char peek(std::size_t ahead = 0) const { return at + ahead < text.size() ? text[at + ahead] : '\0'; }
+  bool done() const { return at >= text.size(); }
+  void skip_space() {
+    while (is_space(peek())) ++at;
+  }
+  std::string_view name() {
+    const std::size_t begin = at;
+    while (continues_name(peek())) ++at;
+    return text.substr(begin, at - begin);
+  }
+};
+
+void add(std::vector<std::string>& list, std::string_view name) {
+  if (std::find(list.begin(), list.end(), name) == list.end()) list.emplace_back(name);
+}
+
+void scan_name(Scanner& scanner, bool variable, XPathNames& names) {
+  const std::size_t begin = scanner.at;
+  const std::string_view first = scanner.name();
+  const bool prefixed = scanner.peek() == ':' && (starts_name(scanner.peek(1)) || scanner.peek(1) == '*');
+  if (prefixed) {
+    add(names.prefixes, first);
+    ++scanner.at;
+    if (scanner.peek() == '*')
+      ++scanner.at;
+    else
+      scanner.name();
+  }
+  const std::string_view whole = scanner.text.substr(begin, scanner.at - begin);
+  if (variable) {
+    add(names.variables, whole);
+    return;
+  }
+  scanner.skip_space();
+  if (prefixed && scanner.peek() == '(') add(names.prefixed_functions, whole);
+}
+
+}  // namespace
+
+XPathNames scan_xpath_names(std::string_view text) {
+  XPathNames names;
+  Scanner scanner{text};
+  std::string open;
+  while (!scanner.done()) {
+    const char c = scanner.peek();
+    if (c == '"' || c == '\'') {
+      const std::size_t end = text.find(c, scanner.at + 1);
+      if (end == std::string_view::npos) break;
+      scanner.at = end + 1;
+    } else if (c == '$') {
+      ++scanner.at;
+      scanner.skip_space();
+      if (starts_name(scanner.peek())) scan_name(scanner, true, names);
+    } else if (starts_name(c)) {
+      scan_name(scanner, false, names);
+    } else if (is_digit(c)) {
+      while (is_digit(scanner.peek()) || scanner.peek() == '.') ++scanner.at;
+    } else {
+      if (c == '(' || c == '[') open += c;
+      if (c == ')' || c == ']') {
+        names.balanced = names.balanced && !open.empty() && open.back() == (c == ')' ? '(' : '[');
+        if (!open.empty()) open.pop_back();
+      }
+      ++scanner.at;
+    }
+  }
+  names.balanced = names.balanced && open.empty();
+  return names;
+}
+
+}  // namespace nuraghe::xml
