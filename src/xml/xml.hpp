@@ -147,6 +147,9 @@ class Document {
 // Deep equality of two elements: names, attributes, children, text (whitespace-only text between elements ignored).
 bool equivalent(Node a, Node b);
 std::string escape_text(std::string_view text);
+// Any bytes (a console's output) as text that XML 1.0 can carry: what is no allowed UTF-8 character becomes '?', carriage
+// returns go.
+std::string printable(std::string_view bytes);
 
 // Prepares the XML library; call once in main before threads start. Tests' main and programs do so implicitly by the
 // first parse, which is thread safe too.

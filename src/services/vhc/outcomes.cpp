@@ -1,0 +1,221 @@
+// The second half of the controller's operations: what a job's outcome changes, and who is answered.
+#include <fmt/format.h>
+
+#include "base/log.hpp"
+#include "services/vhc/vhc.hpp"
+
+namespace nuraghe::services::vhc {
+namespace {
+
+constexpr Bytes kLastConsoleBytes = {2048};
+
+std::string_view event_kind(std::string_view verb) {
+  if (verb == "create") return "host.created";
+  if (verb == "pause") return "host.paused";
+  if (verb == "resume") return "host.resumed";
+  if (verb == "freeze") return "host.frozen";
+  if (verb == "thaw") return "host.thawed";
+  return "host.changed";
+}
+
+}  // namespace
+
+Status Controller::on_job(exchange::Turn& turn, const exchange::Job& job, const Result<std::string>& result) {
+  TRY_ASSIGN(const auto order, decode_record<Order>(job.payload));
+  Result<Outcome> outcome = [&]() -> Result<Outcome> {
+    if (!result) return result.error();
+    return decode_record<Outcome>(*result);
+  }();
+  if (order.verb == "adopt") return adopted(turn, order, outcome);
+  if (order.verb == "link" || order.verb == "unlink") return network_ended(turn, order, outcome);
+  if (order.verb == "boot" || order.verb == "join") return boot_ended(turn, order, outcome);
+  if (order.verb == "destroy") return destroy_ended(turn, order, outcome);
+  return operation_ended(turn, order, outcome);
+}
+
+Status Controller::network_ended(exchange::Turn& turn, const Order& order, const Result<Outcome>& outcome) {
+  if (!outcome) return fail(turn, order.request, outcome.error().with("the network on physical host " + options_.name));
+  if (order.verb == "link") return answer(turn, order.request, api::CreateNetworkResponse{});
+  return answer(turn, order.request, api::DestroyNetworkResponse{});
+}
+
+Status Controller::operation_ended(exchange::Turn& turn, const Order& order, const Result<Outcome>& outcome) {
+  TRY_ASSIGN(auto found, hosts_.find(turn.transaction(), order.id));
+  if (!found) return fail(turn, order.request, not_found(fmt::format("virtual host {} is gone", order.name)));
+  auto& row = *found;
+  const Duration took = turn.now() - row.operation_started;
+  row.host.operation.clear();
+  row.operation_request.clear();
+  row.host.since = turn.now();
+  for (const auto& waiting : row.abort_requests) TRY(answer(turn, waiting, api::AbortHostResponse{}));
+  row.abort_requests.clear();
+  const bool is_to_be_destroyed = !row.destroy_requests.empty();
+  if (outcome) {
+    if (order.verb == "create") TRY(created(turn, row, *outcome));
+    if (order.verb == "pause") row.host.state = HostState::kPaused;
+    if (order.verb == "resume") row.host.state = HostState::kRunning;
+    if (order.verb == "freeze") row.host.state = HostState::kFrozen;
+    if (order.verb == "thaw") row.host.state = order.paused ? HostState::kPaused : HostState::kRunning;
+    TRY(put(turn, row));
+    TRY(report(
+        turn, row, std::string(event_kind(order.verb)), "info",
+        fmt::format("{} {} on {}", row.host.name,
+                    order.verb == "create" ? "started" : std::string(api::to_string(row.host.state)), options_.name),
+        took));
+    TRY(answer_operation(turn, order, *outcome, row));
+    if (is_to_be_destroyed) return start_destroy(turn, std::move(row));
+    return order.verb == "create" ? start_boot(turn, row) : Status();
+  }
+  Error error = outcome.error();
+  if (row.abort_requested && error.code() != ErrorCode::kCancelled)
+    log_info("vhc", "an aborted operation failed by itself", {{"host", row.host.id}, {"error", error.to_string()}});
+  row.abort_requested = false;
+  if (order.verb == "create") row.host.condition = error.to_string();
+  TRY(put(turn, row));
+  const auto console = worker_.driver().console_tail(row.host.id, kLastConsoleBytes);
+  TRY(report(turn, row, "host.failed", "error",
+             fmt::format("{} of {} on {} failed: {}{}", order.verb, row.host.name, options_.name, error.to_string(),
+                         console && !console->empty() ? "\nlast console lines:\n" + xml::printable(*console) : ""),
+             took));
+  TRY(fail(
+      turn, order.request,
+      std::move(error).with(fmt::format("{} of virtual host {} on {}", order.verb, row.host.name, options_.name))));
+  return is_to_be_destroyed ? start_destroy(turn, std::move(row)) : Status();
+}
+
+Status Controller::created(exchange::Turn& turn, HostRow& row, const Outcome& outcome) {
+  row.host.state = HostState::kRunning;
+  row.host.ssh_port = outcome.ssh_port;
+  row.ports = outcome.ports;
+  row.ready = outcome.ready;
+  row.started = turn.now();
+  return {};
+}
+
+Status Controller::answer_operation(exchange::Turn& turn, const Order& order, const Outcome& outcome,
+                                    const HostRow& row) {
+  if (order.verb == "create") {
+    api::CreateHostResponse response;
+    response.reference = row.host.reference;
+    return answer(turn, order.request, response);
+  }
+  if (order.verb == "freeze") {
+    api::FreezeHostResponse response;
+    response.memory_saved = outcome.memory_saved;
+    response.device_state = outcome.device_state;
+    response.guest_pause = outcome.guest_pause;
+    return answer(turn, order.request, response);
+  }
+  if (order.verb == "pause") return answer(turn, order.request, api::PauseHostResponse{});
+  if (order.verb == "resume") return answer(turn, order.request, api::ResumeHostResponse{});
+  return answer(turn, order.request, api::ThawHostResponse{});
+}
+
+Status Controller::destroy_ended(exchange::Turn& turn, const Order& order, const Result<Outcome>& outcome) {
+  TRY_ASSIGN(auto found, hosts_.find(turn.transaction(), order.id));
+  if (!found) return {};
+  auto& row = *found;
+  const auto waiting = std::move(row.destroy_requests);
+  row.destroy_requests.clear();
+  row.host.operation.clear();
+  row.host.since = turn.now();
+  if (!outcome) {
+    row.host.condition = outcome.error().to_string();
+    TRY(put(turn, row));
+    TRY(report(
+        turn, row, "host.failed", "error",
+        fmt::format("destruction of {} on {} failed: {}", row.host.name, options_.name, outcome.error().to_string()),
+        {}));
+    for (const auto& request : waiting) {
+      if (!request.empty())
+        TRY(fail(
+            turn, request,
+            outcome.error().with(fmt::format("destruction of virtual host {} on {}", row.host.name, options_.name))));
+    }
+    return {};
+  }
+  for (const auto& request : row.ready_requests)
+    TRY(fail(turn, request, Error(ErrorCode::kCancelled, fmt::format("virtual host {} was destroyed", row.host.name))));
+  HostRow tombstone;
+  tombstone.host.id = row.host.id;
+  tombstone.host.name = row.host.name;
+  tombstone.host.vo = row.host.vo;
+  tombstone.host.state = HostState::kDestroyed;
+  tombstone.host.since = turn.now();
+  TRY(put(turn, tombstone));
+  for (const auto& request : waiting) {
+    if (!request.empty()) TRY(answer(turn, request, api::DestroyHostResponse{}));
+  }
+  return {};
+}
+
+// ---- readiness ----
+
+Status Controller::start_boot(exchange::Turn& turn, const HostRow& row) {
+  Order order;
+  order.verb = row.booted ? "join" : "boot";
+  order.id = row.host.id;
+  order.name = row.host.name;
+  order.fragment = row.fragment;
+  order.ready = row.ready;
+  const auto started = turn.start_job({order.verb + "/" + order.id, encode_record(order)});
+  if (!started && started.error().code() != ErrorCode::kConflict) return started;
+  return {};
+}
+
+Status Controller::boot_ended(exchange::Turn& turn, const Order& order, const Result<Outcome>& outcome) {
+  TRY_ASSIGN(auto found, hosts_.find(turn.transaction(), order.id));
+  if (!found || found->is_tombstone() || found->host.operation == "destroy" || !found->destroy_requests.empty())
+    return {};
+  auto& row = *found;
+  if (!outcome) return not_ready(turn, std::move(row), outcome.error());
+  const Duration took = turn.now() - row.started;
+  if (order.verb == "boot") {
+    row.booted = true;
+    TRY(put(turn, row));
+    TRY(report(turn, row, "host.booted", "info", fmt::format("{} booted", row.host.name), took));
+    return start_boot(turn, row);
+  }
+  TRY(report(turn, row, "host.joined", "info", fmt::format("{} joined its networks", row.host.name), took));
+  return become_ready(turn, std::move(row));
+}
+
+Status Controller::become_ready(exchange::Turn& turn, HostRow row) {
+  row.host.ready = true;
+  api::WaitHostResponse response;
+  response.host = row.host;
+  for (const auto& request : row.ready_requests) TRY(answer(turn, request, response));
+  row.ready_requests.clear();
+  return put(turn, row);
+}
+
+Status Controller::not_ready(exchange::Turn& turn, HostRow row, const Error& error) {
+  row.ready_failure = error.to_string();
+  row.host.condition = row.ready_failure;
+  const auto console = worker_.driver().console_tail(row.host.id, kLastConsoleBytes);
+  TRY(report(turn, row, "host.failed", "error",
+             fmt::format("{} on {} did not become ready: {}{}", row.host.name, options_.name, error.to_string(),
+                         console && !console->empty() ? "\nlast console lines:\n" + xml::printable(*console) : ""),
+             turn.now() - row.started));
+  for (const auto& request : row.ready_requests)
+    TRY(fail(turn, request,
+             error.with(fmt::format("virtual host {} on {} did not become ready", row.host.name, options_.name))));
+  row.ready_requests.clear();
+  return put(turn, row);
+}
+
+Status Controller::host_lost(exchange::Turn& turn, const std::string& id, const std::string& reason) {
+  TRY_ASSIGN(auto row, hosts_.find(turn.transaction(), id));
+  // While an operation is at work its own outcome tells.
+  if (!row || row->is_tombstone() || !row->host.operation.empty()) return {};
+  row->host.condition = "lost: " + reason;
+  row->host.ready = false;
+  TRY(put(turn, *row));
+  const auto console = worker_.driver().console_tail(id, kLastConsoleBytes);
+  return report(turn, *row, "host.lost", "error",
+                fmt::format("{} on {} ended by itself: {}{}", row->host.name, options_.name, reason,
+                            console && !console->empty() ? "\nlast console lines:\n" + xml::printable(*console) : ""),
+                {});
+}
+
+}  // namespace nuraghe::services::vhc

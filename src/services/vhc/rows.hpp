@@ -1,0 +1,87 @@
+// The Virtual Host Controller's database and the orders of its jobs.
+//
+// Tables: vhc_host HOST-ID → HostRow; a destroyed host's row stays as a tombstone that refuses a late creation.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "contracts/vhc.hpp"
+#include "services/rows.hpp"
+
+namespace nuraghe::services::vhc {
+
+namespace api = contracts::vhc;
+using api::HostState;
+
+struct HostRow {
+  api::Host host;        // operation: the one at work; condition: why it is not well
+  std::string fragment;  // the node configuration as it came
+  contracts::vhir::ImageReference image;
+  api::Seed seed;
+  std::int64_t disk = 0;                      // bytes that its disks may take
+  std::vector<std::string> ports;             // of the fabric
+  std::string ready;                          // agent, console:TEXT, start
+  bool abort_requested = false;               // the operation at work is being ended
+  std::string operation_request;              // message id that the operation at work answers
+  std::vector<std::string> destroy_requests;  // message ids that wait until it is destroyed
+  std::vector<std::string> abort_requests;    // message ids that wait until nothing is at work
+  std::vector<std::string> ready_requests;    // message ids that wait until it is ready
+  TimePoint operation_started;
+  TimePoint started;  // of the guest: creation ended
+  bool booted = false;
+  std::string ready_failure;  // why it did not become ready, once that is known
+  template <class V>
+  void fields(V& v) {
+    v(1, host), v(2, fragment), v(3, image), v(4, seed), v(5, disk), v(6, ports), v(7, ready), v(8, abort_requested),
+        v(9, operation_request), v(10, destroy_requests), v(11, abort_requests), v(12, ready_requests),
+        v(13, operation_started), v(14, started), v(15, booted), v(16, ready_failure);
+  }
+  bool is_tombstone() const { return host.state == HostState::kDestroyed && host.operation.empty(); }
+};
+
+// What a job has to do; its key is "VERB/ID".
+struct Order {
+  std::string verb;  // create, pause, resume, freeze, thaw, destroy, boot, join, adopt, link, unlink
+  std::string id;    // host id, or the segment
+  std::string name;
+  std::string request;  // message id to be answered
+  std::string fragment;
+  contracts::vhir::ImageReference image;
+  api::Seed seed;
+  std::vector<std::string> ports;
+  std::string ready;
+  bool paused = false;  // thaw
+  api::Segment network;
+  std::vector<std::string> known;  // adopt: ids that have rows
+  template <class V>
+  void fields(V& v) {
+    v(1, verb), v(2, id), v(3, name), v(4, request), v(5, fragment), v(6, image), v(7, seed), v(8, ports), v(9, ready),
+        v(10, paused), v(11, network), v(12, known);
+  }
+};
+
+// What a job found out.
+struct Outcome {
+  std::int32_t ssh_port = 0;
+  std::vector<std::string> ports;
+  std::string ready;
+  Bytes memory_saved, device_state;
+  Duration guest_pause{0};
+  struct Found {  // adopt: one per host that the hypervisor knows
+    std::string id;
+    std::int64_t state = 0;   // hypervisor::HostState
+    std::string exit_reason;  // not empty: lost
+    template <class V>
+    void fields(V& v) {
+      v(1, id), v(2, state), v(3, exit_reason);
+    }
+  };
+  std::vector<Found> found;
+  template <class V>
+  void fields(V& v) {
+    v(1, ssh_port), v(2, ports), v(3, ready), v(4, memory_saved), v(5, device_state), v(6, guest_pause), v(7, found);
+  }
+};
+
+}  // namespace nuraghe::services::vhc

@@ -1,0 +1,408 @@
+#include "services/vhc/vhc.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/log.hpp"
+#include "env/env.hpp"
+#include "model/node.hpp"
+
+namespace nuraghe::services::vhc {
+namespace {
+
+constexpr std::string_view kRenewTimer = "renew";
+constexpr std::string_view kSweepTimer = "sweep";
+constexpr Duration kSweepInterval = std::chrono::hours(1);
+constexpr int kConsoleLimit = 256 * 1024;
+
+std::string job_key(const Order& order) { return order.verb + "/" + order.id; }
+
+struct StateChange {
+  std::string_view verb;
+  HostState sources[2];
+  HostState target;
+  std::string_view done;  // event kind
+};
+constexpr StateChange kStateChanges[] = {
+    {"pause", {HostState::kRunning, HostState::kRunning}, HostState::kPaused, "host.paused"},
+    {"resume", {HostState::kPaused, HostState::kPaused}, HostState::kRunning, "host.resumed"},
+    {"freeze", {HostState::kRunning, HostState::kPaused}, HostState::kFrozen, "host.frozen"},
+    {"thaw", {HostState::kFrozen, HostState::kFrozen}, HostState::kRunning, "host.thawed"},
+};
+const StateChange* find_change(std::string_view verb) {
+  for (const auto& change : kStateChanges) {
+    if (change.verb == verb) return &change;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Controller::Controller(ControllerOptions options, Worker& worker)
+    : Skeleton("vhc " + options.name), options_(std::move(options)), worker_(worker) {}
+
+Status Controller::open(store::Store& store) { return hosts_.open(store, "vhc_host"); }
+
+Result<std::string> Controller::run_job(const exchange::Job& job, exchange::JobContext& context) {
+  TRY_ASSIGN(const auto order, decode_record<Order>(job.payload));
+  TRY_ASSIGN(const auto outcome, worker_.run(order, context));
+  return encode_record(outcome);
+}
+
+Status Controller::on_start(exchange::Turn& turn) {
+  TRY(turn.set_timer(kSweepTimer, turn.now() + kSweepInterval));
+  return adopt(turn);
+}
+
+Status Controller::adopt(exchange::Turn& turn) {
+  Order order;
+  order.verb = "adopt";
+  TRY_ASSIGN(const auto rows, hosts_.scan(turn.transaction(), ""));
+  for (const auto& [id, row] : rows) {
+    if (!row.is_tombstone()) order.known.push_back(id);
+  }
+  const auto started = turn.start_job({job_key(order), encode_record(order)});
+  // The job of the process before is still in its row and runs now.
+  if (!started && started.error().code() != ErrorCode::kConflict) return started;
+  return {};
+}
+
+Status Controller::adopted(exchange::Turn& turn, const Order& order, const Result<Outcome>& outcome) {
+  if (!outcome) log_error("vhc", "the hypervisor does not list its hosts", {{"error", outcome.error().to_string()}});
+  TRY_ASSIGN(const auto rows, hosts_.scan(turn.transaction(), ""));
+  for (const auto& [id, row] : rows) {
+    if (!outcome || row.is_tombstone() || !row.host.operation.empty() || row.host.state == HostState::kInitial)
+      continue;
+    const auto found =
+        std::find_if(outcome->found.begin(), outcome->found.end(), [&](const auto& f) { return f.id == id; });
+    if (found == outcome->found.end()) {
+      TRY(host_lost(turn, id, "the hypervisor does not know it any more"));
+    } else if (!found->exit_reason.empty()) {
+      TRY(host_lost(turn, id, found->exit_reason));
+    } else if (!row.host.ready && row.host.condition.empty()) {
+      TRY(start_boot(turn, row));
+    }
+  }
+  for (const auto& found : outcome ? outcome->found : std::vector<Outcome::Found>{}) {
+    TRY_ASSIGN(const auto row, hosts_.find(turn.transaction(), found.id));
+    if (row && !row->is_tombstone()) continue;
+    log_warning("vhc", "a virtual host that belongs to nobody is destroyed", {{"host", found.id}});
+    HostRow orphan = row.value_or(HostRow{});
+    orphan.host.id = found.id;
+    orphan.host.name = orphan.host.name.empty() ? found.id : orphan.host.name;
+    TRY(start_destroy(turn, std::move(orphan)));
+  }
+  static_cast<void>(order);
+  return register_at_factory(turn);
+}
+
+Result<api::Capacity> Controller::used(exchange::Turn& turn) {
+  api::Capacity sum;
+  TRY_ASSIGN(const auto rows, hosts_.scan(turn.transaction(), ""));
+  for (const auto& [id, row] : rows) {
+    if (row.is_tombstone()) continue;
+    if (row.host.state != HostState::kFrozen || row.host.operation == "thaw") {
+      sum.cpus += row.host.cpus;
+      sum.memory = sum.memory + row.host.memory;
+    }
+    sum.disk = sum.disk + Bytes{row.disk};
+  }
+  return sum;
+}
+
+Status Controller::register_at_factory(exchange::Turn& turn) {
+  TRY(turn.set_timer(kRenewTimer, turn.now() + options_.renewal));
+  contracts::vhf::RegisterPhysicalHostRequest input;
+  const auto capabilities = worker_.driver().capabilities();
+  input.name = options_.name;
+  input.site = options_.site;
+  input.address = options_.address;
+  input.tunnel = worker_.fabric().tunnel_address();
+  input.driver = capabilities.name;
+  input.accelerator = capabilities.accelerator;
+  input.total = options_.capacity;
+  input.interval = options_.renewal;
+  TRY_ASSIGN(const auto rows, hosts_.scan(turn.transaction(), ""));
+  for (const auto& [id, row] : rows) {
+    if (!row.is_tombstone()) input.host.push_back(row.host);
+  }
+  auto message = contracts::vhf::make_register_physical_host(options_.factory, input);
+  message.message_id = env::make_uuid_urn(turn.random());
+  message.caller = "vhc:" + options_.name;
+  return turn.send(std::move(message), "register", turn.now() + options_.renewal);
+}
+
+Status Controller::on_reply(exchange::Turn& turn, const exchange::Message& reply, std::string_view token) {
+  if (token != "register") return {};
+  auto response = contracts::vhf::parse_register_physical_host_response(reply);
+  if (!response) {
+    log_warning("vhc", "the factory did not take the registration", {{"error", response.error().to_string()}});
+    return {};
+  }
+  for (const auto& id : response->unknown) {
+    TRY_ASSIGN(auto row, hosts_.find(turn.transaction(), id));
+    if (!row || row->is_tombstone() || row->host.operation == "destroy") continue;
+    log_warning("vhc", "a virtual host that belongs to nobody is destroyed", {{"host", id}});
+    TRY(start_destroy(turn, std::move(*row)));
+  }
+  return {};
+}
+
+Status Controller::on_timer(exchange::Turn& turn, std::string_view key) {
+  if (key == kRenewTimer) return register_at_factory(turn);
+  if (key != kSweepTimer) return {};
+  TRY(turn.set_timer(kSweepTimer, turn.now() + kSweepInterval));
+  TRY_ASSIGN(const auto rows, hosts_.scan(turn.transaction(), ""));
+  for (const auto& [id, row] : rows) {
+    if (row.is_tombstone() && turn.now() - row.host.since > options_.tombstone_retention)
+      TRY(hosts_.erase(turn.transaction(), id));
+  }
+  return {};
+}
+
+Status Controller::report(exchange::Turn& turn, const HostRow& row, std::string kind, std::string severity,
+                          std::string text, std::optional<Duration> took) {
+  contracts::vhf::ReportRequest input;
+  input.physical_host = options_.name;
+  input.kind = std::move(kind);
+  input.severity = std::move(severity);
+  input.text = std::move(text);
+  if (took) input.seconds = static_cast<double>(took->count()) / 1e6;
+  input.host = row.host;
+  auto message = contracts::vhf::make_report(options_.factory, input);
+  message.message_id = env::make_uuid_urn(turn.random());
+  message.one_way = true;
+  message.vo = row.host.vo;
+  message.caller = "vhc:" + options_.name;
+  return turn.send(std::move(message), "report", turn.now() + std::chrono::minutes(10));
+}
+
+Result<HostRow> Controller::visible_host(exchange::Turn& turn, const std::string& vo, const std::string& id) {
+  TRY_ASSIGN(auto row, hosts_.find(turn.transaction(), id));
+  if (!row || row->is_tombstone() || row->host.vo != vo)
+    return not_found(fmt::format("there is no virtual host {} here", id));
+  return std::move(*row);
+}
+
+// ---- operations begin ----
+
+Status Controller::begin(exchange::Turn& turn, HostRow row, std::string_view verb, const std::string& request_id,
+                         bool paused) {
+  row.host.operation = verb;
+  row.operation_request = request_id;
+  row.operation_started = turn.now();
+  row.abort_requested = false;
+  Order order;
+  order.verb = verb;
+  order.id = row.host.id;
+  order.name = row.host.name;
+  order.request = request_id;
+  order.fragment = row.fragment;
+  order.image = row.image;
+  order.seed = row.seed;
+  order.ports = row.ports;
+  order.paused = paused;
+  TRY(put(turn, row));
+  return turn.start_job({job_key(order), encode_record(order)});
+}
+
+Status Controller::create_host(exchange::Turn& turn, const exchange::Message& request,
+                               const api::CreateHostRequest& input) {
+  TRY_ASSIGN(const auto existing, hosts_.find(turn.transaction(), input.id));
+  if (existing) {
+    const bool is_done = existing->host.vo == request.vo && existing->host.operation.empty() &&
+                         existing->host.state == HostState::kRunning;
+    if (!is_done)
+      return conflict(fmt::format("virtual host {} is {} here already", input.id,
+                                  existing->host.operation.empty() ? std::string(api::to_string(existing->host.state))
+                                                                   : "in " + existing->host.operation));
+    api::CreateHostResponse response;
+    response.reference = existing->host.reference;
+    return answer(turn, request.message_id, response);
+  }
+  if (!input.fragment) return invalid("create_host lacks the node configuration");
+  TRY_ASSIGN(const auto node, model::parse_node_fragment(input.fragment->root()));
+  HostRow row;
+  row.host.id = input.id;
+  row.host.name = node.name;
+  row.host.vo = request.vo;
+  row.host.group = input.group;
+  row.host.image = input.image.name;
+  row.host.cpus = node.cpus;
+  row.host.memory = node.memory;
+  row.host.since = turn.now();
+  row.host.reference.address = options_.address + "/hosts/" + input.id;
+  row.fragment = input.fragment->to_string();
+  row.image = input.image;
+  row.seed = input.seed;
+  row.disk = model::disk_demand(node).count;
+  TRY_ASSIGN(const auto taken, used(turn));
+  if (taken.cpus + row.host.cpus > options_.capacity.cpus || taken.memory + row.host.memory > options_.capacity.memory)
+    return exhausted(
+        fmt::format("virtual host {} needs {} cpus and {} of memory; physical host {} has {} cpus and {} left",
+                    row.host.name, row.host.cpus, row.host.memory.to_string(), options_.name,
+                    options_.capacity.cpus - taken.cpus, (options_.capacity.memory - taken.memory).to_string()));
+  return begin(turn, std::move(row), "create", request.message_id, false);
+}
+
+Status Controller::change_state(exchange::Turn& turn, const exchange::Message& request, const std::string& id,
+                                std::string_view verb, bool paused) {
+  const auto* change = find_change(verb);
+  TRY_ASSIGN(auto row, visible_host(turn, request.vo, id));
+  if (!row.host.operation.empty())
+    return conflict(
+        fmt::format("virtual host {}: {} is at work; wait for it or abort it", row.host.name, row.host.operation));
+  const HostState target = paused ? HostState::kPaused : change->target;
+  if (row.host.state == target) {
+    Order order;
+    order.verb = verb;
+    order.request = request.message_id;
+    return answer_operation(turn, order, {}, row);
+  }
+  if (row.host.state != change->sources[0] && row.host.state != change->sources[1])
+    return conflict(fmt::format("virtual host {} is {}: {} is not possible now", row.host.name,
+                                api::to_string(row.host.state), verb));
+  return begin(turn, std::move(row), verb, request.message_id, paused);
+}
+
+Status Controller::pause_host(exchange::Turn& turn, const exchange::Message& request,
+                              const api::PauseHostRequest& input) {
+  return change_state(turn, request, input.id, "pause", false);
+}
+Status Controller::resume_host(exchange::Turn& turn, const exchange::Message& request,
+                               const api::ResumeHostRequest& input) {
+  return change_state(turn, request, input.id, "resume", false);
+}
+Status Controller::freeze_host(exchange::Turn& turn, const exchange::Message& request,
+                               const api::FreezeHostRequest& input) {
+  return change_state(turn, request, input.id, "freeze", false);
+}
+Status Controller::thaw_host(exchange::Turn& turn, const exchange::Message& request,
+                             const api::ThawHostRequest& input) {
+  return change_state(turn, request, input.id, "thaw", input.paused);
+}
+
+Status Controller::destroy_host(exchange::Turn& turn, const exchange::Message& request,
+                                const api::DestroyHostRequest& input) {
+  TRY_ASSIGN(auto row, hosts_.find(turn.transaction(), input.id));
+  if (row && row->host.vo != request.vo) return not_found(fmt::format("there is no virtual host {} here", input.id));
+  if (!row) {
+    // The creation may still be on its way: it must find that it comes too late.
+    row.emplace();
+    row->host.id = input.id;
+    row->host.name = input.id;
+    row->host.vo = request.vo;
+    row->host.state = HostState::kDestroyed;
+    row->host.since = turn.now();
+    TRY(put(turn, *row));
+  }
+  if (row->is_tombstone()) return answer(turn, request.message_id, api::DestroyHostResponse{});
+  row->destroy_requests.push_back(request.message_id);
+  return start_destroy(turn, std::move(*row));
+}
+
+Status Controller::start_destroy(exchange::Turn& turn, HostRow row) {
+  TRY(turn.cancel_job("boot/" + row.host.id));
+  TRY(turn.cancel_job("join/" + row.host.id));
+  if (row.host.operation == "destroy") return put(turn, row);
+  if (!row.host.operation.empty()) {
+    // What is at work is ended first; its end starts the destruction.
+    TRY(turn.cancel_job(row.host.operation + "/" + row.host.id));
+    row.abort_requested = true;
+    if (row.destroy_requests.empty()) row.destroy_requests.emplace_back();
+    return put(turn, row);
+  }
+  return begin(turn, std::move(row), "destroy", "", false);
+}
+
+Status Controller::abort_host(exchange::Turn& turn, const exchange::Message& request,
+                              const api::AbortHostRequest& input) {
+  TRY_ASSIGN(auto row, visible_host(turn, request.vo, input.id));
+  if (row.host.operation.empty() || row.host.operation == "destroy")
+    return answer(turn, request.message_id, api::AbortHostResponse{});
+  TRY(turn.cancel_job(row.host.operation + "/" + row.host.id));
+  row.abort_requested = true;
+  row.abort_requests.push_back(request.message_id);
+  return put(turn, row);
+}
+
+Status Controller::wait_host(exchange::Turn& turn, const exchange::Message& request,
+                             const api::WaitHostRequest& input) {
+  TRY_ASSIGN(auto row, visible_host(turn, request.vo, input.id));
+  if (row.host.ready) {
+    api::WaitHostResponse response;
+    response.host = row.host;
+    return answer(turn, request.message_id, response);
+  }
+  if (!row.ready_failure.empty())
+    return unavailable(fmt::format("virtual host {}: {}", row.host.name, row.ready_failure));
+  row.ready_requests.push_back(request.message_id);
+  return put(turn, row);
+}
+
+Status Controller::get_host(exchange::Turn& turn, const exchange::Message& request, const api::GetHostRequest& input) {
+  TRY_ASSIGN(auto row, visible_host(turn, request.vo, input.id));
+  api::GetHostResponse response;
+  const auto condition = worker_.driver().inspect(input.id);
+  if (condition) row.host.memory_resident = condition->memory_resident;
+  response.host = row.host;
+  return answer(turn, request.message_id, response);
+}
+
+Status Controller::list_hosts(exchange::Turn& turn, const exchange::Message& request, const api::ListHostsRequest&) {
+  TRY_ASSIGN(auto rows, hosts_.scan(turn.transaction(), ""));
+  api::ListHostsResponse response;
+  for (auto& [id, row] : rows) {
+    if (!row.is_tombstone() && row.host.vo == request.vo) response.host.push_back(std::move(row.host));
+  }
+  return answer(turn, request.message_id, response);
+}
+
+Status Controller::read_console(exchange::Turn& turn, const exchange::Message& request,
+                                const api::ReadConsoleRequest& input) {
+  TRY_ASSIGN(const auto row, visible_host(turn, request.vo, input.id));
+  api::ReadConsoleResponse response;
+  auto text = worker_.driver().console_tail(input.id, Bytes{std::clamp(input.limit, 0, kConsoleLimit)});
+  if (text) response.text = xml::printable(*text);
+  response.condition = row.host.condition;
+  return answer(turn, request.message_id, response);
+}
+
+Status Controller::get_capacity(exchange::Turn& turn, const exchange::Message& request,
+                                const api::GetCapacityRequest&) {
+  api::GetCapacityResponse response;
+  const auto capabilities = worker_.driver().capabilities();
+  response.name = options_.name;
+  response.driver = capabilities.name;
+  response.accelerator = capabilities.accelerator;
+  response.accelerator_reason = capabilities.accelerator_reason;
+  response.total = options_.capacity;
+  TRY_ASSIGN(response.used, used(turn));
+  TRY_ASSIGN(const auto rows, hosts_.scan(turn.transaction(), ""));
+  response.hosts = static_cast<std::int32_t>(
+      std::count_if(rows.begin(), rows.end(), [](const auto& item) { return !item.second.is_tombstone(); }));
+  return answer(turn, request.message_id, response);
+}
+
+Status Controller::create_network(exchange::Turn& turn, const exchange::Message& request,
+                                  const api::CreateNetworkRequest& input) {
+  Order order;
+  order.verb = "link";
+  order.id = fmt::format("{}/{}", input.network.segment, request.message_id);
+  order.request = request.message_id;
+  order.network = input.network;
+  return turn.start_job({job_key(order), encode_record(order)});
+}
+
+Status Controller::destroy_network(exchange::Turn& turn, const exchange::Message& request,
+                                   const api::DestroyNetworkRequest& input) {
+  Order order;
+  order.verb = "unlink";
+  order.id = fmt::format("{}/{}", input.segment, request.message_id);
+  order.request = request.message_id;
+  order.network.segment = input.segment;
+  return turn.start_job({job_key(order), encode_record(order)});
+}
+
+}  // namespace nuraghe::services::vhc

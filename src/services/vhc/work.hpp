@@ -1,0 +1,68 @@
+// Worker: the blocking half of a controller: images, seeds, switch ports and the hypervisor. Runs on job lanes.
+// Threading: every function is thread safe.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "exchange/exchange.hpp"
+#include "hypervisor/driver.hpp"
+#include "images/image_store.hpp"
+#include "network/fabric.hpp"
+#include "services/vhc/rows.hpp"
+
+namespace nuraghe::services::vhc {
+
+// Where the bytes of a seed come from: opaque to the controller but for their digest.
+class SeedSource {
+ public:
+  virtual ~SeedSource() = default;
+  virtual Result<std::string> fetch(const std::string& address, const std::string& digest, Duration timeout) = 0;
+};
+
+struct WorkerOptions {
+  std::string folder;      // seed disks stand below it
+  bool uses_files = true;  // false: the driver reads no disks (simulated), so none are made
+  Duration operation_timeout = std::chrono::minutes(5);
+  Duration boot_timeout = std::chrono::minutes(10);
+};
+
+class Worker {
+ public:
+  // Everything handed in outlives the worker.
+  Worker(WorkerOptions options, hypervisor::Driver& driver, network::Fabric& fabric, SeedSource& seeds)
+      : options_(std::move(options)), driver_(driver), fabric_(fabric), seeds_(seeds) {}
+
+  Result<Outcome> run(const Order& order, exchange::JobContext& context);
+  hypervisor::Driver& driver() { return driver_; }
+  network::Fabric& fabric() { return fabric_; }
+
+ private:
+  Result<Outcome> create(const Order& order, exchange::JobContext& context);
+  Result<Outcome> destroy(const Order& order, exchange::JobContext& context);
+  Result<Outcome> boot(const Order& order, exchange::JobContext& context);
+  Result<Outcome> join(const Order& order, exchange::JobContext& context);
+  Result<Outcome> adopt(const Order& order);
+  struct ImageFiles {
+    std::string kernel, initrd, disk, disk_format, parameters, ready, seed;
+    Bytes disk_size;
+  };
+  Result<ImageFiles> image_files(const contracts::vhir::ImageReference& reference);
+  Status fetch_seed(const Order& order, const ImageFiles& image, hypervisor::HostSpec& spec);
+  Status plug_ports(const Order& order, hypervisor::HostSpec& spec, Outcome& outcome);
+  void undo_create(const Order& order, const Outcome& outcome);
+  std::string seed_path(const std::string& id) const { return options_.folder + "/seeds/" + id + ".iso"; }
+  hypervisor::Control control(exchange::JobContext& context, Duration timeout) const;
+
+  WorkerOptions options_;
+  hypervisor::Driver& driver_;
+  network::Fabric& fabric_;
+  SeedSource& seeds_;
+  std::mutex images_mutex_;
+  std::map<std::string, ImageFiles> images_;  // by manifest digest; images never change
+};
+
+}  // namespace nuraghe::services::vhc

@@ -1,0 +1,132 @@
+// The Virtual Host Factory's database: physical hosts, virtual hosts, networks, and what is reserved. Every change is
+// made within a turn's transaction; nothing here has effects.
+//
+// Tables (keys → rows):
+//   vhf_physical   NAME                    a physical host as registered, with the sum of what is reserved on it
+//   vhf_host       HOST-ID                 a virtual host
+//   vhf_member     CLUSTER '/' HOST-ID     which hosts belong to a cluster
+//   vhf_name       VO '/' NAME             single hosts (of no cluster) by name
+//   vhf_network    CLUSTER '/' NAME        a network with its segment and subnet
+//   vhf_segment    SEGMENT (8 hex digits)  segments in use
+//   vhf_subnet     SUBNET                  automatically chosen subnets in use
+//   vhf_state      "state"                 the last host used by round-robin, the last segment given
+// Invariant: a physical host's `reserved` is the sum of the rows in vhf_host that hold resources on it.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "contracts/vhf.hpp"
+#include "placement/placement.hpp"
+#include "services/rows.hpp"
+
+namespace nuraghe::services::vhf {
+
+namespace api = contracts::vhf;
+using contracts::vhc::HostState;
+
+struct PhysicalRow {
+  api::PhysicalHost host;
+  Duration interval{0};
+  std::vector<std::string> images;  // names of images that were used there
+  template <class V>
+  void fields(V& v) {
+    v(1, host), v(2, interval), v(3, images);
+  }
+};
+
+struct HostRow {
+  api::VirtualHost host;
+  bool holds_cpu_and_memory = false;  // frozen hosts hold only disk
+  bool holds_disk = false;
+  HostState reported = HostState::kInitial;
+  std::string image_name;
+  template <class V>
+  void fields(V& v) {
+    v(1, host), v(2, holds_cpu_and_memory), v(3, holds_disk), v(4, reported), v(5, image_name);
+  }
+};
+
+struct NetworkRow {
+  api::Network network;
+  std::string uplink;
+  std::string vo;
+  std::string key;  // names the segment's secret
+  bool automatic_subnet = false;
+  template <class V>
+  void fields(V& v) {
+    v(1, network), v(2, uplink), v(3, vo), v(4, key), v(5, automatic_subnet);
+  }
+};
+
+struct MarkRow {  // of index tables
+  std::string value;
+  template <class V>
+  void fields(V& v) {
+    v(1, value);
+  }
+};
+
+struct StateRow {
+  std::string last_used;
+  std::int64_t last_segment = 0;
+  template <class V>
+  void fields(V& v) {
+    v(1, last_used), v(2, last_segment);
+  }
+};
+
+class Book {
+ public:
+  Status open(store::Store& store);
+
+  // ---- physical hosts ----
+  Result<std::vector<PhysicalRow>> physical_hosts(store::Transaction& tx) const;
+  Result<std::optional<PhysicalRow>> physical_host(store::Transaction& tx, std::string_view name) const;
+  Status put_physical(store::Transaction& tx, const PhysicalRow& row) const;
+
+  // ---- virtual hosts ----
+  Result<std::optional<HostRow>> host(store::Transaction& tx, std::string_view id) const;
+  Status put_host(store::Transaction& tx, const HostRow& row) const;
+  // All hosts, or those of one cluster.
+  Result<std::vector<HostRow>> hosts(store::Transaction& tx, std::string_view cluster) const;
+  Result<std::optional<std::string>> single_host_id(store::Transaction& tx, std::string_view vo,
+                                                    std::string_view name) const;
+  // Books what a host holds of its physical host: as asked, whatever it held before. kExhausted with the shortage when
+  // the physical host has not enough left (giving back always succeeds).
+  Status hold(store::Transaction& tx, HostRow& row, bool cpu_and_memory, bool disk) const;
+  // Gives everything back and removes the host's rows.
+  Status remove_host(store::Transaction& tx, HostRow row) const;
+
+  // ---- a whole cluster ----
+  // Writes the rows of placed nodes and books their resources; ids are given by `make_id`.
+  struct NewHosts {
+    std::string cluster;
+    std::string vo;
+    const std::vector<api::NodeRequest>* nodes;
+    const placement::Decision* decision;
+    TimePoint now;
+  };
+  Result<std::vector<api::Placement>> add_hosts(store::Transaction& tx, const NewHosts& add, env::Random& random) const;
+  Result<api::Network> add_network(store::Transaction& tx, const std::string& cluster, const std::string& vo,
+                                   const api::NetworkRequest& request, env::Random& random) const;
+  Result<std::vector<NetworkRow>> networks(store::Transaction& tx, const std::string& cluster) const;
+  Status remove_networks(store::Transaction& tx, const std::string& cluster) const;
+
+  Result<StateRow> state(store::Transaction& tx) const;
+  Status put_state(store::Transaction& tx, const StateRow& row) const;
+
+ private:
+  Result<std::string> choose_subnet(store::Transaction& tx, std::int32_t addresses) const;
+  RowTable<PhysicalRow> physical_;
+  RowTable<HostRow> host_;
+  RowTable<MarkRow> member_, name_, segment_, subnet_;
+  RowTable<NetworkRow> network_;
+  RowTable<StateRow> state_;
+};
+
+placement::Resources resources_of(const contracts::vhc::Capacity& capacity);
+contracts::vhc::Capacity capacity_of(const placement::Resources& resources);
+
+}  // namespace nuraghe::services::vhf

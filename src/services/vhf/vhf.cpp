@@ -1,0 +1,332 @@
+#include "services/vhf/vhf.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "services/vhf/operations.hpp"
+
+namespace nuraghe::services::vhf {
+namespace {
+
+constexpr int kMissedRenewals = 3;
+
+exchange::Event host_event(const HostRow& row, std::string kind, std::string text) {
+  exchange::Event event;
+  event.vo = row.host.vo;
+  event.cluster = row.host.cluster;
+  event.host = row.host.id;
+  event.kind = std::move(kind);
+  event.text = std::move(text);
+  event.attributes["name"] = row.host.name;
+  event.attributes["physical_host"] = row.host.physical_host;
+  return event;
+}
+
+Error no_such_host(std::string_view id) { return not_found(fmt::format("there is no virtual host {}", id)); }
+
+}  // namespace
+
+Status Factory::on_start(exchange::Turn& turn) {
+  started_ = turn.now();
+  return {};
+}
+
+bool Factory::alive(const PhysicalRow& row, TimePoint now) const {
+  // After a restart every physical host gets the time to renew before it counts as gone.
+  return now - std::max(row.host.last_seen, started_) < row.interval * kMissedRenewals;
+}
+
+Result<HostRow> Factory::visible_host(exchange::Turn& turn, const std::string& vo, const std::string& id_or_name) {
+  TRY_ASSIGN(auto row, book_.host(turn.transaction(), id_or_name));
+  if (!row) {
+    TRY_ASSIGN(const auto id, book_.single_host_id(turn.transaction(), vo, id_or_name));
+    if (id) TRY_ASSIGN(row, book_.host(turn.transaction(), *id));
+  }
+  if (!row || row->host.vo != vo) return no_such_host(id_or_name);
+  return std::move(*row);
+}
+
+Status Factory::compare_with_reported(exchange::Turn& turn, const api::RegisterPhysicalHostRequest& input,
+                                      std::vector<std::string>& unknown) {
+  std::set<std::string> reported;
+  for (const auto& host : input.host) {
+    reported.insert(host.id);
+    TRY_ASSIGN(auto row, book_.host(turn.transaction(), host.id));
+    if (!row || row->host.physical_host != input.name) {
+      unknown.push_back(host.id);
+      continue;
+    }
+    if (row->reported == host.state && row->host.condition == host.condition && row->host.ssh_port == host.ssh_port)
+      continue;
+    row->reported = host.state;
+    row->host.condition = host.condition;
+    row->host.ssh_port = host.ssh_port;
+    TRY(book_.put_host(turn.transaction(), *row));
+  }
+  TRY_ASSIGN(auto rows, book_.hosts(turn.transaction(), ""));
+  for (auto& row : rows) {
+    const bool should_be_there =
+        row.host.physical_host == input.name && row.host.operation.empty() && row.host.state != HostState::kInitial;
+    if (!should_be_there || reported.contains(row.host.id) || !row.host.condition.empty()) continue;
+    row.host.condition = fmt::format("lost: physical host {} does not have it any more", input.name);
+    TRY(book_.put_host(turn.transaction(), row));
+    auto event =
+        host_event(row, "host.lost", fmt::format("virtual host {} is lost: {}", row.host.name, row.host.condition));
+    event.severity = "error";
+    TRY(turn.publish(std::move(event)));
+  }
+  return {};
+}
+
+Status Factory::register_physical_host(exchange::Turn& turn, const exchange::Message& request,
+                                       const api::RegisterPhysicalHostRequest& input) {
+  TRY_ASSIGN(auto found, book_.physical_host(turn.transaction(), input.name));
+  const bool is_new = !found;
+  PhysicalRow row = found.value_or(PhysicalRow{});
+  row.host.name = input.name;
+  row.host.site = input.site;
+  row.host.address = input.address;
+  row.host.tunnel = input.tunnel;
+  row.host.driver = input.driver;
+  row.host.accelerator = input.accelerator;
+  row.host.total = input.total;
+  row.host.last_seen = turn.now();
+  row.interval = input.interval;
+  TRY(book_.put_physical(turn.transaction(), row));
+  if (is_new) {
+    exchange::Event event;
+    event.kind = "physical_host.registered";
+    event.text = fmt::format("physical host {} offers {} cpus and {} of memory", input.name, input.total.cpus,
+                             input.total.memory.to_string());
+    TRY(turn.publish(std::move(event)));
+  }
+  api::RegisterPhysicalHostResponse response;
+  TRY(compare_with_reported(turn, input, response.unknown));
+  return answer(turn, request.message_id, response);
+}
+
+Status Factory::report(exchange::Turn& turn, const exchange::Message&, const api::ReportRequest& input) {
+  TRY_ASSIGN(auto row, book_.host(turn.transaction(), input.host.id));
+  if (!row) return {};  // destroyed meanwhile
+  row->reported = input.host.state;
+  row->host.condition = input.host.condition;
+  row->host.ssh_port = input.host.ssh_port;
+  TRY(book_.put_host(turn.transaction(), *row));
+  auto event = host_event(*row, input.kind, input.text);
+  event.severity = input.severity;
+  if (input.seconds) event.attributes["seconds"] = fmt::format("{:.3f}", *input.seconds);
+  return turn.publish(std::move(event));
+}
+
+Status Factory::list_physical_hosts(exchange::Turn& turn, const exchange::Message& request,
+                                    const api::ListPhysicalHostsRequest&) {
+  TRY_ASSIGN(const auto rows, book_.physical_hosts(turn.transaction()));
+  api::ListPhysicalHostsResponse response;
+  for (const auto& row : rows) {
+    response.physical_host.push_back(row.host);
+    response.physical_host.back().alive = alive(row, turn.now());
+  }
+  return answer(turn, request.message_id, response);
+}
+
+Result<placement::Decision> Factory::choose(exchange::Turn& turn, const api::Demand& demand, StateRow& state) {
+  TRY_ASSIGN(const auto physical, book_.physical_hosts(turn.transaction()));
+  std::vector<placement::PhysicalHost> hosts;
+  for (const auto& row : physical) {
+    if (!alive(row, turn.now())) continue;
+    hosts.push_back({row.host.name, row.host.site, resources_of(row.host.total), resources_of(row.host.reserved),
+                     std::set<std::string>(row.images.begin(), row.images.end())});
+  }
+  if (hosts.empty())
+    return unavailable("no physical host is alive: no Virtual Host Controller has registered or renewed lately");
+  std::vector<placement::NodeDemand> nodes;
+  nodes.reserve(demand.node.size());
+  for (const auto& node : demand.node)
+    nodes.push_back({node.name, {node.cpus, node.memory, node.disk}, node.site, node.pin, node.image});
+  std::vector<placement::Wish> wishes;
+  for (const auto& wish : demand.wish)
+    wishes.push_back(
+        {wish.kind == "apart" ? placement::Wish::Kind::kApart : placement::Wish::Kind::kTogether, wish.node});
+  placement::Options options;
+  TRY_ASSIGN(options.policy, placement::policy_from_name(to_string(demand.policy)));
+  options.weights = options_.weights;
+  options.explain = demand.explain;
+  options.last_used = state.last_used;
+  std::uint64_t seed = 0;
+  turn.random().fill({reinterpret_cast<std::uint8_t*>(&seed), sizeof seed});
+  options.seed = seed;
+  TRY_ASSIGN(auto decision, placement::place(hosts, nodes, wishes, options));
+  state.last_used = decision.last_used;
+  return decision;
+}
+
+Status Factory::reserve(exchange::Turn& turn, const exchange::Message& request, const api::ReserveRequest& input) {
+  const auto& demand = input.demand;
+  auto& tx = turn.transaction();
+  TRY_ASSIGN(const auto existing, book_.hosts(tx, demand.cluster));
+  if (!demand.cluster.empty() && !existing.empty())
+    return conflict(fmt::format("hosts are reserved for cluster {} already", demand.cluster));
+  TRY_ASSIGN(auto state, book_.state(tx));
+  TRY_ASSIGN(const auto decision, choose(turn, demand, state));
+  api::ReserveResponse response;
+  if (demand.dry_run) {
+    for (const auto& place : decision.placements)
+      response.grant.placement.push_back({place.node, "", place.host, place.explanation});
+    return answer(turn, request.message_id, response);
+  }
+  TRY(book_.put_state(tx, state));
+  TRY_ASSIGN(response.grant.placement,
+             book_.add_hosts(tx, {demand.cluster, request.vo, &demand.node, &decision, turn.now()}, turn.random()));
+  for (const auto& network : demand.network) {
+    TRY_ASSIGN(auto granted, book_.add_network(tx, demand.cluster, request.vo, network, turn.random()));
+    response.grant.network.push_back(std::move(granted));
+  }
+  for (const auto& place : response.grant.placement) {
+    exchange::Event event;
+    event.vo = request.vo;
+    event.cluster = demand.cluster;
+    event.host = place.host;
+    event.kind = "host.placed";
+    event.text = fmt::format("{} is placed on {}", place.node, place.physical_host);
+    event.attributes = {{"name", place.node}, {"physical_host", place.physical_host}};
+    if (!place.explanation.empty()) event.attributes["explanation"] = place.explanation;
+    TRY(turn.publish(std::move(event)));
+  }
+  return answer(turn, request.message_id, response);
+}
+
+Status Factory::release(exchange::Turn& turn, const exchange::Message& request, const api::ReleaseRequest& input) {
+  TRY_ASSIGN(auto rows, book_.hosts(turn.transaction(), input.cluster));
+  for (auto& row : rows) {
+    if (!input.cluster.empty() && row.host.vo == request.vo) TRY(book_.remove_host(turn.transaction(), std::move(row)));
+  }
+  TRY(book_.remove_networks(turn.transaction(), input.cluster));
+  return answer(turn, request.message_id, api::ReleaseResponse{});
+}
+
+Status Factory::begin_host(exchange::Turn& turn, const exchange::Message& request, const api::BeginHostRequest& input) {
+  const auto* operation = find_operation(input.operation);
+  if (operation == nullptr) return invalid(fmt::format("'{}' is not an operation on a virtual host", input.operation));
+  const bool destroys = operation->target == HostState::kDestroyed;
+  api::BeginHostResponse response;
+  auto found = visible_host(turn, request.vo, input.host);
+  if (!found && destroys && found.error().code() == ErrorCode::kNotFound)
+    return answer(turn, request.message_id, response);
+  TRY_ASSIGN(auto row, std::move(found));
+  if (!row.host.operation.empty() && !destroys)
+    return conflict(
+        fmt::format("virtual host {}: {} is at work; wait for it or abort it", row.host.name, row.host.operation));
+  if (!is_legal(*operation, row.host.state))
+    return conflict(fmt::format("virtual host {} is {}: {} is not possible now", row.host.name,
+                                contracts::vhc::to_string(row.host.state), operation->name));
+  if (operation->name == "thaw") TRY(book_.hold(turn.transaction(), row, true, true));
+  row.host.operation = operation->name;
+  row.host.since = turn.now();
+  TRY(book_.put_host(turn.transaction(), row));
+  TRY_ASSIGN(const auto physical, book_.physical_host(turn.transaction(), row.host.physical_host));
+  if (!physical) return not_found(fmt::format("the physical host {} is not registered", row.host.physical_host));
+  response.known = true;
+  response.controller.address = physical->host.address;
+  response.physical_host = row.host.physical_host;
+  response.cluster = row.host.cluster;
+  return answer(turn, request.message_id, response);
+}
+
+Status Factory::record_host(exchange::Turn& turn, const exchange::Message& request,
+                            const api::RecordHostRequest& input) {
+  TRY_ASSIGN(auto row, visible_host(turn, request.vo, input.host));
+  row.host.reference = input.reference;
+  row.host.image = fmt::format("{}:{}@{}", input.image.name, input.image.version, input.image.digest);
+  TRY(book_.put_host(turn.transaction(), row));
+  return answer(turn, request.message_id, api::RecordHostResponse{});
+}
+
+Status Factory::end_host(exchange::Turn& turn, const exchange::Message& request, const api::EndHostRequest& input) {
+  TRY_ASSIGN(auto row, book_.host(turn.transaction(), input.host));
+  const bool is_meant = row && row->host.vo == request.vo && !row->host.operation.empty() &&
+                        (input.operation == "any" || input.operation == row->host.operation);
+  // An operation that another one (destroy) took over, or a host that is gone: nothing is left to be recorded.
+  if (!is_meant) return answer(turn, request.message_id, api::EndHostResponse{});
+  const auto* operation = find_operation(row->host.operation);
+  if (operation == nullptr) return internal(fmt::format("the row of host {} holds an unknown operation", input.host));
+  row->host.operation.clear();
+  row->host.since = turn.now();
+  if (!input.succeeded) {
+    if (operation->name == "create") row->host.condition = "its creation failed";
+    if (row->host.state == HostState::kFrozen) TRY(book_.hold(turn.transaction(), *row, false, true));
+    TRY(book_.put_host(turn.transaction(), *row));
+    return answer(turn, request.message_id, api::EndHostResponse{});
+  }
+  if (operation->target == HostState::kDestroyed) {
+    TRY(turn.publish(host_event(*row, "host.destroyed", fmt::format("virtual host {} is destroyed", row->host.name))));
+    TRY(book_.remove_host(turn.transaction(), std::move(*row)));
+    return answer(turn, request.message_id, api::EndHostResponse{});
+  }
+  TRY(book_.hold(turn.transaction(), *row, operation->holds_cpu_and_memory, operation->holds_disk));
+  // A host may be thawed into paused: its controller reported which before it answered.
+  const bool thawed_paused = operation->name == "thaw" && row->reported == HostState::kPaused;
+  row->host.state = thawed_paused ? HostState::kPaused : operation->target;
+  TRY(book_.put_host(turn.transaction(), *row));
+  return answer(turn, request.message_id, api::EndHostResponse{});
+}
+
+Status Factory::get_controller(exchange::Turn& turn, const exchange::Message& request,
+                               const api::GetControllerRequest& input) {
+  TRY_ASSIGN(const auto row, visible_host(turn, request.vo, input.host));
+  TRY_ASSIGN(const auto physical, book_.physical_host(turn.transaction(), row.host.physical_host));
+  if (!physical) return not_found(fmt::format("the physical host {} is not registered", row.host.physical_host));
+  api::GetControllerResponse response;
+  response.controller.address = physical->host.address;
+  return answer(turn, request.message_id, response);
+}
+
+Status Factory::get_segments(exchange::Turn& turn, const exchange::Message& request,
+                             const api::GetSegmentsRequest& input) {
+  TRY_ASSIGN(const auto hosts, book_.hosts(turn.transaction(), input.cluster));
+  TRY_ASSIGN(const auto networks, book_.networks(turn.transaction(), input.cluster));
+  std::map<std::string, PhysicalRow> taking_part;
+  for (const auto& row : hosts) {
+    if (row.host.vo != request.vo || taking_part.contains(row.host.physical_host)) continue;
+    TRY_ASSIGN(auto physical, book_.physical_host(turn.transaction(), row.host.physical_host));
+    if (physical) taking_part.emplace(row.host.physical_host, std::move(*physical));
+  }
+  api::GetSegmentsResponse response;
+  for (const auto& network : networks) {
+    for (const auto& [name, physical] : taking_part) {
+      api::SegmentEnd end;
+      end.segment = network.network.segment;
+      end.controller.address = physical.host.address;
+      end.physical_host = name;
+      end.network.segment = network.network.segment;
+      end.network.key = network.key;
+      for (const auto& [other, peer] : taking_part) {
+        if (other != name) end.network.peer.push_back({other, peer.host.tunnel});
+      }
+      response.segment.push_back(std::move(end));
+    }
+  }
+  return answer(turn, request.message_id, response);
+}
+
+Status Factory::list_virtual_hosts(exchange::Turn& turn, const exchange::Message& request,
+                                   const api::ListVirtualHostsRequest& input) {
+  TRY_ASSIGN(auto rows, book_.hosts(turn.transaction(), input.cluster.value_or("")));
+  api::ListVirtualHostsResponse response;
+  for (auto& row : rows) {
+    if (row.host.vo == request.vo) response.host.push_back(std::move(row.host));
+  }
+  return answer(turn, request.message_id, response);
+}
+
+Status Factory::get_virtual_host(exchange::Turn& turn, const exchange::Message& request,
+                                 const api::GetVirtualHostRequest& input) {
+  TRY_ASSIGN(auto row, visible_host(turn, request.vo, input.host));
+  api::GetVirtualHostResponse response;
+  response.host = std::move(row.host);
+  return answer(turn, request.message_id, response);
+}
+
+}  // namespace nuraghe::services::vhf

@@ -1,0 +1,58 @@
+// Virtual Host Factory: the service half (what it answers from its own database). Its workflows stand in
+// workflows/vhf/. Threading: as exchange::Actor.
+#pragma once
+
+#include "services/vhf/book.hpp"
+
+namespace nuraghe::services::vhf {
+
+struct FactoryOptions {
+  placement::Weights weights;  // of the policy `optimise`
+};
+
+class Factory final : public api::Skeleton {
+ public:
+  explicit Factory(FactoryOptions options = {}) : Skeleton("vhf"), options_(options) {}
+  std::string_view name() const override { return "vhf"; }
+  Status open(store::Store& store) override { return book_.open(store); }
+  Status on_start(exchange::Turn& turn) override;
+
+ protected:
+  Status register_physical_host(exchange::Turn& turn, const exchange::Message& request,
+                                const api::RegisterPhysicalHostRequest& input) override;
+  Status report(exchange::Turn& turn, const exchange::Message& request, const api::ReportRequest& input) override;
+  Status list_physical_hosts(exchange::Turn& turn, const exchange::Message& request,
+                             const api::ListPhysicalHostsRequest& input) override;
+  Status reserve(exchange::Turn& turn, const exchange::Message& request, const api::ReserveRequest& input) override;
+  Status reserve_host(exchange::Turn& turn, const exchange::Message& request,
+                      const api::ReserveHostRequest& input) override;
+  Status release(exchange::Turn& turn, const exchange::Message& request, const api::ReleaseRequest& input) override;
+  Status begin_host(exchange::Turn& turn, const exchange::Message& request,
+                    const api::BeginHostRequest& input) override;
+  Status record_host(exchange::Turn& turn, const exchange::Message& request,
+                     const api::RecordHostRequest& input) override;
+  Status end_host(exchange::Turn& turn, const exchange::Message& request, const api::EndHostRequest& input) override;
+  Status get_controller(exchange::Turn& turn, const exchange::Message& request,
+                        const api::GetControllerRequest& input) override;
+  Status get_segments(exchange::Turn& turn, const exchange::Message& request,
+                      const api::GetSegmentsRequest& input) override;
+  Status list_virtual_hosts(exchange::Turn& turn, const exchange::Message& request,
+                            const api::ListVirtualHostsRequest& input) override;
+  Status get_virtual_host(exchange::Turn& turn, const exchange::Message& request,
+                          const api::GetVirtualHostRequest& input) override;
+
+ private:
+  bool alive(const PhysicalRow& row, TimePoint now) const;
+  // Chooses places for the nodes among the physical hosts that are alive.
+  Result<placement::Decision> choose(exchange::Turn& turn, const api::Demand& demand, StateRow& state);
+  // A host of the caller's VO by id, or by name when it is a single one; kNotFound otherwise.
+  Result<HostRow> visible_host(exchange::Turn& turn, const std::string& vo, const std::string& id_or_name);
+  Status compare_with_reported(exchange::Turn& turn, const api::RegisterPhysicalHostRequest& input,
+                               std::vector<std::string>& unknown);
+
+  FactoryOptions options_;
+  Book book_;
+  TimePoint started_;
+};
+
+}  // namespace nuraghe::services::vhf
