@@ -1,0 +1,178 @@
+#include "services/vhir/vhir.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "env/posix.hpp"
+#include "model/image.hpp"
+
+namespace nuraghe::services::vhir {
+namespace {
+
+struct Order {
+  std::string verb;     // import, verify, remove
+  std::string request;  // message id
+  std::string vo;
+  std::string subject;  // import: the folder; verify: the manifest's digest; remove: NAME:VERSION
+  template <class V>
+  void fields(V& v) {
+    v(1, verb), v(2, request), v(3, vo), v(4, subject);
+  }
+};
+
+struct Outcome {
+  ImageRow row;            // import
+  std::int32_t parts = 0;  // verify
+  Bytes size;
+  template <class V>
+  void fields(V& v) {
+    v(1, row), v(2, parts), v(3, size);
+  }
+};
+
+std::string row_key(const std::string& vo, const api::Image& image) {
+  return fmt::format("{}/{}:{}", vo, image.name, image.version);
+}
+
+Status start(exchange::Turn& turn, const Order& order) {
+  return turn.start_job({order.verb + "/" + order.request, encode_record(order)});
+}
+
+}  // namespace
+
+Status Repository::open(store::Store& store) {
+  TRY(rows_.open(store, "vhir_image"));
+  return holds_.open(store, "vhir_hold");
+}
+
+Result<std::vector<api::Image>> Repository::images_of(exchange::Turn& turn, const std::string& vo) const {
+  TRY_ASSIGN(auto rows, rows_.scan(turn.transaction(), vo + "/"));
+  std::vector<api::Image> images;
+  images.reserve(rows.size());
+  for (auto& [key, row] : rows) images.push_back(std::move(row.image));
+  return images;
+}
+
+Result<api::Image> Repository::named(exchange::Turn& turn, const std::string& vo, const std::string& name) const {
+  TRY_ASSIGN(const auto images, images_of(turn, vo));
+  api::Requirement requirement;
+  requirement.name = name;
+  TRY_ASSIGN(const auto* image, best_match(images, requirement));
+  return *image;
+}
+
+Status Repository::resolve(exchange::Turn& turn, const exchange::Message& request, const api::ResolveRequest& input) {
+  TRY_ASSIGN(const auto images, images_of(turn, request.vo));
+  TRY_ASSIGN(const auto* image, best_match(images, input.requirement));
+  if (!input.host.empty()) TRY(holds_.put(turn.transaction(), input.host, {image->digest, request.vo}));
+  api::ResolveResponse response;
+  response.reference = {image->name, image->version, image->digest, images_.root()};
+  return answer(turn, request.message_id, response);
+}
+
+Status Repository::list_images(exchange::Turn& turn, const exchange::Message& request, const api::ListImagesRequest&) {
+  api::ListImagesResponse response;
+  TRY_ASSIGN(response.catalogue.image, images_of(turn, request.vo));
+  return answer(turn, request.message_id, response);
+}
+
+Status Repository::get_image(exchange::Turn& turn, const exchange::Message& request,
+                             const api::GetImageRequest& input) {
+  api::GetImageResponse response;
+  TRY_ASSIGN(response.image, named(turn, request.vo, input.name));
+  TRY_ASSIGN(const auto row, rows_.find(turn.transaction(), row_key(request.vo, response.image)));
+  if (row) response.blob = row->blobs;
+  return answer(turn, request.message_id, response);
+}
+
+Status Repository::import_image(exchange::Turn& turn, const exchange::Message& request,
+                                const api::ImportImageRequest& input) {
+  if (!input.path.starts_with('/'))
+    return invalid(fmt::format("'{}' is not an absolute path; name the image folder from the root", input.path));
+  return start(turn, {"import", request.message_id, request.vo, input.path});
+}
+
+Status Repository::verify_image(exchange::Turn& turn, const exchange::Message& request,
+                                const api::VerifyImageRequest& input) {
+  TRY_ASSIGN(const auto image, named(turn, request.vo, input.name));
+  return start(turn, {"verify", request.message_id, request.vo, image.digest});
+}
+
+Status Repository::remove_image(exchange::Turn& turn, const exchange::Message& request,
+                                const api::RemoveImageRequest& input) {
+  TRY_ASSIGN(const auto image, named(turn, request.vo, input.name));
+  TRY_ASSIGN(const auto holds, holds_.scan(turn.transaction(), ""));
+  const auto users =
+      std::count_if(holds.begin(), holds.end(), [&](const auto& hold) { return hold.second.digest == image.digest; });
+  if (users > 0)
+    return conflict(
+        fmt::format("image {}:{} is used by {} virtual hosts; destroy them first", image.name, image.version, users));
+  TRY(rows_.erase(turn.transaction(), row_key(request.vo, image)));
+  return start(turn, {"remove", request.message_id, request.vo, image.name + ":" + image.version});
+}
+
+Status Repository::release_image(exchange::Turn& turn, const exchange::Message& request,
+                                 const api::ReleaseImageRequest& input) {
+  TRY(holds_.erase(turn.transaction(), input.host));
+  return answer(turn, request.message_id, api::ReleaseImageResponse{});
+}
+
+Result<std::string> Repository::run_job(const exchange::Job& job, exchange::JobContext& context) {
+  TRY_ASSIGN(const auto order, decode_record<Order>(job.payload));
+  const auto go_on = [&](double) { return !context.cancelled(); };
+  Outcome outcome;
+  if (order.verb == "remove") {
+    TRY(images_.remove(order.subject));
+    return encode_record(outcome);
+  }
+  if (order.verb == "verify") {
+    TRY_ASSIGN(const auto manifest, images_.manifest(order.subject));
+    TRY(images_.verify(manifest, go_on));
+    outcome.parts = static_cast<std::int32_t>(manifest.parts.size()) + 1;
+    outcome.size = manifest.stored_size();
+    return encode_record(outcome);
+  }
+  // The description is checked before a byte is copied.
+  TRY_ASSIGN(const auto text, env::read_file(order.subject + "/vhi.xml", mib(1)));
+  TRY_ASSIGN(const auto description, model::parse_image_description(text, order.subject + "/vhi.xml"));
+  TRY_ASSIGN(const auto manifest, images_.import_folder(order.subject, go_on));
+  auto& image = outcome.row.image;
+  image.name = description.name;
+  image.version = description.version;
+  image.vo = order.vo;
+  image.digest = manifest.digest;
+  image.type = description.type;
+  image.system = description.system;
+  image.system_version = description.system_version;
+  image.architecture = description.architecture;
+  image.minimum_memory = description.minimum_memory;
+  image.disk_size = description.disk_size;
+  image.stored_size = manifest.stored_size();
+  image.seed = description.seed;
+  image.ready = description.ready;
+  image.initial_conditions = "cold";
+  outcome.row.blobs.push_back(manifest.config.digest);
+  for (const auto& part : manifest.parts) outcome.row.blobs.push_back(part.digest);
+  return encode_record(outcome);
+}
+
+Status Repository::on_job(exchange::Turn& turn, const exchange::Job& job, const Result<std::string>& result) {
+  TRY_ASSIGN(const auto order, decode_record<Order>(job.payload));
+  if (!result) return fail(turn, order.request, result.error());
+  TRY_ASSIGN(auto outcome, decode_record<Outcome>(*result));
+  if (order.verb == "remove") return answer(turn, order.request, api::RemoveImageResponse{});
+  if (order.verb == "verify") return answer(turn, order.request, api::VerifyImageResponse{outcome.parts, outcome.size});
+  outcome.row.image.imported = turn.now();
+  TRY(rows_.put(turn.transaction(), row_key(order.vo, outcome.row.image), outcome.row));
+  exchange::Event event;
+  event.vo = order.vo;
+  event.kind = "image.imported";
+  event.text = fmt::format("image {}:{} is in the repository", outcome.row.image.name, outcome.row.image.version);
+  TRY(turn.publish(std::move(event)));
+  api::ImportImageResponse response;
+  response.image = outcome.row.image;
+  return answer(turn, order.request, response);
+}
+
+}  // namespace nuraghe::services::vhir
