@@ -1,0 +1,245 @@
+#include "bpel/engine.hpp"
+
+#include <fmt/format.h>
+
+#include "base/log.hpp"
+#include "bpel/engine_state.hpp"
+
+namespace nuraghe::bpel {
+namespace {
+
+constexpr std::string_view kContinue = "continue/";
+constexpr std::string_view kPrune = "prune";
+constexpr std::size_t kPruneBatch = 200;
+
+}  // namespace
+
+using runtime::HeaderRow;
+using runtime::InstanceState;
+
+// ---- instances in memory ----
+
+Result<Engine::Implementation::Live*> Engine::Implementation::load(exchange::Turn& turn, const std::string& id) {
+  const auto found = cache.find(id);
+  if (found != cache.end()) {
+    recent.splice(recent.begin(), recent, found->second.place);
+    return &found->second;
+  }
+  TRY_ASSIGN(const auto row, turn.transaction().get(tables.instance, id));
+  if (!row) return nullptr;
+  auto instance = std::make_unique<runtime::Instance>();
+  TRY_ASSIGN(instance->header, decode_record<HeaderRow>(*row));
+  if (instance->header.state != InstanceState::kRunning) return nullptr;
+  Live live;
+  live.program = registry.program(instance->header.program);
+  if (!live.program) {
+    return internal(fmt::format("instance {} runs {}, which is not deployed", id, instance->header.program));
+  }
+  live.instance = std::move(instance);
+  recent.push_front(id);
+  live.place = recent.begin();
+  return &cache.emplace(id, std::move(live)).first->second;
+}
+
+void Engine::Implementation::forget(const std::string& id) {
+  const auto found = cache.find(id);
+  if (found == cache.end()) return;
+  cached_bytes -= std::min(cached_bytes, found->second.instance->bytes);
+  recent.erase(found->second.place);
+  cache.erase(found);
+}
+
+void Engine::Implementation::trim() {
+  while (cached_bytes > static_cast<std::size_t>(options.cache.count) && cache.size() > 1) {
+    const std::string oldest = recent.back();
+    forget(oldest);
+  }
+}
+
+// ---- steps ----
+
+Status Engine::Implementation::step(exchange::Turn& turn, Live& live, const journal::StepEvent& event) {
+  auto& instance = *live.instance;
+  const std::string id = instance.header.id;
+  const std::size_t before = instance.bytes;
+  runtime::Machine machine({tables, *live.program, instance, turn, options.limits, options.own_base, options.observer});
+  auto status = journal::apply_event(machine, id, event);
+  const std::int64_t sequence = instance.header.next_history++;
+  machine.flush();
+  if (status && machine.error()) status = *machine.error();
+  if (!status) {
+    forget(id);
+    return std::move(status).error().with("running instance " + id);
+  }
+  cached_bytes += instance.bytes;
+  cached_bytes -= std::min(cached_bytes, before);
+  if (options.history_retention.count() > 0) {
+    const journal::HistoryRow row{journal::kHistoryVersion, turn.now(), event, machine.digest()};
+    TRY(turn.transaction().put(tables.history, id + runtime::big_endian(static_cast<std::uint64_t>(sequence)),
+                               encode_record(row)));
+  }
+  if (machine.ended()) {
+    const auto header = instance.header;
+    forget(id);
+    return finish(turn, header);
+  }
+  if (machine.has_tasks()) TRY(turn.set_timer(std::string(kContinue) + id, turn.now()));
+  trim();
+  return {};
+}
+
+Status Engine::Implementation::dispatch(exchange::Turn& turn, const std::string& id, const journal::StepEvent& event) {
+  TRY_ASSIGN(Live * live, load(turn, id));
+  if (live == nullptr) return {};
+  if (live->instance->header.suspended && event.kind != journal::EventKind::kTerminate) return hold(turn, *live, event);
+  return step(turn, *live, event);
+}
+
+Status Engine::Implementation::hold(exchange::Turn& turn, Live& live, const journal::StepEvent& event) {
+  if (event.kind == journal::EventKind::kContinue) return {};  // resume goes on by itself
+  auto& header = live.instance->header;
+  if (header.held >= options.limits.held_events) {
+    return exhausted(fmt::format("{} events wait for the suspended instance {} already", header.held, header.id));
+  }
+  ++header.held;
+  TRY(turn.transaction().put(tables.held, header.id + runtime::big_endian(header.next_number++), encode_record(event)));
+  return turn.transaction().put(tables.instance, header.id, encode_record(header));
+}
+
+Status Engine::Implementation::create(exchange::Turn& turn, const exchange::Message& request,
+                                      const std::shared_ptr<const runtime::Program>& program,
+                                      const runtime::Receiver& receiver) {
+  journal::StepEvent event;
+  event.kind = journal::EventKind::kCreate;
+  event.node = receiver.start_node;
+  event.alternative = receiver.alternative;
+  event.message = exchange::encode_message(request);
+  const auto id = runtime::instance_id({request.message_id, program->id});
+  TRY_ASSIGN(const auto existing, turn.transaction().get(tables.instance, id));
+  if (existing) return conflict("the message " + request.message_id + " was taken before");
+  Live live;
+  live.program = program;
+  live.instance = std::make_unique<runtime::Instance>();
+  TRY_ASSIGN(live.instance->header, journal::header_for(event, *program, id, turn.now()));
+  TRY(turn.transaction().put(tables.running, program->id + '\0' + id, ""));
+  recent.push_front(id);
+  live.place = recent.begin();
+  auto& placed = cache.emplace(id, std::move(live)).first->second;
+  return step(turn, placed, event);
+}
+
+Status Engine::Implementation::finish(exchange::Turn& turn, const HeaderRow& header) {
+  auto& transaction = turn.transaction();
+  TRY(transaction.erase(tables.running, header.program + '\0' + header.id));
+  if (header.held > 0) TRY(transaction.erase_prefix(tables.held, header.id));
+  if (options.history_retention.count() == 0) return transaction.erase(tables.instance, header.id);
+  TRY(transaction.put(tables.ended, runtime::big_endian(static_cast<std::uint64_t>(header.ended.micros)) + header.id,
+                      ""));
+  if (prune_armed) return {};
+  prune_armed = true;
+  return turn.set_timer(kPrune, turn.now() + options.history_retention);
+}
+
+// Removes what is left of instances that ended long ago.
+Status Engine::Implementation::prune(exchange::Turn& turn) {
+  auto& transaction = turn.transaction();
+  TRY_ASSIGN(const auto rows, transaction.scan(tables.ended, {}, {}, kPruneBatch));
+  std::size_t removed = 0;
+  for (const auto& row : rows) {
+    std::uint64_t micros = 0;
+    for (const char c : row.key.substr(0, 8)) micros = (micros << 8) | static_cast<unsigned char>(c);
+    const TimePoint due = TimePoint{static_cast<std::int64_t>(micros)} + options.history_retention;
+    if (due > turn.now()) return turn.set_timer(kPrune, due);
+    const auto id = row.key.substr(8);
+    TRY(transaction.erase_prefix(tables.history, id));
+    TRY(transaction.erase(tables.instance, id));
+    TRY(transaction.erase(tables.ended, row.key));
+    ++removed;
+  }
+  if (removed == kPruneBatch) return turn.set_timer(kPrune, turn.now());
+  prune_armed = false;
+  return {};
+}
+
+Result<HeaderRow> Engine::Implementation::header(exchange::Turn& turn, const std::string& id) {
+  TRY_ASSIGN(const auto row, turn.transaction().get(tables.instance, id));
+  if (!row) return not_found("there is no workflow instance " + id);
+  return decode_record<HeaderRow>(*row);
+}
+
+// ---- the actor ----
+
+Engine::Engine(EngineOptions options) : implementation_(std::make_unique<Implementation>(std::move(options))) {}
+Engine::~Engine() = default;
+
+Deployment Engine::deploy(const std::string& package, Package files) {
+  return implementation_->registry.stage(package, std::move(files));
+}
+
+Result<Deployment> Engine::deploy(exchange::Turn& turn, const std::string& package, Package files) {
+  return implementation_->registry.deploy(turn.transaction(), implementation_->tables, package, std::move(files));
+}
+
+Status Engine::undeploy(exchange::Turn& turn, const std::string& package) {
+  return implementation_->registry.undeploy(turn.transaction(), implementation_->tables, package);
+}
+
+Status Engine::open(store::Store& store) {
+  TRY_ASSIGN(implementation_->tables, runtime::Tables::open_all(store));
+  return {};
+}
+
+Status Engine::on_start(exchange::Turn& turn) {
+  on_rollback();
+  TRY(implementation_->registry.start(turn.transaction(), implementation_->tables));
+  TRY_ASSIGN(const auto ended, turn.transaction().scan(implementation_->tables.ended, {}, {}, 1));
+  implementation_->prune_armed = !ended.empty();
+  return ended.empty() ? Status() : turn.set_timer(kPrune, turn.now());
+}
+
+Status Engine::on_request(exchange::Turn& turn, const exchange::Message& request) {
+  return implementation_->route(turn, request);
+}
+
+Status Engine::on_reply(exchange::Turn& turn, const exchange::Message& reply, std::string_view token) {
+  const auto target = runtime::parse_token(token);
+  if (!target) return internal(fmt::format("an answer came with the token {}", token));
+  journal::StepEvent event;
+  event.kind = journal::EventKind::kReply;
+  event.path = target->path;
+  event.frame = target->frame;
+  event.message = exchange::encode_message(reply);
+  return implementation_->dispatch(turn, target->instance, event);
+}
+
+Status Engine::on_timer(exchange::Turn& turn, std::string_view key) {
+  if (key == kPrune) return implementation_->prune(turn);
+  journal::StepEvent event;
+  if (key.substr(0, kContinue.size()) == kContinue) {
+    event.kind = journal::EventKind::kContinue;
+    return implementation_->dispatch(turn, std::string(key.substr(kContinue.size())), event);
+  }
+  const auto target = runtime::parse_token(key);
+  if (!target) return internal(fmt::format("a timer came with the key {}", key));
+  event.kind = journal::EventKind::kTimer;
+  event.path = target->path;
+  event.frame = target->frame;
+  event.alternative = target->alternative;
+  return implementation_->dispatch(turn, target->instance, event);
+}
+
+Status Engine::on_job(exchange::Turn&, const exchange::Job& job, const Result<std::string>&) {
+  return internal("the engine has no job " + job.key);
+}
+
+Result<std::string> Engine::run_job(const exchange::Job& job, exchange::JobContext&) {
+  return internal("the engine has no job " + job.key);
+}
+
+void Engine::on_rollback() {
+  implementation_->cache.clear();
+  implementation_->recent.clear();
+  implementation_->cached_bytes = 0;
+}
+
+}  // namespace nuraghe::bpel

@@ -1,0 +1,127 @@
+// How a request finds its instance: by correlation values, else by a start activity, else it waits for a receive.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "bpel/engine_state.hpp"
+
+namespace nuraghe::bpel {
+namespace {
+
+using runtime::SetKey;
+
+// The values of correlation sets in one message, each computed once.
+class MessageValues {
+ public:
+  MessageValues(const exchange::Message& message) : message_(message) {}  // NOLINT: local to this file
+
+  // Null when the message does not have them.
+  const SetKey* of(const Registry::Entry& entry, const CorrelationSet& set) {
+    const auto& wsdl = entry.program->definition->wsdl();
+    const auto* input = entry.receiver->event->endpoint.input;
+    auto names = runtime::property_names(set);
+    const auto known = known_.find({entry.program.get(), names});
+    if (known != known_.end()) return known->second ? &*known->second : nullptr;
+    const auto parts = runtime::parts_of_body(*input, message_.body);
+    std::optional<SetKey> key = SetKey{names, {}};
+    for (const auto& property : set.properties) {
+      auto value = message_property_value(wsdl, property, input->name, parts);
+      if (!value) {
+        key.reset();
+        break;
+      }
+      key->values.push_back(std::move(*value));
+    }
+    auto& placed = known_[{entry.program.get(), std::move(names)}];
+    placed = std::move(key);
+    return placed ? &*placed : nullptr;
+  }
+
+ private:
+  const exchange::Message& message_;
+  std::map<std::pair<const runtime::Program*, std::string>, std::optional<SetKey>> known_;
+};
+
+// The lists of sets that an activity of this receiver may wait with: those that must have values, with any of those
+// that may have them (initiate="join").
+std::vector<std::vector<SetKey>> candidate_sets(const Registry::Entry& entry, MessageValues& values) {
+  std::vector<std::vector<SetKey>> lists{{}};
+  const auto& node = entry.program->node(entry.receiver->node);
+  const ScopeIndex own = node.kind == NodeKind::kOnEvent ? as<OnEvent>(node).body->self : kNone;
+  for (const auto& correlation : entry.receiver->event->correlations) {
+    if (correlation.initiate == Initiate::kYes || correlation.set.scope == own) continue;
+    const SetKey* key = values.of(entry, *correlation.declaration);
+    if (correlation.initiate == Initiate::kNo) {
+      if (key == nullptr) return {};
+      for (auto& list : lists) list.push_back(*key);
+    } else if (key != nullptr && lists.size() < 64) {
+      const auto without = lists.size();
+      for (std::size_t i = 0; i < without; ++i) {
+        lists.push_back(lists[i]);
+        lists.back().push_back(*key);
+      }
+    }
+  }
+  return lists;
+}
+
+}  // namespace
+
+Status Engine::Implementation::route(exchange::Turn& turn, const exchange::Message& request) {
+  std::string path = runtime::path_of_address(request.to);
+  path = path.substr(0, path.find('?'));
+  const auto& entries = registry.receivers({path, request.operation});
+  MessageValues values(request);
+  std::map<std::string, std::size_t> keys;  // subscription key → number of sets
+  for (const auto& entry : entries) {
+    for (auto& sets : candidate_sets(entry, values)) {
+      const auto count = sets.size();
+      keys.emplace(runtime::subscription_key(path, request.operation, std::move(sets)), count);
+    }
+  }
+  // The most sets first; two activities of one instance that both take the message are ambiguous.
+  std::vector<std::pair<std::size_t, std::string>> ordered;
+  for (const auto& [key, count] : keys) ordered.emplace_back(count, key);
+  std::stable_sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::optional<runtime::SubscriptionRow> target;
+  bool ambiguous = false;
+  for (const auto& [count, key] : ordered) {
+    TRY_ASSIGN(const auto rows, turn.transaction().scan(tables.subscription, key, {}, 1));
+    if (rows.empty()) continue;
+    TRY_ASSIGN(auto found, decode_record<runtime::SubscriptionRow>(rows.front().value));
+    if (!target)
+      target = std::move(found);
+    else
+      ambiguous = ambiguous || found.instance == target->instance;
+  }
+  journal::StepEvent event;
+  event.message = exchange::encode_message(request);
+  if (target) {
+    event.kind = ambiguous ? journal::EventKind::kAmbiguous : journal::EventKind::kMessage;
+    event.path = target->path;
+    event.frame = target->frame;
+    event.alternative = target->alternative;
+    return dispatch(turn, target->instance, event);
+  }
+  for (const auto& entry : entries) {
+    if (entry.active && entry.receiver->start_node != kNone)
+      return create(turn, request, entry.program, *entry.receiver);
+  }
+  for (const auto& entry : entries) {
+    auto lists = candidate_sets(entry, values);
+    if (lists.empty() || lists.back().empty()) continue;
+    const auto& sets = lists.front().empty() ? lists.back() : lists.front();
+    TRY_ASSIGN(const auto rows,
+               turn.transaction().scan(tables.correlation, runtime::correlation_key(sets.front()), {}, 1));
+    if (rows.empty()) continue;
+    event.kind = journal::EventKind::kEarly;
+    event.key = runtime::subscription_key(path, request.operation, sets);
+    return dispatch(turn, rows.front().value, event);
+  }
+  if (entries.empty()) {
+    return not_found(fmt::format("no process serves the operation {} at {}", request.operation, path));
+  }
+  return not_found(fmt::format("no running process waits for {} at {} with these values", request.operation, path));
+}
+
+}  // namespace nuraghe::bpel

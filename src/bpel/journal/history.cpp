@@ -1,0 +1,81 @@
+#include "bpel/journal/history.hpp"
+
+namespace nuraghe::bpel::journal {
+
+std::string_view event_kind_name(EventKind kind) {
+  switch (kind) {
+    case EventKind::kCreate:
+      return "create";
+    case EventKind::kMessage:
+      return "message";
+    case EventKind::kReply:
+      return "reply";
+    case EventKind::kTimer:
+      return "timer";
+    case EventKind::kContinue:
+      return "continue";
+    case EventKind::kEarly:
+      return "early message";
+    case EventKind::kAmbiguous:
+      return "ambiguous message";
+    case EventKind::kTerminate:
+      return "terminate";
+  }
+  return "unknown";
+}
+
+Result<runtime::HeaderRow> header_for(const StepEvent& event, const runtime::Program& program, const std::string& id,
+                                      TimePoint now) {
+  TRY_ASSIGN(const auto message, exchange::decode_message(event.message));
+  runtime::HeaderRow header;
+  header.id = id;
+  header.program = program.id;
+  header.process = program.definition->name().local;
+  header.vo = message.vo;
+  header.caller = message.caller;
+  header.traceparent = message.traceparent;
+  header.created_by = message.message_id;
+  header.created_in = message.conversation;
+  header.started = now;
+  header.start_node = event.node;
+  header.start_alternative = event.alternative;
+  header.start_message = event.message;
+  return header;
+}
+
+Status apply_event(runtime::Machine& machine, const std::string& instance, const StepEvent& event) {
+  const runtime::Token target{instance, event.path, event.frame, event.alternative};
+  exchange::Message message;
+  if (event.kind != EventKind::kCreate && !event.message.empty()) {
+    TRY_ASSIGN(message, exchange::decode_message(event.message));
+  }
+  switch (event.kind) {
+    case EventKind::kCreate:
+      machine.start_process();
+      break;
+    case EventKind::kMessage:
+      machine.take_message(target, message);
+      break;
+    case EventKind::kReply:
+      machine.take_reply(target, message);
+      break;
+    case EventKind::kTimer:
+      machine.take_timer(target);
+      break;
+    case EventKind::kContinue:
+      break;
+    case EventKind::kEarly:
+      machine.take_early(event.key, message);
+      break;
+    case EventKind::kAmbiguous:
+      machine.take_ambiguous(target, message);
+      break;
+    case EventKind::kTerminate:
+      machine.terminate(event.text);
+      break;
+  }
+  machine.run();
+  return {};
+}
+
+}  // namespace nuraghe::bpel::journal

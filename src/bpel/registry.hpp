@@ -1,0 +1,81 @@
+// Registry: the deployed packages in all stored versions, and which receivers serve which operation.
+//
+// Rows: table bpel_process, key PACKAGE, a zero byte, version as eight bytes; value PackageRow. A version that is not
+// active any more is kept while an instance runs it.
+// Threading: the exchange's thread, but for check() and stage() before the exchange opens.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bpel/deployment.hpp"
+#include "bpel/engine.hpp"
+
+namespace nuraghe::bpel {
+
+struct PackageRow {
+  std::string package;
+  std::int64_t version = 0;
+  bool active = false;
+  std::map<std::string, std::string> files;
+  template <class V>
+  void fields(V& v) {
+    v(1, package), v(2, version), v(3, active), v(4, files);
+  }
+};
+
+class Registry {
+ public:
+  // One receiver of an operation.
+  struct Entry {
+    std::shared_ptr<const runtime::Program> program;
+    const runtime::Receiver* receiver = nullptr;
+    bool active = false;
+  };
+
+  explicit Registry(const EngineOptions& options) : options_(options) {}
+
+  // Before the start: checks a package and keeps it for start().
+  Deployment stage(const std::string& package, Package files);
+  // Reads what is stored, makes the staged packages its newest versions, forgets versions that nobody runs.
+  Status start(store::Transaction& transaction, const runtime::Tables& tables);
+  Result<Deployment> deploy(store::Transaction& transaction, const runtime::Tables& tables, const std::string& package,
+                            Package files);
+  Status undeploy(store::Transaction& transaction, const runtime::Tables& tables, const std::string& package);
+
+  std::shared_ptr<const runtime::Program> program(const std::string& id) const;
+  const std::vector<Entry>& receivers(const Route& route) const;
+  std::vector<DeployedProcess> processes() const;
+  std::vector<Route> routes() const;
+
+ private:
+  struct Version {
+    PackageRow row;
+    std::vector<std::shared_ptr<const runtime::Program>> programs;
+  };
+  struct Checked {
+    Deployment deployment;
+    std::vector<std::shared_ptr<const ProcessDefinition>> definitions;
+    DeployDescriptor descriptor;
+  };
+  static Checked check(const std::string& package, const Package& files);
+  static std::vector<std::shared_ptr<const runtime::Program>> make_programs(const Checked& checked,
+                                                                            const PackageRow& row);
+  static Deployment describe(const Checked& checked, const Version& version);
+  static DeployedProcess describe(const runtime::Program& program, const PackageRow& row);
+  Status store_version(store::Transaction& transaction, const runtime::Tables& tables, const PackageRow& row);
+  Status activate(store::Transaction& transaction, const runtime::Tables& tables, const std::string& package,
+                  Package files, const Checked& checked);
+  Status retire(store::Transaction& transaction, const runtime::Tables& tables, const std::string& package);
+  Result<bool> is_run(store::Transaction& transaction, const runtime::Tables& tables, const Version& version);
+  void rebuild_index();
+
+  const EngineOptions& options_;
+  std::map<std::string, std::pair<Package, Checked>> staged_;
+  std::map<std::string, std::map<std::int64_t, Version>> packages_;
+  std::map<Route, std::vector<Entry>> index_;
+};
+
+}  // namespace nuraghe::bpel

@@ -1,0 +1,329 @@
+// Messages that come in: subscriptions, correlation, open requests (WS-BPEL 2.0 §9.2, §10.4, §11.5, §12.7.1).
+#include <fmt/format.h>
+
+#include "base/check.hpp"
+#include "bpel/runtime/machine.hpp"
+
+namespace nuraghe::bpel::runtime {
+namespace {
+
+Region* owner_of_scope(Region& from, ScopeIndex scope) {
+  for (Region* at = &from; at != nullptr; at = at->parent) {
+    if (at->row.kind == RegionKind::kScope && at->row.scope == scope) return at;
+  }
+  return nullptr;
+}
+
+const SetValues* find_set(const Region* owner, std::uint32_t slot) {
+  if (owner == nullptr) return nullptr;
+  for (const auto& set : owner->row.sets) {
+    if (set.slot == slot) return &set;
+  }
+  return nullptr;
+}
+
+std::string number_bytes(std::uint32_t number) { return big_endian(number).substr(4); }
+
+std::string subscription_row_key(const std::string& key, const std::string& instance, const Path& path,
+                                 std::uint32_t frame, std::uint32_t alternative) {
+  return key + instance + path + '\0' + number_bytes(frame) + number_bytes(alternative);
+}
+
+}  // namespace
+
+// ---- waiting ----
+
+std::string Machine::subscribe(Region& region, const MessageEvent& event, std::uint32_t frame,
+                               std::uint32_t alternative, NodeIndex node) {
+  std::vector<SetKey> sets;
+  for (const auto& correlation : event.correlations) {
+    const Region* owner = owner_of_scope(region, correlation.set.scope);
+    if (owner == nullptr) continue;  // declared in the scope that an onEvent makes for each message
+    const SetValues* set = find_set(owner, correlation.set.slot);
+    if (correlation.initiate == Initiate::kYes) continue;
+    if (set != nullptr) {
+      sets.push_back({property_names(*correlation.declaration), set->values});
+    } else if (correlation.initiate == Initiate::kNo) {
+      throw_standard(region, faults::kCorrelationViolation,
+                     fmt::format("the correlation set {} has no values yet", correlation.declaration->name), node);
+      return {};
+    }
+  }
+  const auto& path = program_.my_paths.at(event.endpoint.partner_link);
+  auto key = subscription_key(path, event.endpoint.operation->name, std::move(sets));
+  const auto& id = instance_.header.id;
+  auto others = turn_.transaction().scan(tables_.subscription, key + id, {}, 1);
+  if (!others) {
+    check(std::move(others).error());
+    return {};
+  }
+  if (!others->empty()) {
+    throw_standard(
+        region, faults::kConflictingReceive,
+        fmt::format("another activity of this instance waits for the same {} message", event.endpoint.operation->name),
+        node);
+    return {};
+  }
+  put(tables_.subscription, subscription_row_key(key, id, region.path, frame, alternative),
+      encode_record(SubscriptionRow{id, region.path, frame, alternative}));
+  return key;
+}
+
+void Machine::unsubscribe(Region& region, const std::string& key, std::uint32_t frame, std::uint32_t alternative) {
+  erase(tables_.subscription, subscription_row_key(key, instance_.header.id, region.path, frame, alternative));
+}
+
+void Machine::begin_receive(Region& region, Frame& frame) {
+  frame.state = FrameState::kWaiting;
+  touch(region);
+  if (take_start_message(region, frame)) return;
+  auto key = subscribe(region, as<Receive>(program_.node(frame.node)).event, frame.number, 0, frame.node);
+  if (key.empty()) return;
+  frame.keys.push_back(key);
+  take_early_message(region, frame, 0, key);
+}
+
+bool Machine::take_start_message(Region& region, Frame& frame) {
+  auto& header = instance_.header;
+  if (header.start_message.empty() || header.start_node != frame.node) return false;
+  auto message = exchange::decode_message(header.start_message);
+  header.start_message.clear();
+  if (!message) {
+    fail(std::move(message).error());
+    return true;
+  }
+  deliver(region, frame, header.start_alternative, *message);
+  return true;
+}
+
+// ---- early messages ----
+
+void Machine::take_early(const std::string& key, const exchange::Message& message) {
+  auto& header = instance_.header;
+  if (header.early >= limits_.early_messages) {
+    OpenRequestRow row;
+    row.request_id = message.message_id;
+    FaultRow refusal;
+    refusal.code = error_code_name(ErrorCode::kExhausted);
+    refusal.text = fmt::format("{} messages wait for {} already", header.early, header.id);
+    if (!message.one_way) send_fault(row, refusal);
+    return;
+  }
+  ++header.early;
+  put(tables_.early, header.id + key + big_endian(next_number()), exchange::encode_message(message));
+}
+
+std::optional<exchange::Message> Machine::pop_early(const std::string& key) {
+  if (instance_.header.early == 0) return std::nullopt;
+  auto rows = turn_.transaction().scan(tables_.early, instance_.header.id + key, {}, 1);
+  if (!rows) {
+    check(std::move(rows).error());
+    return std::nullopt;
+  }
+  if (rows->empty()) return std::nullopt;
+  auto message = exchange::decode_message(rows->front().value);
+  if (!message) {
+    fail(std::move(message).error());
+    return std::nullopt;
+  }
+  erase(tables_.early, rows->front().key);
+  --instance_.header.early;
+  return std::move(*message);
+}
+
+bool Machine::take_early_message(Region& region, Frame& frame, std::uint32_t alternative, const std::string& key) {
+  auto message = pop_early(key);
+  if (!message) return error_.has_value();
+  deliver(region, frame, alternative, *message);
+  return true;
+}
+
+bool Machine::event_takes_early(Region& region, std::uint32_t handler, const std::string& key) {
+  auto message = pop_early(key);
+  if (!message) return false;
+  deliver_event(region, handler, *message);
+  return true;
+}
+
+// ---- taking a message ----
+
+void Machine::deliver(Region& region, Frame& frame, std::uint32_t alternative, const exchange::Message& message) {
+  const auto& node = program_.node(frame.node);
+  const auto number = frame.number;
+  const Activity* next = nullptr;
+  NodeIndex taken = node.index;
+  const MessageEvent* event = nullptr;
+  if (node.kind == NodeKind::kPick) {
+    const auto& branch = *as<Pick>(node).messages.at(alternative);
+    event = &branch.event;
+    next = branch.activity;
+    taken = branch.index;
+  } else {
+    event = &as<Receive>(node).event;
+  }
+  release(region, frame);
+  if (!accept(region, *event, message, taken)) return;
+  enable_deferred_events(region);
+  Frame* still = ended() ? nullptr : region.frame(number);
+  if (still == nullptr) return;
+  if (next != nullptr) return pick_done(region, *still, *next, taken);
+  complete(region, number);
+}
+
+void Machine::deliver_event(Region& region, std::uint32_t handler, const exchange::Message& message) {
+  const auto& scope = definition_.scope(region.row.scope);
+  if (!region.row.events_enabled || handler >= scope.on_events.size()) {
+    return fail(internal("a subscription leads to an event handler that does not wait"));
+  }
+  const auto& on_event = *scope.on_events[handler];
+  Region* made = make_scope(region, 0, *on_event.body);
+  if (made == nullptr) return;
+  observe(on_event.index, "started");
+  if (!accept(*made, on_event.event, message, on_event.index)) return;
+  bool joins = false;
+  for (const auto& correlation : on_event.event.correlations) {
+    joins = joins || (correlation.initiate == Initiate::kJoin && correlation.set.scope != on_event.body->self);
+  }
+  if (joins) {  // the set may have its values only now: then the handler waits by another key
+    auto& key = region.row.events[handler].key;
+    unsubscribe(region, key, 0, handler);
+    auto renewed = subscribe(region, on_event.event, 0, handler, on_event.index);
+    if (renewed.empty()) return;
+    key = std::move(renewed);
+    touch(region);
+  }
+  if (initialise(*made, *on_event.body)) start_body(*made, *on_event.body);
+}
+
+bool Machine::accept(Region& region, const MessageEvent& event, const exchange::Message& message, NodeIndex node) {
+  CHECK(event.endpoint.input != nullptr);
+  if (!open_request(region, event, message, node)) return false;
+  const auto value = parts_of_body(*event.endpoint.input, message.body);
+  if (!correlate(region, event.correlations, event.endpoint.input, value, true, node)) return false;
+  return bind(region, event.into, value, node);
+}
+
+// Puts a message's parts where the activity wants them.
+bool Machine::bind(Region& region, const MessageBinding& binding, const VariableValue& value, NodeIndex node) {
+  current_ = &region;
+  if (binding.variable) {
+    auto stored = store_variable(binding.variable, value);
+    if (!stored) return throw_fault(region, stored.error(), node), false;
+  }
+  for (const auto& target : binding.parts) {
+    auto part = value.part(target.part);
+    if (!part) {
+      throw_standard(region, faults::kSelectionFailure, fmt::format("the message has no part {}", target.part), node);
+      return false;
+    }
+    if (target.declaration->kind == VariableKind::kType) {
+      auto copy = part->clone();
+      copy.root().rename({"", "value"});
+      part = std::move(copy).share();
+    }
+    auto stored = store_variable(target.variable, VariableValue::of(part));
+    if (!stored) return throw_fault(region, stored.error(), node), false;
+  }
+  return true;
+}
+
+// ---- correlation (§9.2) ----
+
+bool Machine::correlate(Region& region, const std::vector<Correlation>& correlations, const wsdl::Message* message,
+                        const VariableValue& value, bool request, NodeIndex node) {
+  for (const auto& correlation : correlations) {
+    if (request ? !correlation.on_request() : !correlation.on_response()) continue;
+    const auto& set = *correlation.declaration;
+    std::vector<std::string> values;
+    for (const auto& property : set.properties) {
+      auto found = message_property_value(definition_.wsdl(), property, message->name, value);
+      if (!found) return throw_fault(region, found.error(), node), false;
+      values.push_back(std::move(*found));
+    }
+    Region* owner = scope_region(region, correlation.set.scope);
+    if (owner == nullptr) return false;
+    const SetValues* known = find_set(owner, correlation.set.slot);
+    const bool wrong = known == nullptr ? correlation.initiate == Initiate::kNo
+                                        : correlation.initiate == Initiate::kYes || known->values != values;
+    if (wrong) {
+      throw_standard(region, faults::kCorrelationViolation,
+                     known == nullptr ? fmt::format("the correlation set {} has no values yet", set.name)
+                     : correlation.initiate == Initiate::kYes
+                         ? fmt::format("the correlation set {} has its values already", set.name)
+                         : fmt::format("the message does not fit the correlation set {}", set.name),
+                     node);
+      return false;
+    }
+    if (known != nullptr) continue;
+    SetValues fresh{correlation.set.slot, std::move(values), {}};
+    if (program_.indexed_sets.contains(correlation.set)) {
+      fresh.index_key = correlation_key({property_names(set), fresh.values});
+      put(tables_.correlation, fresh.index_key + instance_.header.id, instance_.header.id);
+    }
+    owner->row.sets.push_back(std::move(fresh));
+    touch(*owner);
+  }
+  return true;
+}
+
+// ---- open requests (§10.4) ----
+
+std::string Machine::open_key(Region& region, const Endpoint& endpoint, const MessageExchangeRef& exchange,
+                              OpenRequestRow* places) {
+  Region* link = scope_region(region, endpoint.partner_link.scope);
+  Region* exchanged = exchange ? scope_region(region, exchange.scope) : link;
+  if (link == nullptr || exchanged == nullptr) return {};
+  if (places != nullptr) places->link_path = link->path, places->exchange_path = exchanged->path;
+  return instance_.header.id + key16({link->path, std::to_string(endpoint.partner_link.slot), endpoint.operation->name,
+                                      exchanged->path, std::to_string(exchange.slot)});
+}
+
+bool Machine::open_request(Region& region, const MessageEvent& event, const exchange::Message& message,
+                           NodeIndex node) {
+  const auto& endpoint = event.endpoint;
+  if (endpoint.operation->one_way()) return true;
+  OpenRequestRow row;
+  const auto key = open_key(region, endpoint, event.exchange, &row);
+  if (key.empty()) return false;
+  auto other = turn_.transaction().get(tables_.open, key);
+  if (!other) return check(std::move(other).error());
+  row.request_id = message.message_id;
+  row.operation = endpoint.operation->name;
+  row.partner_link = endpoint.link->name;
+  row.port_type_ns = endpoint.port_type->name.ns;
+  row.port_type_local = endpoint.port_type->name.local;
+  row.node = node;
+  if (*other) {
+    FaultRow fault;
+    fault.ns = kBpelNamespace;
+    fault.local = faults::kConflictingRequest;
+    fault.text = fmt::format("an earlier {} request of this partner has no reply yet", row.operation);
+    fault.where = program_.where(node);
+    fault.code = error_code_name(ErrorCode::kConflict);
+    send_fault(row, fault);
+    throw_fault(region, std::move(fault));
+    return false;
+  }
+  put(tables_.open, key, encode_record(row));
+  for (const auto& path : {row.link_path, row.exchange_path}) {
+    Region* place = this->region(path);
+    ++place->row.open_requests;
+    touch(*place);
+    if (row.link_path == row.exchange_path) break;
+  }
+  return true;
+}
+
+void Machine::close_request(const std::string& key, const OpenRequestRow& row) {
+  erase(tables_.open, key);
+  for (const auto& path : {row.link_path, row.exchange_path}) {
+    Region* place = this->region(path);
+    if (place != nullptr && place->row.open_requests > 0) {
+      --place->row.open_requests;
+      touch(*place);
+    }
+    if (row.link_path == row.exchange_path) break;
+  }
+}
+
+}  // namespace nuraghe::bpel::runtime

@@ -1,0 +1,116 @@
+#include "bpel/runtime/names.hpp"
+
+#include <bit>
+
+namespace nuraghe::bpel::runtime {
+namespace {
+
+// SHA-1 (FIPS 180-4 §6.1).
+class Sha1 {
+ public:
+  void update(std::string_view bytes) {
+    for (const char c : bytes) {
+      block_[length_++ % 64] = static_cast<std::uint8_t>(c);
+      if (length_ % 64 == 0) compress();
+    }
+  }
+  std::array<std::uint8_t, 20> finish() {
+    const std::uint64_t bits = length_ * 8;
+    update(std::string_view("\x80", 1));
+    while (length_ % 64 != 56) update(std::string_view("\0", 1));
+    std::string tail;
+    for (int shift = 56; shift >= 0; shift -= 8) tail.push_back(static_cast<char>((bits >> shift) & 0xff));
+    update(tail);
+    std::array<std::uint8_t, 20> out{};
+    for (std::size_t i = 0; i < 20; ++i) out[i] = static_cast<std::uint8_t>(hash_[i / 4] >> (24 - 8 * (i % 4)));
+    return out;
+  }
+
+ private:
+  void compress() {
+    std::array<std::uint32_t, 80> w{};
+    for (std::size_t i = 0; i < 16; ++i) {
+      w[i] = std::uint32_t{block_[4 * i]} << 24 | std::uint32_t{block_[4 * i + 1]} << 16 |
+             std::uint32_t{block_[4 * i + 2]} << 8 | std::uint32_t{block_[4 * i + 3]};
+    }
+    for (std::size_t i = 16; i < 80; ++i) w[i] = std::rotl(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
+    auto [a, b, c, d, e] = hash_;
+    for (std::size_t i = 0; i < 80; ++i) {
+      std::uint32_t f = 0;
+      std::uint32_t k = 0;
+      if (i < 20)
+        f = (b & c) | (~b & d), k = 0x5A827999;
+      else if (i < 40)
+        f = b ^ c ^ d, k = 0x6ED9EBA1;
+      else if (i < 60)
+        f = (b & c) | (b & d) | (c & d), k = 0x8F1BBCDC;
+      else
+        f = b ^ c ^ d, k = 0xCA62C1D6;
+      const std::uint32_t next = std::rotl(a, 5) + f + e + k + w[i];
+      e = d, d = c, c = std::rotl(b, 30), b = a, a = next;
+    }
+    hash_[0] += a, hash_[1] += b, hash_[2] += c, hash_[3] += d, hash_[4] += e;
+  }
+
+  std::array<std::uint32_t, 5> hash_{0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476, 0xC3D2E1F0};
+  std::array<std::uint8_t, 64> block_{};
+  std::uint64_t length_ = 0;
+};
+
+std::array<std::uint8_t, 20> hash_fields(std::initializer_list<std::string_view> fields) {
+  Sha1 sha;
+  for (const auto field : fields) {
+    const std::uint64_t size = field.size();
+    std::string frame;
+    for (int shift = 24; shift >= 0; shift -= 8) frame.push_back(static_cast<char>((size >> shift) & 0xff));
+    sha.update(frame);
+    sha.update(field);
+  }
+  return sha.finish();
+}
+
+}  // namespace
+
+std::string key16(std::initializer_list<std::string_view> fields) {
+  const auto hash = hash_fields(fields);
+  return {hash.begin(), hash.begin() + 16};
+}
+
+std::string name_uuid(std::initializer_list<std::string_view> fields) {
+  auto hash = hash_fields(fields);
+  hash[6] = static_cast<std::uint8_t>((hash[6] & 0x0f) | 0x50);
+  hash[8] = static_cast<std::uint8_t>((hash[8] & 0x3f) | 0x80);
+  constexpr std::string_view kHex = "0123456789abcdef";
+  std::string out = "urn:uuid:";
+  for (std::size_t i = 0; i < 16; ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) out.push_back('-');
+    out.push_back(kHex[hash[i] >> 4]);
+    out.push_back(kHex[hash[i] & 15]);
+  }
+  return out;
+}
+
+std::string instance_id(std::initializer_list<std::string_view> fields) {
+  const auto hash = hash_fields(fields);
+  constexpr std::string_view kAlphabet = "abcdefghijklmnopqrstuvwxyz234567";
+  std::string out = "wf-";
+  std::uint32_t buffer = 0;
+  int bits = 0;
+  for (std::size_t i = 0; out.size() < 29; ++i) {
+    buffer = (buffer << 8) | hash[i];
+    for (bits += 8; bits >= 5 && out.size() < 29; bits -= 5) out.push_back(kAlphabet[(buffer >> (bits - 5)) & 31]);
+  }
+  return out;
+}
+
+void Digest::add(std::string_view field) {
+  add(static_cast<std::int64_t>(field.size()));
+  for (const char c : field) state_ = (state_ ^ static_cast<std::uint8_t>(c)) * 1099511628211ULL;
+}
+
+void Digest::add(std::int64_t number) {
+  auto bits = static_cast<std::uint64_t>(number);
+  for (int i = 0; i < 8; ++i, bits >>= 8) state_ = (state_ ^ (bits & 0xff)) * 1099511628211ULL;
+}
+
+}  // namespace nuraghe::bpel::runtime

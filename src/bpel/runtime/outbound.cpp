@@ -1,0 +1,269 @@
+// Messages that go out: replies, invokes, and the answers that the engine gives for a process that ended
+// (WS-BPEL 2.0 §10.3, §10.4).
+#include <fmt/format.h>
+
+#include "base/check.hpp"
+#include "bpel/runtime/machine.hpp"
+
+namespace nuraghe::bpel::runtime {
+namespace {
+
+constexpr std::string_view kEngineNamespace = "urn:nuraghe:bpel:1";
+
+std::string text_of_body(const xml::DocumentPtr& body) { return body ? body->root().to_string() : std::string(); }
+
+// The wrapper of an rpc/literal body; empty for document/literal.
+xml::QName wrapper_of(const ProcessDefinition& definition, const Endpoint& endpoint, bool response) {
+  const auto* binding = definition.wsdl().binding_of_port_type(endpoint.port_type->name);
+  if (binding == nullptr) return {};
+  const auto* operation = binding->operation(endpoint.operation->name);
+  const auto& style = operation == nullptr || operation->style.empty() ? binding->style : operation->style;
+  if (style != "rpc") return {};
+  return {operation == nullptr ? std::string() : operation->body_namespace,
+          endpoint.operation->name + (response ? "Response" : "")};
+}
+
+std::string address_in(const xml::DocumentPtr& reference) {
+  const auto root = reference->root();
+  for (const std::string_view ns :
+       {"http://www.w3.org/2005/08/addressing", "http://schemas.xmlsoap.org/ws/2004/08/addressing"}) {
+    if (root.is(ns, "Address")) return root.text();
+    if (auto address = root.child(ns, "Address")) return address.text();
+    if (auto inner = root.child(ns, "EndpointReference")) {
+      if (auto address = inner.child(ns, "Address")) return address.text();
+    }
+  }
+  return root.has_element_children() ? std::string() : root.text();
+}
+
+std::string trimmed(const std::string& text) {
+  const auto first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
+}
+
+}  // namespace
+
+// What a reply or invoke sends, by parts.
+Evaluated<VariableValue> Machine::collect(Region& region, const MessageBinding& binding) {
+  current_ = &region;
+  if (binding.variable) {
+    TRY_ASSIGN(const VariableValue* value, variable(binding.variable));
+    if (value == nullptr) {
+      return standard_fault(faults::kUninitializedVariable,
+                            fmt::format("the variable {} has no value", binding.declaration->name));
+    }
+    return *value;
+  }
+  VariableValue message;
+  message.initialised = true;
+  for (const auto& source : binding.parts) {
+    TRY_ASSIGN(const VariableValue* value, variable(source.variable));
+    auto document = value == nullptr ? nullptr : value->part();
+    if (!document) {
+      return standard_fault(faults::kUninitializedVariable,
+                            fmt::format("the variable {} has no value", source.declaration->name));
+    }
+    if (source.declaration->kind == VariableKind::kType) {
+      auto copy = document->clone();
+      copy.root().rename({"", source.part});
+      document = std::move(copy).share();
+    }
+    message.parts.emplace(source.part, std::move(document));
+  }
+  return message;
+}
+
+// ---- reply ----
+
+void Machine::begin_reply(Region& region, Frame& frame) {
+  const auto& reply = as<Reply>(program_.node(frame.node));
+  const NodeIndex node = frame.node;
+  const auto key = open_key(region, reply.endpoint, reply.exchange, nullptr);
+  if (key.empty()) return;
+  auto row = turn_.transaction().get(tables_.open, key);
+  if (!row) return void(check(std::move(row).error()));
+  if (!*row) {
+    return throw_standard(region, faults::kMissingRequest,
+                          fmt::format("there is no open {} request to reply to", reply.endpoint.operation->name), node);
+  }
+  auto open = decode_record<OpenRequestRow>(**row);
+  if (!open) return fail(std::move(open).error());
+  auto value = collect(region, reply.from);
+  if (!value) return throw_fault(region, value.error(), node);
+  const wsdl::Message* message = reply.fault_name ? reply.fault_message : reply.endpoint.output;
+  if (message != nullptr && !correlate(region, reply.correlations, message, *value, true, node)) return;
+  digest_.add(open->request_id);
+  if (reply.fault_name) {
+    FaultRow fault;
+    fault.ns = reply.fault_name->ns;
+    fault.local = reply.fault_name->local;
+    fault.text = fmt::format("{} answered {}", instance_.header.process, fault.local);
+    fault.data = to_row(*value).parts;
+    if (fault.data.empty()) {
+      fault.data.push_back({"", xml::Document::create(*reply.fault_name).root().to_string()});
+    }
+    send_fault(*open, fault);
+  } else {
+    const auto body =
+        message == nullptr ? nullptr : body_of_parts(*message, *value, wrapper_of(definition_, reply.endpoint, true));
+    if (message != nullptr && !message->parts.empty() && !body) {
+      return throw_standard(region, faults::kUninitializedVariable, "a part of the reply has no value", node);
+    }
+    digest_.add(text_of_body(body));
+    if (!check(turn_.reply(open->request_id, body))) return;
+  }
+  close_request(key, *open);
+  complete(region, frame.number);
+}
+
+void Machine::send_fault(const OpenRequestRow& row, const FaultRow& fault) {
+  auto answer = answer_of(fault, instance_.header.process);
+  digest_.add(row.request_id);
+  digest_.add(answer.reason);
+  digest_.add(text_of_body(answer.detail));
+  check(turn_.reply_fault(row.request_id, std::move(answer)));
+}
+
+void Machine::answer_open(const Region* region, const FaultRow& fault) {
+  if (region != nullptr && region->row.open_requests == 0) return;
+  auto rows = turn_.transaction().scan(tables_.open, instance_.header.id);
+  for (; rows && !rows->empty(); rows = turn_.transaction().scan(tables_.open, instance_.header.id, rows->back().key)) {
+    for (const auto& row : *rows) {
+      auto open = decode_record<OpenRequestRow>(row.value);
+      if (!open) return fail(std::move(open).error());
+      if (region != nullptr && open->link_path != region->path && open->exchange_path != region->path) continue;
+      send_fault(*open, fault);
+      close_request(row.key, *open);
+    }
+  }
+  if (!rows) check(std::move(rows).error());
+}
+
+void Machine::answer_early(const FaultRow& fault) {
+  if (instance_.header.early == 0) return;
+  std::string after;
+  for (;;) {
+    auto rows = turn_.transaction().scan(tables_.early, instance_.header.id, after);
+    if (!rows) return void(check(std::move(rows).error()));
+    if (rows->empty()) break;
+    after = rows->back().key;
+    for (const auto& row : *rows) {
+      auto message = exchange::decode_message(row.value);
+      if (!message) return fail(std::move(message).error());
+      if (message->one_way) continue;
+      OpenRequestRow open;
+      open.request_id = message->message_id;
+      send_fault(open, fault);
+    }
+  }
+  instance_.header.early = 0;
+}
+
+// ---- invoke ----
+
+Evaluated<std::string> Machine::partner_address(const Endpoint& endpoint) {
+  TRY_ASSIGN(const auto reference, endpoint_reference(endpoint.partner_link, false));
+  auto address = reference ? trimmed(address_in(reference)) : std::string();
+  if (address.empty()) {
+    return standard_fault(faults::kUninitializedPartnerRole,
+                          fmt::format("the address of the partner of {} is not known", endpoint.link->name));
+  }
+  return address;
+}
+
+void Machine::begin_invoke(Region& region, Frame& frame) {
+  const auto& invoke = as<Invoke>(program_.node(frame.node));
+  const NodeIndex node = frame.node;
+  const auto& endpoint = invoke.endpoint;
+  auto value = collect(region, invoke.input);
+  if (!value) return throw_fault(region, value.error(), node);
+  CHECK(endpoint.input != nullptr);
+  if (!correlate(region, invoke.correlations, endpoint.input, *value, true, node)) return;
+  current_ = &region;
+  auto address = partner_address(endpoint);
+  if (!address) return throw_fault(region, address.error(), node);
+  exchange::Message message;
+  message.body = body_of_parts(*endpoint.input, *value, wrapper_of(definition_, endpoint, false));
+  if (!endpoint.input->parts.empty() && !message.body) {
+    return throw_standard(region, faults::kUninitializedVariable, "a part of the request has no value", node);
+  }
+  const auto& header = instance_.header;
+  message.message_id = name_uuid({header.id, std::to_string(frame.number)});
+  message.to = std::move(*address);
+  message.operation = endpoint.operation->name;
+  message.one_way = endpoint.operation->one_way();
+  message.vo = header.vo;
+  message.caller = header.caller;
+  message.traceparent = header.traceparent;
+  message.conversation = header.id;
+  digest_.add(message.message_id);
+  digest_.add(message.to);
+  digest_.add(message.operation);
+  digest_.add(text_of_body(message.body));
+  const bool one_way = message.one_way;
+  if (!one_way) {
+    frame.state = FrameState::kWaiting;
+    frame.text = message.message_id;
+    touch(region);
+  }
+  const auto token = to_text({header.id, region.path, frame.number, 0});
+  if (!check(turn_.send(std::move(message), token, turn_.now() + program_.invoke_deadline))) return;
+  if (one_way) complete(region, frame.number);
+}
+
+void Machine::invoke_done(Region& region, Frame& frame, const exchange::Message& reply) {
+  const auto& invoke = as<Invoke>(program_.node(frame.node));
+  const NodeIndex node = frame.node;
+  const auto number = frame.number;
+  frame.state = FrameState::kRunning;
+  frame.text.clear();
+  touch(region);
+  if (reply.fault) return throw_fault(region, fault_of_reply(invoke, reply));
+  if (const auto* output = invoke.endpoint.output) {
+    const auto value = parts_of_body(*output, reply.body);
+    if (!correlate(region, invoke.correlations, output, value, false, node)) return;
+    if (!bind(region, invoke.output, value, node)) return;
+  }
+  complete(region, number);
+}
+
+FaultRow Machine::fault_of_reply(const Invoke& invoke, const exchange::Message& reply) const {
+  exchange::Fault answer = *reply.fault;
+  if (!answer.detail) {
+    const auto code = answer.code;
+    const auto from_sender = answer.from_sender;
+    answer = exchange::fault_of(Error(code, answer.reason), invoke.endpoint.link->name);
+    answer.from_sender = from_sender;
+  }
+  FaultRow fault;
+  fault.remote = true;
+  fault.reason = answer.reason;
+  fault.code = error_code_name(answer.code);
+  fault.from_sender = answer.from_sender;
+  fault.detail = text_of_body(answer.detail);
+  fault.text = answer.reason;
+  fault.where = program_.where(invoke.index);
+  fault.ns = kEngineNamespace;
+  fault.local = "remoteFault";
+  if (!answer.detail) return fault;
+  const auto element = answer.detail->root().name();
+  fault.element_ns = element.ns;
+  fault.element_local = element.local;
+  fault.data.push_back({"", fault.detail});
+  for (const auto& declared : invoke.endpoint.operation->faults) {
+    const auto* message = definition_.wsdl().message(declared.message);
+    if (message == nullptr || message->parts.size() != 1 || message->parts.front().element != element) continue;
+    fault.ns = invoke.endpoint.port_type->name.ns;
+    fault.local = declared.name;
+    fault.message_ns = message->name.ns;
+    fault.message_local = message->name.local;
+    fault.element_ns.clear();
+    fault.element_local.clear();
+    fault.data.front().name = message->parts.front().name;
+    break;
+  }
+  return fault;
+}
+
+}  // namespace nuraghe::bpel::runtime

@@ -1,0 +1,55 @@
+// Program: a deployed version of a process, with what the runtime derives from its definition and deployment.
+// Immutable; shared by its instances.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/units.hpp"
+#include "bpel/definition.hpp"
+
+namespace nuraghe::bpel::runtime {
+
+// A place in the process that takes messages of one (path, operation).
+struct Receiver {
+  NodeIndex node = kNone;  // receive, onMessage or onEvent
+  const MessageEvent* event = nullptr;
+  std::string path;               // where its partner link is served
+  NodeIndex start_node = kNone;   // the receive or pick with createInstance="yes"; kNone: it starts nothing
+  std::uint32_t alternative = 0;  // the number of the onMessage in its pick
+};
+
+struct Program {
+  std::string id;  // "PACKAGE/FILE@VERSION"
+  std::string package;
+  std::shared_ptr<const ProcessDefinition> definition;
+  Duration invoke_deadline = std::chrono::hours(1);
+  std::map<PartnerLinkRef, std::string> my_paths;           // "/services/vcf"
+  std::map<PartnerLinkRef, std::string> partner_addresses;  // absent: none known
+  // The nodes below node n (and n itself) are n to subtree_end[n] - 1.
+  std::vector<NodeIndex> subtree_end;
+  std::vector<LinkIndex> links_by_source;    // ordered by the source's index
+  std::set<CorrelationSetRef> indexed_sets;  // looked up by messages that come before their receive
+  std::vector<Receiver> receivers;
+
+  const Node& node(NodeIndex index) const { return definition->node(index); }
+  // "create.bpel:34"
+  std::string where(NodeIndex index) const;
+};
+
+struct ProgramOptions {
+  std::string id, package;
+  Duration invoke_deadline = std::chrono::hours(1);
+  // By partner link name: what deploy.xml says.
+  std::map<std::string, std::string> my_paths, partner_addresses;
+};
+std::shared_ptr<const Program> make_program(std::shared_ptr<const ProcessDefinition> definition,
+                                            const ProgramOptions& options);
+
+// The path of an address: "http://host:1/services/vcf" → "/services/vcf".
+std::string path_of_address(std::string_view address);
+
+}  // namespace nuraghe::bpel::runtime
