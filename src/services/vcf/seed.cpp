@@ -85,7 +85,7 @@ Result<SharedSeed> make_shared_seed(const std::string& cluster, const std::vecto
   files.push_back(file("/etc/nuraghe/hostfile", hostfile, "0644"));
   files.push_back(file("/etc/nuraghe/cluster", cluster + "\n", "0644"));
   files.push_back(file("/root/.ssh/id_ed25519", cluster_key.private_key, "0600"));
-  files.push_back(file("/root/.ssh/known_hosts", known_hosts(hosts, host_keys), "0644"));
+  files.push_back(file("/etc/ssh/ssh_known_hosts", known_hosts(hosts, host_keys), "0644"));
   const json::object data{
       {"ssh_authorized_keys", std::move(keys)}, {"disable_root", false}, {"write_files", std::move(files)}};
   SharedSeed shared;
@@ -98,8 +98,6 @@ Result<HostSeed> make_host_seed(const std::string& cluster, const SeedHost& host
   TRY_ASSIGN(auto key, make_ssh_key(random, "host " + host.name));
   std::array<std::uint8_t, 32> entropy{};
   random.fill(entropy);
-  std::string entropy_text;
-  for (const auto byte : entropy) entropy_text += fmt::format("{:02x}", byte);
   const json::object user{
       {"hostname", host.name},
       {"fqdn", host.name + "." + cluster},
@@ -107,7 +105,8 @@ Result<HostSeed> make_host_seed(const std::string& cluster, const SeedHost& host
       {"disable_root", false},
       {"ssh_pwauth", false},
       {"ssh_keys", json::object{{"ed25519_private", key.private_key}, {"ed25519_public", key.public_key}}},
-      {"random_seed", json::object{{"data", entropy_text}, {"encoding", "raw"}}}};
+      {"random_seed", json::object{{"data", base64({reinterpret_cast<const char*>(entropy.data()), entropy.size()})},
+                                   {"encoding", "b64"}}}};
   HostSeed seed;
   seed.host_key = key.public_key;
   seed.bundle.files["meta-data"] =

@@ -27,6 +27,8 @@ void put_string(std::string& out, std::string_view text) {
   out += text;
 }
 
+}  // namespace
+
 std::string base64(std::string_view bytes) {
   std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
   const int length =
@@ -35,8 +37,6 @@ std::string base64(std::string_view bytes) {
   text.resize(static_cast<std::size_t>(length));
   return text;
 }
-
-}  // namespace
 
 Result<SshKey> make_ssh_key(env::Random& random, const std::string& comment) {
   std::array<std::uint8_t, 32> seed{};
