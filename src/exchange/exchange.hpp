@@ -7,14 +7,16 @@
 // write transaction (group commit), commits, and only then releases the effects: messages, replies, jobs.
 //
 //   event  = a request, a reply to one of our requests, a timer that is due, a finished job, the start of the process
-//   effect = send (outbox row), reply (first-answer row), job (job row: blocking work on a lane, such as a driver call),
+//   effect = send (outbox row), reply (first-answer row), job (job row: blocking work on a lane, such as a driver
+//   call),
 //            timer (timer row), published event (event row)
 //
 // Every effect is a row until it is done: a process killed at any instruction goes on after a restart, where the
-// exchange sends its outbox again, starts its jobs again and arms its timers. So each job and each request may run twice
-// and must be idempotent by its key or message_id; the exchange itself answers a repeated request with its first answer
-// (kept while the conversation lives and 24 hours more) or, when it is still being worked on, attaches the repeat's sender to it.
-// A request that was answered at once by a turn that wrote nothing leaves no row: repeating it is harmless.
+// exchange sends its outbox again, starts its jobs again and arms its timers. So each job and each request may run
+// twice and must be idempotent by its key or message_id; the exchange itself answers a repeated request with its first
+// answer (kept while the conversation lives and 24 hours more) or, when it is still being worked on, attaches the
+// repeat's sender to it. A request that was answered at once by a turn that wrote nothing leaves no row: repeating it
+// is harmless.
 //
 // Threading: one thread per exchange calls its actors; submit/post are thread safe. Without start(), drain() does all
 // work in the calling thread, jobs inline: the deterministic form of simulation and crash tests.
@@ -24,10 +26,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/crash_point.hpp"
 #include "base/result.hpp"
 #include "base/units.hpp"
 #include "env/env.hpp"
@@ -41,17 +46,18 @@ class Exchange;
 // Something that happened, for people and for `nuraghe events`. Kept in the store in order of `sequence`.
 struct Event {
   std::int64_t sequence = 0;  // given by the exchange
-  TimePoint time;             // given by the exchange
-  std::string vo;
-  std::string cluster;        // id; may be empty
-  std::string host;           // virtual host id; may be empty
-  std::string kind;           // a stable word: "host.placed", "host.booted", "cluster.frozen", "workflow.fault", ...
-  std::string severity = "info";  // info, warning, error
-  std::string text;           // one sentence
-  std::map<std::string, std::string> attributes;  // such as {"name","head"},{"seconds","1.2"}
+  TimePoint time{};           // given by the exchange
+  std::string vo{};
+  std::string cluster{};  // id; may be empty
+  std::string host{};     // virtual host id; may be empty
+  std::string kind{};     // a stable word: "host.placed", "host.booted", "cluster.frozen", "workflow.fault", ...
+  std::string severity = "info";                    // info, warning, error
+  std::string text{};                               // one sentence
+  std::map<std::string, std::string> attributes{};  // such as {"name","head"},{"seconds","1.2"}
   template <class V>
   void fields(V& v) {
-    v(1, sequence), v(2, time), v(3, vo), v(4, cluster), v(5, host), v(6, kind), v(7, severity), v(8, text), v(9, attributes);
+    v(1, sequence), v(2, time), v(3, vo), v(4, cluster), v(5, host), v(6, kind), v(7, severity), v(8, text),
+        v(9, attributes);
   }
 };
 
@@ -91,7 +97,8 @@ class Turn {
 
   virtual Status start_job(Job job) = 0;
   // Asks a running job to stop (its on_job still comes, with kCancelled or its result); a waiting one is dropped with
-  // kCancelled. Nothing happens when it is not there.
+  // kCancelled, and so is, after a restart, one that had been running: on_job with kCancelled must not assume that
+  // run_job cleaned up. Nothing happens when it is not there.
   virtual Status cancel_job(std::string_view key) = 0;
 
   // Arms (or re-arms) a timer of this actor.
@@ -120,13 +127,27 @@ class Actor {
   // Runs on a lane, in another thread, outside every transaction; must touch nothing of the actor's state but what is
   // thread safe (its drivers).
   virtual Result<std::string> run_job(const Job& job, JobContext& context) = 0;
-  // The transaction of the turns since the last commit was rolled back: caches that mirror rows must be dropped.
+  // The transaction of the turns since the last commit was rolled back, or this actor's last turn was undone because of
+  // its error: caches that mirror rows must be dropped.
   virtual void on_rollback() {}
 };
 
 using ReplyHandler = std::function<void(Message reply)>;
+// The outcome of one try to deliver: the reply (perhaps a fault), or an Error when nobody answers this try. After a
+// transient error or kExhausted the same message may be tried again: nothing was done, or a repeat gets the first
+// answer.
+using DeliveryHandler = std::function<void(Result<Message>)>;
 
-// Where messages go. A route's path is the address without scheme and authority, or its prefix up to a '/'.
+// Where an exchange takes requests in. Outlives its exchange: then each request is answered by kUnavailable at once.
+class Inbox {
+ public:
+  virtual ~Inbox() = default;
+  // Thread safe, never blocks. The handler is called exactly once, unless a simulated crash swallows it.
+  virtual void request(std::string actor, Message request, DeliveryHandler handler) = 0;
+};
+
+// Where messages go. Thread safe; outlives every exchange that was given it. A route's path is the address without
+// scheme and authority, or its prefix up to a '/'.
 class Router {
  public:
   virtual ~Router() = default;
@@ -140,10 +161,16 @@ class Router {
   // transport. The handler is called exactly once, on any thread, with the reply or a fault; for a one-way message with
   // an empty reply when it was accepted.
   virtual void deliver(Message request, ReplyHandler handler) = 0;
+  // As deliver, but tells a fault of the receiver from a failed try: what an exchange uses, which tries again.
+  virtual void attempt(Message request, DeliveryHandler handler) = 0;
+  // As attempt, for a request that came in from outside: local routes only, also when force_remote is on. kNotFound
+  // when nothing is served at its path, kUnsupported when the path has no such operation.
+  virtual void accept(Message request, DeliveryHandler handler) = 0;
 };
 
 // Sends a message to another process; `done` is called exactly once on any thread. A transport error (connection
-// refused, time-out) is an Error; a SOAP fault is a Message with fault.
+// refused, time-out) is an Error; a SOAP fault is a Message with fault. kUnavailable, kTimeout and kExhausted are tried
+// again by the sending exchange until the message's deadline, every other error is final.
 class RemoteTransport {
  public:
   virtual ~RemoteTransport() = default;
@@ -158,18 +185,27 @@ struct RouterOptions {
 std::unique_ptr<Router> make_router(RouterOptions options);
 
 struct ExchangeOptions {
-  std::string name;                 // "control", "vhc-1"; the epoch's owner name
-  std::size_t lanes = 32;           // threads for jobs, started as needed
-  std::size_t batch_limit = 512;    // events per transaction at most
-  env::Clock* clock = nullptr;      // required
-  env::Random* random = nullptr;    // required
+  std::string name;               // "control", "vhc-1"; the epoch's owner name
+  std::size_t lanes = 32;         // threads for jobs, started as needed
+  std::size_t batch_limit = 512;  // events per transaction at most
+  env::Clock* clock = nullptr;    // required
+  env::Random* random = nullptr;  // required
   Duration answer_retention = std::chrono::hours(24);
+  std::size_t mailbox_limit = 100'000;  // requests waiting
+  std::size_t job_limit = 100'000;      // jobs waiting
+  // Test seam: called at each crash point of this exchange; true = from now on behave as if the process had been killed
+  // there (nothing is committed, sent or answered any more, failed() is true).
+  std::function<bool(CrashPoint)> crash_hook;
 };
 
 struct ExchangeStatistics {
   std::int64_t events = 0, batches = 0, messages_sent = 0, replies_sent = 0, jobs_run = 0;
   store::Statistics store;
 };
+
+// Answers whether a conversation (workflow instance) of this process still lives: first answers are kept for it. Called
+// on the exchange's thread, so it must be thread safe and must not block.
+using ConversationProbe = std::function<bool(std::string_view conversation)>;
 
 class Exchange {
  public:
@@ -178,12 +214,20 @@ class Exchange {
   virtual void add_actor(Actor& actor) = 0;
   // Opens tables, takes the epoch, queues on_start and what the rows say is still to be done.
   virtual Status open() = 0;
-  // Threads: the loop and lanes. stop() lets the batch in hand finish, cancels and joins running jobs; rows keep the rest.
+  // Threads: the loop and lanes. stop() lets the batch in hand finish, cancels and joins running jobs; rows keep the
+  // rest.
   virtual void start() = 0;
   virtual void stop() = 0;
   // Without threads: works until nothing is to be done now (jobs inline); returns the time of the next timer, if any.
   virtual Result<std::optional<TimePoint>> drain() = 0;
-  // A request for one of the actors. The handler is called after the commit, on the exchange's thread: it must not block.
+  // Before start(). Without one, and for conversations that it does not know, answers are kept for answer_retention
+  // after they were last asked for.
+  virtual void set_conversation_probe(ConversationProbe probe) = 0;
+  // Deletes the answers that nobody can ask for any more; runs by itself once an hour. `done` gets their number.
+  virtual void collect_answers(std::function<void(std::int64_t)> done) = 0;
+  virtual std::shared_ptr<Inbox> inbox() = 0;
+  // A request for one of the actors. The handler is called after the commit, on the exchange's thread: it must not
+  // block.
   virtual void submit(std::string actor, Message request, ReplyHandler handler) = 0;
   // Runs a function in the exchange's thread within a turn of the actor (administration, tests).
   virtual void post(std::string actor, std::function<Status(Turn&)> work, std::function<void(Status)> done) = 0;
@@ -197,8 +241,9 @@ class Exchange {
 };
 std::unique_ptr<Exchange> make_exchange(std::unique_ptr<store::Store> store, Router& router, ExchangeOptions options);
 
-// Answers whether a conversation (workflow instance) of this process still lives: first answers are kept for it.
-using ConversationProbe = std::function<bool(std::string_view conversation)>;
+// drain() of several exchanges that talk to each other, in the given order, until none has anything to do now; the time
+// of the earliest timer of all.
+Result<std::optional<TimePoint>> drain_all(std::span<Exchange* const> exchanges);
 
 // A blocking call for clients and tests: delivers through the router and waits at most `timeout`.
 Result<Message> call(Router& router, Message request, Duration timeout);

@@ -15,10 +15,10 @@ namespace nuraghe::exchange {
 // A WSDL fault: its detail element names the declared fault. Faults of Nuraghe's services carry the detail
 // <fault xmlns="urn:nuraghe:fault:1" code="exhausted"> with <message>, one <context> per level and <originator>.
 struct Fault {
-  std::string reason;          // one sentence for people (SOAP faultstring)
+  std::string reason;                     // one sentence for people (SOAP faultstring)
   ErrorCode code = ErrorCode::kInternal;  // of Nuraghe's own detail; kInternal otherwise
-  bool from_sender = false;    // SOAP 1.1 Client rather than Server
-  xml::DocumentPtr detail;     // the (single) detail element; may be null
+  bool from_sender = false;               // SOAP 1.1 Client rather than Server
+  xml::DocumentPtr detail;                // the (single) detail element; may be null
 };
 // Between Nuraghe's Error and a Fault with Nuraghe's own detail element. `originator`: the service that failed.
 Fault fault_of(const Error& error, const std::string& originator);
@@ -35,10 +35,10 @@ struct Message {
   bool one_way = false;        // no reply is expected
 
   // What travels through every hop unchanged.
-  std::string vo;              // the virtual organisation on whose behalf
-  std::string caller;          // the authenticated identity, as "token:admin"
-  std::string conversation;    // the workflow instance (or client) whose repeats first answers are kept for
-  std::string traceparent;     // W3C trace context
+  std::string vo;            // the virtual organisation on whose behalf
+  std::string caller;        // the authenticated identity, as "token:admin"
+  std::string conversation;  // the workflow instance (or client) whose repeats first answers are kept for
+  std::string traceparent;   // W3C trace context
 
   bool is_reply() const { return !relates_to.empty(); }
 };

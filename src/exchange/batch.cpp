@@ -1,0 +1,294 @@
+#include <fmt/format.h>
+
+#include "base/log.hpp"
+#include "base/record.hpp"
+#include "exchange/exchange_impl.hpp"
+
+namespace nuraghe::exchange {
+namespace {
+
+constexpr Duration kFirstPause = std::chrono::milliseconds(100);
+constexpr Duration kLongestPause = std::chrono::seconds(5);
+
+// Whether another try may succeed.
+bool may_retry(ErrorCode code) {
+  return code == ErrorCode::kUnavailable || code == ErrorCode::kTimeout || code == ErrorCode::kExhausted;
+}
+
+// Doubled with each try, then spread over 75 to 125 %, so that those who failed together do not return together.
+Duration pause_before(int attempt, env::Random& random) {
+  Duration pause = kFirstPause;
+  for (int i = 0; i < attempt && pause < kLongestPause; ++i) pause *= 2;
+  pause = std::min(pause, kLongestPause);
+  std::uint8_t chance = 0;
+  random.fill({&chance, 1});
+  return pause * (192 + chance / 2) / 256;
+}
+
+}  // namespace
+
+Message fault_reply(const RequestContext& context, const std::string& request_id, const Error& error,
+                    const std::string& originator) {
+  Message reply;
+  reply.relates_to = request_id;
+  reply.operation = context.operation;
+  reply.vo = context.vo;
+  reply.conversation = context.conversation;
+  reply.traceparent = context.traceparent;
+  reply.fault = fault_of(error, originator);
+  return reply;
+}
+
+void ExchangeImpl::process(std::vector<Incoming>& events) {
+  Batch batch;
+  auto transaction = store_->begin();
+  if (!transaction) return undo_batch(events, batch, transaction.error());
+  batch.transaction = std::move(*transaction);
+  state_.jobs_waiting = static_cast<std::int64_t>(lanes_.waiting());
+  if (Status handled = handle_all(events, batch); !handled) return undo_batch(events, batch, handled.error());
+  finish(events, batch);
+}
+
+Status ExchangeImpl::handle_all(std::vector<Incoming>& events, Batch& batch) {
+  TRY(handle_due_timers(batch));
+  for (Incoming& incoming : events) {
+    TRY(std::visit([&](auto& event) { return handle(batch, event); }, incoming));
+  }
+  return {};
+}
+
+Status ExchangeImpl::undo(ActorTurn& turn, Actor& actor, std::string_view what, const Error& error) {
+  log_warning("exchange", "a turn was undone",
+              {{"exchange", options_.name},
+               {"actor", std::string(actor.name())},
+               {"event", std::string(what)},
+               {"error", error.to_string()}});
+  TRY(turn.undo());
+  actor.on_rollback();
+  return {};
+}
+
+Actor* ExchangeImpl::find_actor(std::string_view name) const {
+  for (Actor* actor : actors_) {
+    if (actor->name() == name) return actor;
+  }
+  return nullptr;
+}
+
+Status ExchangeImpl::handle_due_timers(Batch& batch) {
+  const TimePoint now = state_.clock->now();
+  if (!next_timer_ || *next_timer_ > now || timers_paused_until_ > now) return {};
+  store::Transaction& rows = *batch.transaction;
+  TRY_ASSIGN(const auto due, rows.scan(state_.tables.timers, "", "", options_.batch_limit));
+  batch.timers_changed = true;
+  for (const store::Row& row : due) {
+    if (number_of(row.key) > now.micros) break;
+    // A turn of this batch may have cancelled it.
+    TRY_ASSIGN(const auto there, rows.get(state_.tables.timers, row.key));
+    if (!there) continue;
+    const std::string owned = row.key.substr(8);
+    TRY(rows.erase(state_.tables.timers, row.key));
+    TRY(rows.erase(state_.tables.timer_index, owned));
+    const OwnedKey key = split_owned_key(owned);
+    Actor* actor = find_actor(key.actor);
+    if (actor == nullptr) {
+      log_warning("exchange", "a timer of an actor that is no more", {{"actor", key.actor}, {"timer", key.key}});
+      continue;
+    }
+    ActorTurn turn(state_, batch, actor->name());
+    TRY(turn.begin());
+    if (Status status = actor->on_timer(turn, key.key); !status) {
+      TRY(undo(turn, *actor, "timer " + key.key, status.error()));
+    }
+  }
+  return {};
+}
+
+Status ExchangeImpl::handle(Batch& batch, StartEvent& event) {
+  Actor& actor = *actors_[event.actor];
+  ActorTurn turn(state_, batch, actor.name());
+  TRY(turn.begin());
+  if (Status status = actor.on_start(turn); !status) TRY(undo(turn, actor, "start", status.error()));
+  return {};
+}
+
+void ExchangeImpl::attach(Pending& pending, DeliveryHandler handler) {
+  // Each repeat is a sender that gave up the try before it.
+  constexpr std::size_t kMostWaiters = 16;
+  if (pending.waiters.size() >= kMostWaiters) {
+    DeliveryHandler oldest = std::move(pending.waiters.front());
+    pending.waiters.erase(pending.waiters.begin());
+    oldest(unavailable("later repeats of this request wait for its answer"));
+  }
+  pending.waiters.push_back(std::move(handler));
+}
+
+void ExchangeImpl::stage_reply(Batch& batch, const std::string& request_id, Message reply) {
+  reply.message_id = reply.message_id.empty() ? env::make_uuid_urn(*state_.random) : reply.message_id;
+  if (const auto at = state_.pending.find(request_id); at != state_.pending.end()) {
+    at->second.answered = true;
+    batch.answered.push_back(request_id);
+  }
+  batch.effects.emplace_back(ReplyEffect{request_id, std::move(reply)});
+}
+
+Status ExchangeImpl::handle(Batch& batch, RequestEvent& event) {
+  Message& request = event.message;
+  // Without an id there are no repeats: every such request is a new one.
+  if (request.message_id.empty()) request.message_id = env::make_uuid_urn(*state_.random);
+  const std::string& id = request.message_id;
+  const auto [at, is_new] = state_.pending.try_emplace(id);
+  attach(at->second, std::exchange(event.handler, nullptr));
+  if (!is_new) return {};  // being worked on, or answered within this batch
+  at->second.context = {event.actor, request.operation, request.vo, request.conversation, request.traceparent};
+  TRY_ASSIGN(const auto stored, batch.transaction->get(state_.tables.inbox, id));
+  if (stored) {
+    TRY_ASSIGN(const InboxRow row, decode_record<InboxRow>(*stored));
+    if (row.reply.empty()) return {};  // being worked on since before a restart
+    batch.arrived.push_back({id, false});
+    return stage_stored_answer(batch, id, row);
+  }
+  batch.arrived.push_back({id, true});
+  Actor* actor = find_actor(event.actor);
+  if (actor == nullptr) {
+    const Error error = not_found(fmt::format("there is no service {} here", event.actor));
+    stage_reply(batch, id, fault_reply(at->second.context, id, error, options_.name));
+    return {};
+  }
+  return run_request(batch, event, *actor);
+}
+
+Status ExchangeImpl::run_request(Batch& batch, RequestEvent& event, Actor& actor) {
+  const Message& request = event.message;
+  ActorTurn turn(state_, batch, actor.name(), request.message_id);
+  TRY(turn.begin());
+  const Status status = actor.on_request(turn, request);
+  if (status) return turn.write_request_row(request.one_way);
+  TRY(undo(turn, actor, "request " + request.operation, status.error()));
+  const RequestContext& context = state_.pending.find(request.message_id)->second.context;
+  stage_reply(batch, request.message_id, fault_reply(context, request.message_id, status.error(), event.actor));
+  return {};
+}
+
+bool ExchangeImpl::retry_later(Batch& batch, const OutcomeEvent& event) {
+  if (!may_retry(event.outcome.error().code())) return false;
+  const TimePoint due = state_.clock->now() + pause_before(event.attempt, *state_.random);
+  if (due > event.deadline) return false;
+  batch.effects.emplace_back(CallEffect{
+      [this, due, resend = ResendEvent{event.message_id, event.attempt + 1}] { delayed_.emplace(due, resend); }});
+  return true;
+}
+
+Status ExchangeImpl::handle(Batch& batch, OutcomeEvent& event) {
+  if (event.outcome) return handle_reply(batch, event.message_id, *event.outcome);
+  if (retry_later(batch, event)) return {};
+  Error error = event.outcome.error();
+  if (may_retry(error.code())) {
+    error = unavailable(fmt::format("gave up after {} tries: {}", event.attempt + 1, error.to_string()));
+  }
+  return handle_reply(batch, event.message_id, fault_reply({}, event.message_id, error, options_.name));
+}
+
+Status ExchangeImpl::handle_reply(Batch& batch, const std::string& message_id, const Message& reply) {
+  TRY_ASSIGN(const auto stored, batch.transaction->get(state_.tables.outbox, message_id));
+  if (!stored) return {};  // forgotten, or answered before
+  TRY_ASSIGN(const OutboxRow row, decode_record<OutboxRow>(*stored));
+  TRY(batch.transaction->erase(state_.tables.outbox, message_id));
+  if (row.one_way) {
+    if (reply.fault) {
+      log_warning("exchange", "a one-way message was refused",
+                  {{"actor", row.actor}, {"message", message_id}, {"fault", reply.fault->reason}});
+    }
+    return {};
+  }
+  Actor* actor = find_actor(row.actor);
+  if (actor == nullptr) {
+    log_warning("exchange", "a reply to an actor that is no more", {{"actor", row.actor}, {"message", message_id}});
+    return {};
+  }
+  ActorTurn turn(state_, batch, actor->name());
+  TRY(turn.begin());
+  if (Status status = actor->on_reply(turn, reply, row.token); !status) {
+    TRY(undo(turn, *actor, "reply to " + message_id, status.error()));
+  }
+  return {};
+}
+
+Status ExchangeImpl::handle(Batch& batch, ResendEvent& event) {
+  TRY_ASSIGN(const auto stored, batch.transaction->get(state_.tables.outbox, event.message_id));
+  if (!stored) return {};
+  TRY_ASSIGN(const OutboxRow row, decode_record<OutboxRow>(*stored));
+  auto message = decode_message(row.message);
+  if (!message) {
+    return handle_reply(batch, event.message_id, fault_reply({}, event.message_id, message.error(), options_.name));
+  }
+  batch.effects.emplace_back(SendEffect{std::move(*message), row.deadline, event.attempt});
+  return {};
+}
+
+Status ExchangeImpl::handle(Batch& batch, JobEvent& event) {
+  const std::string owned = owned_key(event.actor, event.key);
+  TRY_ASSIGN(const auto stored, batch.transaction->get(state_.tables.jobs, owned));
+  if (!stored) return {};
+  TRY_ASSIGN(JobRow row, decode_record<JobRow>(*stored));
+  if (row.generation != event.generation) return {};
+  TRY(batch.transaction->erase(state_.tables.jobs, owned));
+  Actor* actor = find_actor(event.actor);
+  if (actor == nullptr) {
+    log_warning("exchange", "a job of an actor that is no more", {{"actor", event.actor}, {"job", event.key}});
+    return {};
+  }
+  ActorTurn turn(state_, batch, actor->name());
+  TRY(turn.begin());
+  const Job job{event.key, std::move(row.payload)};
+  if (Status status = actor->on_job(turn, job, event.result); !status) {
+    TRY(undo(turn, *actor, "job " + event.key, status.error()));
+  }
+  return {};
+}
+
+Status ExchangeImpl::handle(Batch& batch, RestartJobEvent& event) {
+  TRY_ASSIGN(const auto stored, batch.transaction->get(state_.tables.jobs, event.owned_key));
+  if (!stored) return {};
+  TRY_ASSIGN(JobRow row, decode_record<JobRow>(*stored));
+  OwnedKey key = split_owned_key(event.owned_key);
+  // Whose actor is no more, or which was to be cancelled, is finished without being run.
+  if (row.cancelled || find_actor(key.actor) == nullptr) {
+    JobEvent finished{std::move(key.actor), std::move(key.key), row.generation,
+                      Error(ErrorCode::kCancelled, "the job was cancelled before a restart")};
+    return handle(batch, finished);
+  }
+  batch.effects.emplace_back(
+      StartJobEffect{std::move(key.actor), {std::move(key.key), std::move(row.payload)}, row.generation});
+  return {};
+}
+
+Status ExchangeImpl::handle(Batch& batch, PostEvent& event) {
+  Status status = not_found(fmt::format("there is no service {} here", event.actor));
+  if (Actor* actor = find_actor(event.actor); actor != nullptr) {
+    ActorTurn turn(state_, batch, actor->name());
+    TRY(turn.begin());
+    status = event.work(turn);
+    if (!status) TRY(undo(turn, *actor, "post", status.error()));
+  }
+  if (event.done) {
+    batch.effects.emplace_back(CallEffect{[done = event.done, status = std::move(status)] { done(status); }});
+  }
+  return {};
+}
+
+Status ExchangeImpl::handle(Batch& batch, ReadEventsEvent& event) {
+  TRY_ASSIGN(const auto rows,
+             batch.transaction->scan(state_.tables.events, "", ordered_number(event.after), event.limit));
+  std::vector<Event> found;
+  found.reserve(rows.size());
+  for (const store::Row& row : rows) {
+    TRY_ASSIGN(Event decoded, decode_record<Event>(row.value));
+    found.push_back(std::move(decoded));
+  }
+  batch.effects.emplace_back(
+      CallEffect{[done = event.done, found = std::move(found)]() mutable { done(std::move(found)); }});
+  return {};
+}
+
+}  // namespace nuraghe::exchange

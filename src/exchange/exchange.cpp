@@ -1,0 +1,256 @@
+#include "exchange/exchange.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.hpp"
+#include "base/log.hpp"
+#include "base/record.hpp"
+#include "exchange/exchange_impl.hpp"
+
+namespace nuraghe::exchange {
+namespace {
+
+// How often answers that nobody can ask for any more are looked for.
+constexpr Duration kCollectionPeriod = std::chrono::hours(1);
+// The longest wait: the clock on the wall may be set.
+constexpr Duration kLongestWait = std::chrono::seconds(5);
+constexpr std::size_t kPage = 256;
+
+}  // namespace
+
+ExchangeImpl::ExchangeImpl(std::unique_ptr<store::Store> store, Router& router, ExchangeOptions options)
+    : options_(std::move(options)),
+      router_(router),
+      mailbox_(std::make_shared<Mailbox>(options_.mailbox_limit)),
+      store_(std::move(store)),
+      lanes_(options_.lanes, *options_.clock, *options_.random, [this](LaneJob job, Result<std::string> result) {
+        {
+          const std::lock_guard lock(mutex_);
+          ++statistics_.jobs_run;
+        }
+        mailbox_->put(
+            JobEvent{std::string(job.actor->name()), std::move(job.job.key), job.generation, std::move(result)});
+      }) {
+  CHECK(options_.batch_limit > 0);
+  state_.clock = options_.clock;
+  state_.random = options_.random;
+  state_.job_limit = static_cast<std::int64_t>(options_.job_limit);
+}
+
+ExchangeImpl::~ExchangeImpl() { stop(); }
+
+void ExchangeImpl::add_actor(Actor& actor) {
+  CHECK(!opened_);
+  CHECK(find_actor(actor.name()) == nullptr);
+  CHECK(!actor.name().empty() && actor.name().find('\0') == std::string_view::npos);
+  actors_.push_back(&actor);
+}
+
+Status ExchangeImpl::open() {
+  CHECK(!opened_);
+  opened_ = true;
+  TRY_ASSIGN(const std::int64_t epoch, store_->acquire(options_.name));
+  state_.last_number = epoch << 32;
+  TRY_ASSIGN(state_.tables, open_tables(*store_));
+  for (Actor* actor : actors_) TRY(actor->open(*store_));
+  for (std::size_t i = 0; i < actors_.size(); ++i) mailbox_->put(StartEvent{i});
+  next_collection_ = state_.clock->now() + kCollectionPeriod;
+  return queue_what_is_left();
+}
+
+Status ExchangeImpl::queue_what_is_left() {
+  TRY_ASSIGN(const auto transaction, store_->begin());
+  TRY(find_last_sequence(*transaction));
+  TRY_ASSIGN(const auto first_timer, transaction->scan(state_.tables.timers, "", "", 1));
+  if (!first_timer.empty()) next_timer_ = TimePoint{number_of(first_timer.front().key)};
+  // Only keys are kept: each row is read again when its turn comes, perhaps after on_start changed it.
+  std::vector<std::pair<std::int64_t, std::string>> jobs;
+  std::vector<std::pair<std::int64_t, std::string>> requests;
+  std::string after;
+  for (bool more = true; more;) {
+    TRY_ASSIGN(const auto rows, transaction->scan(state_.tables.jobs, "", after, kPage));
+    for (const store::Row& row : rows) {
+      TRY_ASSIGN(const JobRow job, decode_record<JobRow>(row.value));
+      jobs.emplace_back(job.generation, row.key);
+    }
+    more = rows.size() == kPage;
+    if (more) after = rows.back().key;
+  }
+  after.clear();
+  for (bool more = true; more;) {
+    TRY_ASSIGN(const auto rows, transaction->scan(state_.tables.outbox, "", after, kPage));
+    for (const store::Row& row : rows) {
+      TRY_ASSIGN(const OutboxRow request, decode_record<OutboxRow>(row.value));
+      requests.emplace_back(request.order, row.key);
+    }
+    more = rows.size() == kPage;
+    if (more) after = rows.back().key;
+  }
+  std::sort(jobs.begin(), jobs.end());
+  std::sort(requests.begin(), requests.end());
+  for (auto& [order, key] : requests) mailbox_->put(ResendEvent{std::move(key), 0});
+  for (auto& [order, key] : jobs) mailbox_->put(RestartJobEvent{std::move(key)});
+  return {};
+}
+
+// Sequences have no gaps at their end, so the last one is found by bisection; no row has to hold it.
+Status ExchangeImpl::find_last_sequence(store::Transaction& transaction) {
+  const auto any_after = [&](std::int64_t sequence) -> Result<bool> {
+    TRY_ASSIGN(const auto rows, transaction.scan(state_.tables.events, "", ordered_number(sequence), 1));
+    return !rows.empty();
+  };
+  std::int64_t low = -1;  // there is one after it, or it is -1
+  std::int64_t high = 0;  // perhaps one after it
+  for (;;) {
+    TRY_ASSIGN(const bool more, any_after(high));
+    if (!more) break;
+    low = high;
+    high = high * 2 + 1;
+  }
+  while (high - low > 1) {
+    const std::int64_t middle = low + (high - low) / 2;
+    TRY_ASSIGN(const bool more, any_after(middle));
+    (more ? low : high) = middle;
+  }
+  state_.last_sequence = high;
+  return {};
+}
+
+void ExchangeImpl::start() {
+  CHECK(opened_ && !thread_.joinable() && !stopping_);
+  lanes_.start();
+  thread_ = std::thread([this] { run(); });
+}
+
+void ExchangeImpl::run() {
+  std::vector<Incoming> events;
+  while (!stopping_ && !failed_) {
+    events.clear();
+    if (collect(events))
+      process(events);
+    else
+      mailbox_->wait(time_to_wait());
+  }
+}
+
+void ExchangeImpl::stop() {
+  stopping_ = true;
+  mailbox_->wake();
+  if (thread_.joinable()) {
+    CHECK(thread_.get_id() != std::this_thread::get_id());
+    thread_.join();
+  }
+  lanes_.stop();
+  close();
+}
+
+Result<std::optional<TimePoint>> ExchangeImpl::drain() {
+  CHECK(opened_ && !thread_.joinable());
+  std::vector<Incoming> events;
+  while (!failed_) {
+    events.clear();
+    if (collect(events))
+      process(events);
+    else if (!lanes_.run_one())
+      return next_due();
+  }
+  return internal(fmt::format("exchange {} has failed", options_.name));
+}
+
+bool ExchangeImpl::collect(std::vector<Incoming>& events) {
+  const TimePoint now = state_.clock->now();
+  while (!delayed_.empty() && delayed_.begin()->first <= now && events.size() < options_.batch_limit) {
+    events.push_back(std::move(delayed_.begin()->second));
+    delayed_.erase(delayed_.begin());
+  }
+  if (next_collection_ <= now) {
+    next_collection_ = now + kCollectionPeriod;
+    events.emplace_back(CollectEvent{});
+  }
+  if (events.size() < options_.batch_limit) mailbox_->take(events, options_.batch_limit - events.size());
+  return !events.empty() || (next_timer_ && *next_timer_ <= now && timers_paused_until_ <= now);
+}
+
+std::optional<TimePoint> ExchangeImpl::next_due() const {
+  std::optional<TimePoint> due;
+  if (next_timer_) due = std::max(*next_timer_, timers_paused_until_);
+  if (!delayed_.empty() && (!due || delayed_.begin()->first < *due)) due = delayed_.begin()->first;
+  return due;
+}
+
+Duration ExchangeImpl::time_to_wait() const {
+  const TimePoint now = state_.clock->now();
+  const TimePoint due = std::min(next_due().value_or(next_collection_), next_collection_);
+  return std::clamp(due - now, Duration(0), kLongestWait);
+}
+
+void ExchangeImpl::fail(const Error& error) {
+  log_error("exchange", "the exchange gives up", {{"exchange", options_.name}, {"error", error.to_string()}});
+  failed_ = true;
+  close();
+}
+
+// Everybody who waits learns that this exchange does not answer him; the rows keep what is still to be done.
+void ExchangeImpl::close() {
+  std::deque<Incoming> left = mailbox_->close();
+  if (dead_) return;
+  const Error stopped = unavailable("the service has stopped");
+  for (Incoming& incoming : left) {
+    if (auto* request = std::get_if<RequestEvent>(&incoming))
+      request->handler(stopped);
+    else if (auto* post = std::get_if<PostEvent>(&incoming); post != nullptr && post->done)
+      post->done(stopped);
+    else if (auto* read = std::get_if<ReadEventsEvent>(&incoming))
+      read->done({});
+    else if (auto* collect = std::get_if<CollectEvent>(&incoming); collect != nullptr && collect->done)
+      collect->done(0);
+  }
+  auto pending = std::exchange(state_.pending, {});
+  for (auto& [id, request] : pending) {
+    for (DeliveryHandler& waiter : request.waiters) waiter(stopped);
+  }
+}
+
+void ExchangeImpl::submit(std::string actor, Message request, ReplyHandler handler) {
+  RequestContext context{actor, request.operation, request.vo, request.conversation, request.traceparent};
+  std::string id = request.message_id;
+  mailbox_->request(std::move(actor), std::move(request),
+                    [context = std::move(context), id = std::move(id), name = options_.name,
+                     handler = std::move(handler)](Result<Message> outcome) {
+                      handler(outcome ? std::move(*outcome) : fault_reply(context, id, outcome.error(), name));
+                    });
+}
+
+void ExchangeImpl::post(std::string actor, std::function<Status(Turn&)> work, std::function<void(Status)> done) {
+  auto refused = done;
+  if (Status posted = mailbox_->post({std::move(actor), std::move(work), std::move(done)}); !posted && refused) {
+    refused(std::move(posted));
+  }
+}
+
+void ExchangeImpl::read_events(std::int64_t after, std::size_t limit, std::function<void(std::vector<Event>)> done) {
+  mailbox_->put(ReadEventsEvent{after, limit, std::move(done)});
+}
+
+void ExchangeImpl::collect_answers(std::function<void(std::int64_t)> done) {
+  mailbox_->put(CollectEvent{"", 0, std::move(done)});
+}
+
+void ExchangeImpl::on_published(std::function<void(std::int64_t)> observer) {
+  const std::lock_guard lock(mutex_);
+  observers_.push_back(std::move(observer));
+}
+
+ExchangeStatistics ExchangeImpl::statistics() const {
+  const std::lock_guard lock(mutex_);
+  return statistics_;
+}
+
+std::unique_ptr<Exchange> make_exchange(std::unique_ptr<store::Store> store, Router& router, ExchangeOptions options) {
+  CHECK(options.clock != nullptr && options.random != nullptr);
+  return std::make_unique<ExchangeImpl>(std::move(store), router, std::move(options));
+}
+
+}  // namespace nuraghe::exchange

@@ -1,0 +1,125 @@
+// The exchange: takes batches of events off its mailbox, hands them to the actors within one transaction, commits,
+// releases the effects.
+//
+// exchange.cpp: its life (open, threads, drain). batch.cpp: one batch, event by event. release.cpp: the commit and what
+// follows it. retention.cpp: how long first answers are kept.
+//
+// Threading: everything but the mailbox, the lanes and what the mutex guards belongs to the exchange's thread.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "exchange/lanes.hpp"
+#include "exchange/mailbox.hpp"
+#include "exchange/state.hpp"
+#include "exchange/turn.hpp"
+
+namespace nuraghe::exchange {
+
+class ExchangeImpl : public Exchange {
+ public:
+  ExchangeImpl(std::unique_ptr<store::Store> store, Router& router, ExchangeOptions options);
+  ~ExchangeImpl() override;
+
+  void add_actor(Actor& actor) override;
+  Status open() override;
+  void start() override;
+  void stop() override;
+  Result<std::optional<TimePoint>> drain() override;
+  void submit(std::string actor, Message request, ReplyHandler handler) override;
+  void post(std::string actor, std::function<Status(Turn&)> work, std::function<void(Status)> done) override;
+  void read_events(std::int64_t after, std::size_t limit, std::function<void(std::vector<Event>)> done) override;
+  void on_published(std::function<void(std::int64_t)> observer) override;
+  void set_conversation_probe(ConversationProbe probe) override { probe_ = std::move(probe); }
+  void collect_answers(std::function<void(std::int64_t)> done) override;
+  std::shared_ptr<Inbox> inbox() override { return mailbox_; }
+  ExchangeStatistics statistics() const override;
+  bool failed() const override { return failed_.load(); }
+
+ private:
+  // ---- life: exchange.cpp ----
+  void run();
+  // Takes what can be handled now; true when there is something, due timers included.
+  bool collect(std::vector<Incoming>& events);
+  Duration time_to_wait() const;
+  std::optional<TimePoint> next_due() const;
+  Status find_last_sequence(store::Transaction& transaction);
+  Status queue_what_is_left();
+  void fail(const Error& error);
+  void close();
+
+  // ---- a batch: batch.cpp ----
+  void process(std::vector<Incoming>& events);
+  Status handle_all(std::vector<Incoming>& events, Batch& batch);
+  Status handle_due_timers(Batch& batch);
+  Status handle(Batch& batch, StartEvent& event);
+  Status handle(Batch& batch, RequestEvent& event);
+  Status handle(Batch& batch, OutcomeEvent& event);
+  Status handle(Batch& batch, ResendEvent& event);
+  Status handle(Batch& batch, JobEvent& event);
+  Status handle(Batch& batch, RestartJobEvent& event);
+  Status handle(Batch& batch, PostEvent& event);
+  Status handle(Batch& batch, ReadEventsEvent& event);
+  Status handle(Batch& batch, CollectEvent& event);
+  Status run_request(Batch& batch, RequestEvent& event, Actor& actor);
+  Status handle_reply(Batch& batch, const std::string& message_id, const Message& reply);
+  // True when the delivery will be tried again.
+  bool retry_later(Batch& batch, const OutcomeEvent& event);
+  // Undoes a turn that failed, tells its actor and logs; an error when even that fails.
+  Status undo(ActorTurn& turn, Actor& actor, std::string_view what, const Error& error);
+  // Stages the answer of a request outside of any turn.
+  void stage_reply(Batch& batch, const std::string& request_id, Message reply);
+  Actor* find_actor(std::string_view name) const;
+  void attach(Pending& pending, DeliveryHandler handler);
+
+  // ---- the commit: release.cpp ----
+  void finish(std::vector<Incoming>& events, Batch& batch);
+  void undo_batch(std::vector<Incoming>& events, Batch& batch, const Error& error);
+  void refuse_arrivals(const Batch& batch, const Error& error);
+  void release(Batch& batch);
+  void release(SendEffect& effect);
+  void release(ReplyEffect& effect);
+  void release(StartJobEffect& effect);
+  void release(CancelJobEffect& effect);
+  void release(CallEffect& effect) { effect.call(); }
+  // Passes a crash point; true when a simulated crash happened here or before.
+  bool dies(CrashPoint point);
+
+  // ---- first answers: retention.cpp ----
+  Status stage_stored_answer(Batch& batch, const std::string& request_id, const InboxRow& row);
+  Result<bool> may_be_erased(Batch& batch, const InboxRow& row, TimePoint now);
+  Status collect_conversations(Batch& batch, TimePoint now);
+
+  const ExchangeOptions options_;
+  Router& router_;
+  const std::shared_ptr<Mailbox> mailbox_;
+  std::unique_ptr<store::Store> store_;
+  std::vector<Actor*> actors_;
+  State state_;
+  Lanes lanes_;
+  ConversationProbe probe_;
+
+  // What waits for its time: tries of a delivery, events of a batch that could not commit.
+  std::multimap<TimePoint, Incoming> delayed_;
+  std::optional<TimePoint> next_timer_;
+  TimePoint timers_paused_until_;
+  TimePoint next_collection_;
+  bool opened_ = false;
+  bool dead_ = false;
+
+  std::thread thread_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> failed_{false};
+  mutable std::mutex mutex_;  // guards what follows
+  ExchangeStatistics statistics_;
+  std::vector<std::function<void(std::int64_t)>> observers_;
+};
+
+// An Error as the answer to a request.
+Message fault_reply(const RequestContext& context, const std::string& request_id, const Error& error,
+                    const std::string& originator);
+
+}  // namespace nuraghe::exchange

@@ -1,0 +1,99 @@
+// Mailbox: the events that an exchange has not handled yet, put in by any thread, taken out by the exchange's own.
+//
+// Bound: requests and posts are refused when `limit` events wait. Replies, job results and what the exchange puts in
+// itself are always taken: their number is bounded by the outbox and the jobs.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "exchange/exchange.hpp"
+
+namespace nuraghe::exchange {
+
+struct StartEvent {
+  std::size_t actor = 0;
+};
+struct RequestEvent {
+  std::string actor;
+  Message message;
+  DeliveryHandler handler;
+};
+// The outcome of a try to deliver one of our requests.
+struct OutcomeEvent {
+  std::string message_id;
+  TimePoint deadline;
+  int attempt = 0;  // tries before this one
+  Result<Message> outcome;
+};
+struct ResendEvent {
+  std::string message_id;
+  int attempt = 0;
+};
+struct JobEvent {
+  std::string actor;
+  std::string key;
+  std::int64_t generation = 0;
+  Result<std::string> result;
+};
+// A job row that an earlier process left.
+struct RestartJobEvent {
+  std::string owned_key;
+};
+struct PostEvent {
+  std::string actor;
+  std::function<Status(Turn&)> work;
+  std::function<void(Status)> done;
+};
+struct ReadEventsEvent {
+  std::int64_t after = 0;
+  std::size_t limit = 0;
+  std::function<void(std::vector<Event>)> done;
+};
+struct CollectEvent {
+  std::string after;  // the last key that was looked at
+  std::int64_t erased = 0;
+  std::function<void(std::int64_t)> done;
+};
+using Incoming = std::variant<StartEvent, RequestEvent, OutcomeEvent, ResendEvent, JobEvent, RestartJobEvent, PostEvent,
+                              ReadEventsEvent, CollectEvent>;
+
+class Mailbox : public Inbox {
+ public:
+  explicit Mailbox(std::size_t limit) : limit_(limit) {}
+
+  void request(std::string actor, Message request, DeliveryHandler handler) override;
+  // Of an Incoming that is bounded: kExhausted when full. kUnavailable when closed. Not taken then.
+  Status post(PostEvent event);
+  // Never refused but by a closed mailbox, which drops it.
+  void put(Incoming event);
+
+  // Appends at most `limit` events in the order of their coming.
+  void take(std::vector<Incoming>& out, std::size_t limit);
+  // Until something is there, wake() is called, or the span is over.
+  void wait(Duration span);
+  void wake();
+  // Returns what is left; from now on everything is refused.
+  std::deque<Incoming> close();
+  // As a process that is killed: drops what is left and everything that comes, and answers nobody.
+  void kill();
+
+ private:
+  Status admit(std::unique_lock<std::mutex>& lock) const;
+
+  const std::size_t limit_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Incoming> events_;
+  bool woken_ = false;
+  bool waiting_ = false;
+  bool closed_ = false;
+  bool killed_ = false;
+};
+
+}  // namespace nuraghe::exchange

@@ -1,0 +1,117 @@
+#include "exchange/message.hpp"
+
+#include "base/record.hpp"
+
+namespace nuraghe::exchange {
+namespace {
+
+constexpr std::string_view kFaultNamespace = "urn:nuraghe:fault:1";
+
+struct FaultRow {
+  std::string reason;
+  ErrorCode code = ErrorCode::kInternal;
+  bool from_sender = false;
+  std::optional<std::string> detail;
+  template <class V>
+  void fields(V& v) {
+    v(1, reason), v(2, code), v(3, from_sender), v(4, detail);
+  }
+};
+
+struct MessageRow {
+  std::string message_id, to, operation, relates_to;
+  std::optional<std::string> body;
+  std::optional<FaultRow> fault;
+  bool one_way = false;
+  std::string vo, caller, conversation, traceparent;
+  template <class V>
+  void fields(V& v) {
+    v(1, message_id), v(2, to), v(3, operation), v(4, relates_to), v(5, body), v(6, fault), v(7, one_way), v(8, vo),
+        v(9, caller), v(10, conversation), v(11, traceparent);
+  }
+};
+
+Result<xml::DocumentPtr> parse_stored(const std::optional<std::string>& text) {
+  if (!text) return xml::DocumentPtr();
+  xml::ParseOptions options;
+  options.source = "stored message";
+  TRY_ASSIGN(xml::Document document, xml::Document::parse(*text, options));
+  return std::move(document).share();
+}
+
+}  // namespace
+
+Fault fault_of(const Error& error, const std::string& originator) {
+  Fault fault;
+  fault.reason = error.to_string();
+  fault.code = error.code();
+  // The sender's own mistakes, as SOAP 1.1 §4.4.1 tells Client from Server.
+  fault.from_sender = error.code() == ErrorCode::kInvalid || error.code() == ErrorCode::kNotFound ||
+                      error.code() == ErrorCode::kDenied || error.code() == ErrorCode::kUnsupported;
+  xml::Document detail = xml::Document::create({std::string(kFaultNamespace), "fault"});
+  xml::Node root = detail.root();
+  root.set_attribute("code", error_code_name(error.code()));
+  root.append_text_element(kFaultNamespace, "message", error.message());
+  for (const std::string& context : error.context()) root.append_text_element(kFaultNamespace, "context", context);
+  if (!originator.empty()) root.append_text_element(kFaultNamespace, "originator", originator);
+  fault.detail = std::move(detail).share();
+  return fault;
+}
+
+Error error_of(const Fault& fault) {
+  if (!fault.detail || !fault.detail->root().is(kFaultNamespace, "fault")) return {fault.code, fault.reason};
+  const xml::Node root = fault.detail->root();
+  const xml::Node message = root.child(kFaultNamespace, "message");
+  Error error(error_code_from_name(root.attribute_or("code", "internal")), message ? message.text() : fault.reason);
+  for (const xml::Node context : root.children(kFaultNamespace, "context")) {
+    error = std::move(error).with(context.text());
+  }
+  return error;
+}
+
+std::string encode_message(const Message& message) {
+  MessageRow row;
+  row.message_id = message.message_id;
+  row.to = message.to;
+  row.operation = message.operation;
+  row.relates_to = message.relates_to;
+  if (message.body) row.body = message.body->to_string();
+  if (message.fault) {
+    FaultRow& fault = row.fault.emplace();
+    fault.reason = message.fault->reason;
+    fault.code = message.fault->code;
+    fault.from_sender = message.fault->from_sender;
+    if (message.fault->detail) fault.detail = message.fault->detail->to_string();
+  }
+  row.one_way = message.one_way;
+  row.vo = message.vo;
+  row.caller = message.caller;
+  row.conversation = message.conversation;
+  row.traceparent = message.traceparent;
+  return encode_record(row);
+}
+
+Result<Message> decode_message(std::string_view bytes) {
+  TRY_ASSIGN(MessageRow row, decode_record<MessageRow>(bytes));
+  Message message;
+  message.message_id = std::move(row.message_id);
+  message.to = std::move(row.to);
+  message.operation = std::move(row.operation);
+  message.relates_to = std::move(row.relates_to);
+  TRY_ASSIGN(message.body, parse_stored(row.body));
+  if (row.fault) {
+    Fault& fault = message.fault.emplace();
+    fault.reason = std::move(row.fault->reason);
+    fault.code = row.fault->code;
+    fault.from_sender = row.fault->from_sender;
+    TRY_ASSIGN(fault.detail, parse_stored(row.fault->detail));
+  }
+  message.one_way = row.one_way;
+  message.vo = std::move(row.vo);
+  message.caller = std::move(row.caller);
+  message.conversation = std::move(row.conversation);
+  message.traceparent = std::move(row.traceparent);
+  return message;
+}
+
+}  // namespace nuraghe::exchange

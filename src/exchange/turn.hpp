@@ -1,0 +1,80 @@
+// ActorTurn: one actor's turn within a batch. Writes rows and stages effects; the batch commits and releases them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "exchange/state.hpp"
+
+namespace nuraghe::exchange {
+
+class ActorTurn : public Turn {
+ public:
+  // `request`: the id of the request that the turn handles; empty for other events. The views outlive the turn.
+  ActorTurn(State& state, Batch& batch, std::string_view actor, std::string_view request = {});
+  ActorTurn(const ActorTurn&) = delete;
+  ActorTurn& operator=(const ActorTurn&) = delete;
+  // Sets the transaction's mark; first of all.
+  Status begin() { return batch_.transaction->mark(); }
+
+  store::Transaction& transaction() override { return guarded_; }
+  TimePoint now() const override { return now_; }
+  env::Random& random() override { return *state_.random; }
+  Status send(Message request, std::string token, TimePoint deadline) override;
+  Status forget(std::string_view message_id) override;
+  Status reply(std::string_view request_id, xml::DocumentPtr body) override;
+  Status reply_fault(std::string_view request_id, Fault fault) override;
+  Status start_job(Job job) override;
+  Status cancel_job(std::string_view key) override;
+  Status set_timer(std::string_view key, TimePoint due) override;
+  Status cancel_timer(std::string_view key) override;
+  Status publish(Event event) override;
+
+  // Undoes every change and effect of the turn.
+  Status undo();
+  // The row of the request that the turn handled: the first answer, pending, or none when nothing was written.
+  Status write_request_row(bool one_way);
+
+ private:
+  // The actor's view of the transaction: notes writes, refuses what is the batch's business.
+  class GuardedTransaction : public store::Transaction {
+   public:
+    GuardedTransaction(store::Transaction& transaction, bool& wrote) : inner_(transaction), wrote_(wrote) {}
+    Result<std::optional<std::string>> get(store::Table table, std::string_view key) override;
+    Status put(store::Table table, std::string_view key, std::string_view value) override;
+    Status erase(store::Table table, std::string_view key) override;
+    Status erase_prefix(store::Table table, std::string_view prefix) override;
+    Result<std::vector<store::Row>> scan(store::Table table, std::string_view prefix, std::string_view after,
+                                         std::size_t limit) override;
+    Status mark() override;
+    Status rollback_to_mark() override;
+    Status commit() override;
+    bool has_writes() const override { return wrote_; }
+
+   private:
+    store::Transaction& inner_;
+    bool& wrote_;
+  };
+
+  store::Transaction& rows() { return *batch_.transaction; }
+  Status answer(std::string_view request_id, xml::DocumentPtr body, std::optional<Fault> fault);
+  // Who may still be answered: nullopt when nobody asked or the first answer stands.
+  Result<std::optional<RequestContext>> unanswered(std::string_view request_id);
+  Status write_answer_row(std::string_view request_id, const RequestContext& context, const Message& reply);
+  Status write_inbox_row(std::string_view request_id, const RequestContext& context, std::string reply);
+  Status erase_timer(std::string_view owned);
+
+  State& state_;
+  Batch& batch_;
+  const std::string_view actor_;
+  const std::string_view request_;
+  const TimePoint now_;
+  bool wrote_ = false;
+  GuardedTransaction guarded_;
+  std::optional<std::size_t> own_answer_;  // the effect that answers request_
+  const std::size_t effects_before_, answered_before_;
+  const std::int64_t published_before_, jobs_before_;
+};
+
+}  // namespace nuraghe::exchange
