@@ -1,0 +1,109 @@
+// Writing envelopes: text put together by hand, since header and frame never need a tree.
+#include <fmt/format.h>
+
+#include <iterator>
+
+#include "soap/envelope.hpp"
+
+namespace nuraghe::soap {
+
+namespace {
+
+using exchange::Message;
+using Code = ProtocolFault::Code;
+
+constexpr std::string_view kOpen =
+    "<soap:Envelope xmlns:soap=\"http://schemas.xmlsoap.org/soap/envelope/\" "
+    "xmlns:wsa=\"http://www.w3.org/2005/08/addressing\" xmlns:ctx=\"urn:nuraghe:context:1\"><soap:Header>";
+constexpr std::string_view kBody = "</soap:Header><soap:Body>";
+constexpr std::string_view kClose = "</soap:Body></soap:Envelope>";
+
+void put(std::string& out, std::string_view name, std::string_view value) {
+  if (value.empty()) return;
+  fmt::format_to(std::back_inserter(out), "<{}>{}</{}>", name, xml::escape_text(value), name);
+}
+
+void put_fault(std::string& out, std::string_view code, std::string_view reason, xml::Node detail) {
+  fmt::format_to(std::back_inserter(out), "<soap:Fault><faultcode>{}</faultcode><faultstring>{}</faultstring>", code,
+                 xml::escape_text(reason));
+  if (detail) fmt::format_to(std::back_inserter(out), "<detail>{}</detail>", detail.to_string());
+  out += "</soap:Fault>";
+}
+
+std::string_view fault_code(const ProtocolFault& fault) {
+  switch (fault.code) {
+    case Code::kVersionMismatch:
+      return "soap:VersionMismatch";
+    case Code::kMustUnderstand:
+      return "soap:MustUnderstand";
+    case Code::kServer:
+      return "soap:Server";
+    default:
+      return "soap:Client";
+  }
+}
+
+}  // namespace
+
+std::string default_action(const Message& message) {
+  if (!message.body) return message.operation;
+  const std::string_view ns = message.body->root().namespace_uri();
+  if (ns.empty()) return message.operation;
+  const std::string_view delimiter = ns.back() == '/' ? "" : ns.starts_with("urn:") ? ":" : "/";
+  return fmt::format("{}{}{}", ns, delimiter, message.operation);
+}
+
+std::string reply_action(std::string_view action) {
+  if (action.ends_with("Request")) action.remove_suffix(7);
+  return std::string(action) + "Response";
+}
+
+std::string encode(const Message& message, const EncodeOptions& options) {
+  std::string out;
+  out.reserve(2048);
+  out += kOpen;
+  put(out, "wsa:MessageID", message.message_id);
+  put(out, "wsa:To", message.to);
+  if (message.fault) {
+    put(out, "wsa:Action", kFaultAction);
+  } else {
+    put(out, "wsa:Action", options.action.empty() ? default_action(message) : options.action);
+  }
+  if (message.is_reply()) {
+    put(out, "wsa:RelatesTo", message.relates_to);
+  } else {
+    fmt::format_to(std::back_inserter(out), "<wsa:ReplyTo><wsa:Address>{}</wsa:Address></wsa:ReplyTo>",
+                   message.one_way ? kNone : kAnonymous);
+  }
+  put(out, "ctx:vo", message.vo);
+  put(out, "ctx:caller", message.caller);
+  put(out, "ctx:conversation", message.conversation);
+  put(out, "ctx:traceparent", message.traceparent);
+  out += kBody;
+  if (message.fault) {
+    const xml::Node detail = message.fault->detail ? message.fault->detail->root() : xml::Node();
+    put_fault(out, message.fault->from_sender ? "soap:Client" : "soap:Server", message.fault->reason, detail);
+  } else if (message.body) {
+    out += message.body->root().to_string();
+  }
+  out += kClose;
+  return out;
+}
+
+std::string encode(const ProtocolFault& fault, Version) {
+  std::string out(kOpen);
+  put(out, "wsa:Action",
+      fault.code == Code::kWsAddressing ? "http://www.w3.org/2005/08/addressing/fault" : kFaultAction);
+  put(out, "wsa:RelatesTo", fault.relates_to);
+  out += kBody;
+  // SOAP 1.1 binding of WS-Addressing faults (§6.2): the subcode is the fault code.
+  const std::string code = fault.code == Code::kWsAddressing ? "wsa:" + fault.subcode : std::string(fault_code(fault));
+  const exchange::Fault own = exchange::fault_of(fault.to_error(), "");
+  // A fault about a header has no detail (SOAP 1.1 §4.4).
+  const bool about_header = fault.code == Code::kWsAddressing || fault.code == Code::kMustUnderstand;
+  put_fault(out, code, fault.reason, about_header ? xml::Node() : own.detail->root());
+  out += kClose;
+  return out;
+}
+
+}  // namespace nuraghe::soap

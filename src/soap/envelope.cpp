@@ -1,0 +1,283 @@
+// Reading envelopes; encode.cpp writes them.
+#include "soap/envelope.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace nuraghe::soap {
+
+namespace {
+
+using exchange::Fault;
+using exchange::Message;
+using Code = ProtocolFault::Code;
+
+template <class T>
+using Decoded = tl::expected<T, ProtocolFault>;
+
+tl::unexpected<ProtocolFault> refuse(Code code, std::string reason, std::string subcode = {}) {
+  return tl::unexpected(ProtocolFault{code, std::move(reason), std::move(subcode), {}});
+}
+
+std::string trimmed(std::string text) {
+  const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
+  while (!text.empty() && blank(text.back())) text.pop_back();
+  text.erase(text.begin(), std::find_if_not(text.begin(), text.end(), blank));
+  return text;
+}
+
+std::string_view unquoted(std::string_view text) {
+  if (text.size() >= 2 && text.front() == '"' && text.back() == '"') return text.substr(1, text.size() - 2);
+  return text;
+}
+
+// What the headers said.
+struct Headers {
+  std::string message_id, to, action, relates_to, reply_to, fault_to;
+  std::string vo, caller, conversation, traceparent;
+};
+
+// Sets a field that may come once (WS-Addressing Core §3.2: cardinality).
+bool set_once(std::string& field, std::string value, bool& seen) {
+  if (seen) return false;
+  seen = true;
+  field = trimmed(std::move(value));
+  return true;
+}
+
+class HeaderReader {
+ public:
+  Decoded<Headers> read(xml::Node header) {
+    for (xml::Node block = header ? header.first_child() : xml::Node(); block; block = block.next_sibling()) {
+      if (auto refused = take(block); !refused) {
+        refused.error().relates_to = headers_.message_id;
+        return tl::unexpected(std::move(refused.error()));
+      }
+    }
+    return std::move(headers_);
+  }
+
+ private:
+  // tl::expected<void>: nothing to say when the block was taken.
+  tl::expected<void, ProtocolFault> take(xml::Node block) {
+    if (!is_for_us(block)) return {};
+    const std::string_view ns = block.namespace_uri();
+    if (ns == kAddressing) return take_addressing(block);
+    if (ns == kContext) {
+      take_context(block);
+      return {};
+    }
+    const std::string must = trimmed(block.attribute_or("mustUnderstand", "0", kEnvelope11));
+    if (must == "0" || must == "false") return {};
+    return refuse(Code::kMustUnderstand,
+                  fmt::format("the header {} must be understood and is not", block.name().to_string()));
+  }
+
+  // SOAP 1.1 §4.2.2: without an actor, or with the "next" one, a block is for whoever receives it.
+  static bool is_for_us(xml::Node block) {
+    const std::string actor = trimmed(block.attribute_or("actor", "", kEnvelope11));
+    return actor.empty() || actor == "http://schemas.xmlsoap.org/soap/actor/next";
+  }
+
+  tl::expected<void, ProtocolFault> take_addressing(xml::Node block) {
+    const std::string_view name = block.local_name();
+    bool once = true;
+    if (name == "MessageID") {
+      once = set_once(headers_.message_id, block.text(), seen_message_id_);
+    } else if (name == "To") {
+      once = set_once(headers_.to, block.text(), seen_to_);
+    } else if (name == "Action") {
+      once = set_once(headers_.action, block.text(), seen_action_);
+    } else if (name == "ReplyTo") {
+      once = set_once(headers_.reply_to, address_of(block), seen_reply_to_);
+    } else if (name == "FaultTo") {
+      once = set_once(headers_.fault_to, address_of(block), seen_fault_to_);
+    } else if (name == "RelatesTo") {
+      // Other relationship types than the reply's are somebody else's business.
+      const std::string type = block.attribute_or("RelationshipType", "http://www.w3.org/2005/08/addressing/reply");
+      if (type == "http://www.w3.org/2005/08/addressing/reply") headers_.relates_to = trimmed(block.text());
+    }
+    if (once) return {};
+    return refuse(Code::kWsAddressing, fmt::format("the header wsa:{} stands there twice", name),
+                  "InvalidAddressingHeader");
+  }
+
+  void take_context(xml::Node block) {
+    const std::string_view name = block.local_name();
+    std::string* field = nullptr;
+    if (name == "vo") field = &headers_.vo;
+    if (name == "caller") field = &headers_.caller;
+    if (name == "conversation") field = &headers_.conversation;
+    if (name == "traceparent") field = &headers_.traceparent;
+    if (field != nullptr) *field = trimmed(block.text());
+  }
+
+  static std::string address_of(xml::Node reference) {
+    const xml::Node address = reference.child(kAddressing, "Address");
+    return address ? address.text() : std::string();
+  }
+
+  Headers headers_;
+  bool seen_message_id_ = false, seen_to_ = false, seen_action_ = false, seen_reply_to_ = false;
+  bool seen_fault_to_ = false;
+};
+
+struct Parts {
+  xml::Document document;
+  xml::Node header;  // may be null
+  xml::Node body;
+};
+
+// SOAP 1.1 §3: no document type declaration. The parser refuses entities; this refuses the rest.
+bool has_doctype(std::string_view text) {
+  const std::size_t root = text.find("Envelope");
+  return text.substr(0, root).find("<!DOCTYPE") != std::string_view::npos;
+}
+
+Decoded<Parts> open_envelope(std::string_view text, const DecodeOptions& options) {
+  if (has_doctype(text)) return refuse(Code::kMalformed, "a SOAP message must not have a document type declaration");
+  xml::ParseOptions parse;
+  parse.max_size = options.max_size;
+  parse.max_depth = options.max_depth;
+  parse.source = "envelope";
+  auto document = xml::Document::parse(text, parse);
+  if (!document) return refuse(Code::kMalformed, document.error().message());
+  const xml::Node root = document->root();
+  if (root.local_name() != "Envelope") {
+    return refuse(Code::kMalformed,
+                  fmt::format("the root element is {}, not a SOAP Envelope", root.name().to_string()));
+  }
+  if (root.namespace_uri() != kEnvelope11) {
+    return refuse(Code::kVersionMismatch,
+                  fmt::format("the envelope's namespace is '{}'; this service speaks SOAP 1.1 ({})",
+                              root.namespace_uri(), kEnvelope11));
+  }
+  xml::Node child = root.first_child();
+  xml::Node header;
+  if (child && child.is(kEnvelope11, "Header")) {
+    header = child;
+    child = child.next_sibling();
+  }
+  if (!child || !child.is(kEnvelope11, "Body")) return refuse(Code::kMalformed, "the envelope has no Body");
+  return Parts{std::move(*document), header, child};
+}
+
+// The element as a document of its own that keeps the prefixes in scope: its content may hold QNames.
+xml::DocumentPtr detach(xml::Node element) {
+  xml::Document document = xml::Document::copy_of(element);
+  const xml::Node root = document.root();
+  for (const auto& [prefix, uri] : element.namespaces_in_scope()) {
+    if (prefix.empty() || prefix == "xml" || uri == kEnvelope11 || uri == kAddressing || uri == kContext) continue;
+    if (!root.namespace_of_prefix(prefix)) xml::Node(root).declare_namespace(prefix, uri);
+  }
+  return std::move(document).share();
+}
+
+// "NAMESPACE:name" and "NAMESPACE/name" as default_action makes them.
+std::string operation_of(std::string_view action, xml::Node body) {
+  const std::string_view ns = body.namespace_uri();
+  std::string operation(body.local_name());
+  if (ns.empty() || !action.starts_with(ns)) return operation;
+  std::string_view rest = action.substr(ns.size());
+  if (ns.back() != '/' && !rest.empty() && (rest.front() == ':' || rest.front() == '/' || rest.front() == '#')) {
+    rest.remove_prefix(1);
+  }
+  if (rest.empty() || rest.find_first_of(":/#") != std::string_view::npos) return operation;
+  if (rest == operation + "Request") return operation;
+  return std::string(rest);
+}
+
+Fault read_fault(xml::Node element) {
+  Fault fault;
+  if (const xml::Node reason = element.child("", "faultstring")) fault.reason = trimmed(reason.text());
+  if (const xml::Node code = element.child("", "faultcode")) {
+    const std::string text = trimmed(code.text());
+    const std::size_t colon = text.find(':');
+    std::string local = colon == std::string::npos ? text : text.substr(colon + 1);
+    fault.from_sender = local == "Client" || local.starts_with("Client.");
+    fault.code = fault.from_sender ? ErrorCode::kInvalid : ErrorCode::kInternal;
+    if (local == "MustUnderstand" || local == "VersionMismatch") fault.code = ErrorCode::kUnsupported;
+  }
+  const xml::Node detail = element.child("", "detail");
+  const xml::Node entry = detail ? detail.first_child() : xml::Node();
+  if (!entry) return fault;
+  fault.detail = detach(entry);
+  if (entry.is(kFault, "fault")) fault.code = error_code_from_name(entry.attribute_or("code", "internal"));
+  return fault;
+}
+
+void apply(Headers headers, Message& message) {
+  message.message_id = std::move(headers.message_id);
+  message.to = std::move(headers.to);
+  message.conversation = std::move(headers.conversation);
+  message.traceparent = std::move(headers.traceparent);
+}
+
+}  // namespace
+
+Error ProtocolFault::to_error() const {
+  switch (code) {
+    case Code::kMustUnderstand:
+    case Code::kVersionMismatch:
+      return unsupported(reason);
+    case Code::kServer:
+      return internal(reason);
+    default:
+      return invalid(reason);
+  }
+}
+
+std::string_view content_type(Version) { return "text/xml; charset=utf-8"; }
+
+Decoded<Envelope> decode_request(std::string_view text, const DecodeOptions& options) {
+  auto parts = open_envelope(text, options);
+  if (!parts) return tl::unexpected(std::move(parts.error()));
+  auto headers = HeaderReader().read(parts->header);
+  if (!headers) return tl::unexpected(std::move(headers.error()));
+  const auto refused = [id = headers->message_id](Code code, std::string reason, std::string subcode = {}) {
+    return tl::unexpected(ProtocolFault{code, std::move(reason), std::move(subcode), id});
+  };
+  for (const std::string* address : {&headers->reply_to, &headers->fault_to}) {
+    if (!address->empty() && *address != kAnonymous && *address != kNone) {
+      return refused(Code::kWsAddressing,
+                     fmt::format("replies to {} are not sent: only the anonymous address", *address),
+                     "OnlyAnonymousAddressSupported");
+    }
+  }
+  const xml::Node payload = parts->body.first_child();
+  if (!payload) return refused(Code::kClient, "the Body holds no element, so no operation is named");
+  if (payload.next_sibling()) return refused(Code::kClient, "the Body holds more than one element");
+  if (payload.is(kEnvelope11, "Fault")) return refused(Code::kClient, "a request cannot be a Fault");
+  Envelope out;
+  out.action = headers->action.empty() ? std::string(unquoted(options.soap_action)) : headers->action;
+  out.had_message_id = !headers->message_id.empty();
+  out.message.one_way = headers->reply_to == kNone;
+  if (options.trust_context) {
+    out.message.vo = std::move(headers->vo);
+    out.message.caller = std::move(headers->caller);
+  }
+  out.message.operation = operation_of(out.action, payload);
+  apply(std::move(*headers), out.message);
+  out.message.body = detach(payload);
+  return out;
+}
+
+Result<Message> decode_reply(std::string_view text, const DecodeOptions& options) {
+  auto parts = open_envelope(text, options);
+  if (!parts) return corrupt("the answer is not a SOAP envelope: " + parts.error().reason);
+  auto headers = HeaderReader().read(parts->header);
+  if (!headers) return corrupt("the answer's headers cannot be used: " + headers.error().reason);
+  Message message;
+  message.relates_to = std::move(headers->relates_to);
+  apply(std::move(*headers), message);
+  const xml::Node payload = parts->body.first_child();
+  if (payload && payload.is(kEnvelope11, "Fault")) {
+    message.fault = read_fault(payload);
+  } else if (payload) {
+    message.body = detach(payload);
+  }
+  return message;
+}
+
+}  // namespace nuraghe::soap

@@ -1,0 +1,84 @@
+// SOAP envelopes: exchange::Message to XML text and back, with WS-Addressing 1.0 and Nuraghe's context headers.
+//
+// Sources: SOAP 1.1 §4 (envelope, header, body, fault) and §6 (HTTP binding), WS-Addressing 1.0 Core §3 and SOAP
+// Binding §5–6. The codec speaks SOAP 1.1; Version is where 1.2 will come in. Invariants: what decode accepts is one
+// well-formed envelope whose body is at most one element; every header block that it does not understand and must is a
+// fault; nothing of a header is believed but what the caller allows by TrustContext. Pure functions, thread safe.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/units.hpp"
+#include "exchange/message.hpp"
+
+namespace nuraghe::soap {
+
+inline constexpr std::string_view kEnvelope11 = "http://schemas.xmlsoap.org/soap/envelope/";
+inline constexpr std::string_view kAddressing = "http://www.w3.org/2005/08/addressing";
+inline constexpr std::string_view kAnonymous = "http://www.w3.org/2005/08/addressing/anonymous";
+inline constexpr std::string_view kNone = "http://www.w3.org/2005/08/addressing/none";
+inline constexpr std::string_view kContext = "urn:nuraghe:context:1";
+inline constexpr std::string_view kFault = "urn:nuraghe:fault:1";
+
+enum class Version { k11 };
+// "text/xml; charset=utf-8" for 1.1.
+std::string_view content_type(Version version);
+
+// Why something is not an acceptable envelope: the fault that its sender gets.
+struct ProtocolFault {
+  enum class Code {
+    kMalformed,        // not XML, not an envelope: Client, HTTP 400
+    kClient,           // an envelope, but not one that can be served
+    kVersionMismatch,  // SOAP 1.1 §4.4.1
+    kMustUnderstand,   // SOAP 1.1 §4.2.3
+    kWsAddressing,     // WS-Addressing SOAP Binding §6.4; `subcode` is its local name
+    kServer,           // this side's own trouble
+  };
+  Code code = Code::kClient;
+  std::string reason;
+  std::string subcode;     // "InvalidAddressingHeader", "OnlyAnonymousAddressSupported"
+  std::string relates_to;  // the request's wsa:MessageID as far as it was read
+  Error to_error()
+      const;  // kUnsupported for kMustUnderstand and kVersionMismatch, kInternal for kServer, else kInvalid
+};
+
+struct Envelope {
+  Version version = Version::k11;
+  // one_way is set when wsa:ReplyTo is the "none" address.
+  exchange::Message message;    // `to` is wsa:To; the receiver decides whether it believes it
+  std::string action;           // wsa:Action, else the SOAPAction header without quotes; may be empty
+  bool had_message_id = false;  // false: requests only; message.message_id is empty then
+  bool wants_no_reply = false;  // wsa:ReplyTo is the "none" address
+};
+
+struct DecodeOptions {
+  std::string_view soap_action;  // the HTTP header's value, with or without quotes
+  Bytes max_size = mib(8);
+  int max_depth = 256;
+  bool trust_context = false;  // true: vo and caller are taken from the headers, too (from a peer process)
+};
+
+// A request. `message.operation` is the local name of the body's element, unless the action is "NAMESPACE:name" or
+// "NAMESPACE/name" in the body's namespace, which names another operation.
+tl::expected<Envelope, ProtocolFault> decode_request(std::string_view text, const DecodeOptions& options = {});
+// A reply, perhaps a fault. kCorrupt when it is no envelope.
+Result<exchange::Message> decode_reply(std::string_view text, const DecodeOptions& options = {});
+
+struct EncodeOptions {
+  Version version = Version::k11;
+  std::string action;  // wsa:Action; empty: default_action(message)
+};
+// The envelope of a request or, when relates_to is set, of a reply or fault, without XML declaration.
+std::string encode(const exchange::Message& message, const EncodeOptions& options = {});
+std::string encode(const ProtocolFault& fault, Version version = Version::k11);
+
+// "NAMESPACE-OF-THE-BODY:operation" (urn:…) or "NAMESPACE/operation" (others).
+std::string default_action(const exchange::Message& message);
+// What answers `action`: "…Request" becomes "…Response", else "Response" is appended; kFaultAction for a fault.
+std::string reply_action(std::string_view action);
+inline constexpr std::string_view kFaultAction = "http://www.w3.org/2005/08/addressing/soap/fault";
+
+}  // namespace nuraghe::soap

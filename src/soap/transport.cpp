@@ -1,0 +1,97 @@
+#include "soap/transport.hpp"
+
+#include <fmt/format.h>
+
+#include "soap/envelope.hpp"
+
+namespace nuraghe::soap {
+
+namespace {
+
+using exchange::Message;
+
+// What is known of the request when the answer comes.
+struct Sent {
+  std::string to;
+  std::string message_id;
+  bool one_way = false;
+  Bytes reply_limit;
+};
+
+Error status_error(const Sent& sent, const net::ClientResponse& response) {
+  std::string said = response.body.substr(0, 200);
+  while (!said.empty() && (said.back() == '\n' || said.back() == '\r')) said.pop_back();
+  std::string text = fmt::format("{} answered HTTP {} {}{}{}", sent.to, response.status,
+                                 net::reason_phrase(response.status), said.empty() ? "" : ": ", said);
+  switch (response.status) {
+    case 401:
+    case 403:
+      return denied(std::move(text));
+    case 404:
+    case 405:
+      return not_found(std::move(text));
+    case 400:
+    case 413:
+    case 415:
+      return invalid(std::move(text));
+    case 408:
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return unavailable(std::move(text));
+    default:
+      return corrupt(std::move(text) + " and no SOAP envelope");
+  }
+}
+
+bool is_xml(const net::ClientResponse& response) {
+  const std::string_view type = response.header("Content-Type");
+  return net::equal_without_case(type.substr(0, 8), "text/xml");
+}
+
+Result<Message> read_answer(const Sent& sent, const Result<net::ClientResponse>& outcome) {
+  if (!outcome) return outcome.error();
+  const net::ClientResponse& response = *outcome;
+  const bool accepted = response.status == 202 || (response.status >= 200 && response.status < 300 && sent.one_way);
+  if (accepted && (response.body.empty() || !is_xml(response))) {
+    Message empty;
+    empty.relates_to = sent.message_id;
+    return empty;
+  }
+  // 503 says "not now" whatever stands in its body; the fault in it is for clients that do not repeat.
+  if (!is_xml(response) || response.status == 503 || response.status == 401) return status_error(sent, response);
+  DecodeOptions options;
+  options.max_size = sent.reply_limit;
+  auto reply = decode_reply(response.body, options);
+  if (!reply) return std::move(reply).error().with(fmt::format("reading the answer of {}", sent.to));
+  if (!reply->fault && response.status != 200 && response.status != 202) return status_error(sent, response);
+  if (!reply->relates_to.empty() && reply->relates_to != sent.message_id) {
+    return corrupt(fmt::format("{} answered {} when asked {}", sent.to, reply->relates_to, sent.message_id));
+  }
+  reply->relates_to = sent.message_id;
+  return std::move(*reply);
+}
+
+}  // namespace
+
+void SoapTransport::send(const Message& request, std::function<void(Result<Message>)> done) {
+  std::string action = options_.action ? options_.action(request) : std::string();
+  if (action.empty()) action = default_action(request);
+  net::ClientRequest http;
+  http.url = request.to;
+  http.content_type = std::string(content_type(Version::k11));
+  http.headers.push_back({"SOAPAction", "\"" + action + "\""});
+  if (!request.traceparent.empty()) http.headers.push_back({"traceparent", request.traceparent});
+  http.body = encode(request, {Version::k11, action});
+  http.timeout = options_.timeout;
+  http.body_limit = options_.reply_limit;
+  if (options_.token) {
+    if (const auto url = net::parse_url(request.to)) http.bearer = options_.token(url->base());
+  }
+  Sent sent{request.to, request.message_id, request.one_way, options_.reply_limit};
+  client_.send(std::move(http), [sent = std::move(sent), done = std::move(done)](
+                                    const Result<net::ClientResponse>& outcome) { done(read_answer(sent, outcome)); });
+}
+
+}  // namespace nuraghe::soap
