@@ -111,6 +111,7 @@ struct FromSpec {
   VariableRef variable;  // kVariable, kProperty
   const Variable* declaration = nullptr;
   std::string part;                 // kVariable; empty: none
+  bool simple = false;              // kVariable: the whole variable or part is of a simple schema type: a text
   std::optional<Expression> query;  // kVariable
   PartnerLinkRef partner_link;      // kPartnerLink
   bool my_role = false;             // kPartnerLink: endpointReference="myRole"
@@ -131,7 +132,8 @@ struct ToSpec {
   xml::QName property;
   const wsdl::PropertyAlias* alias = nullptr;
   std::optional<Expression> expression;  // kExpression: an L-value
-  bool whole = false;                    // kExpression that is just $name or $name.part: the whole variable or part
+  bool simple = false;                   // the whole variable or part is of a simple schema type
+  bool whole = false;  // no query; kExpression that is just $name or $name.part: the whole variable or part
   xml::Position where;
 };
 
@@ -424,6 +426,9 @@ class ProcessDefinition {
   }
   // "/process/sequence/invoke[2]": for people; elements of the same kind among siblings are counted from 1.
   std::string path_of(NodeIndex index) const;
+  // The fault, compensation or termination handler that stands between a node and `ancestor` and is nearest to the
+  // ancestor; kNone when there is none.
+  NodeIndex fct_handler_of(NodeIndex node, NodeIndex ancestor) const;
   // The process's text and the package's other files, kept for `?wsdl`, XSLT and drawing.
   const std::map<std::string, std::string>& files() const { return package_->files; }
 

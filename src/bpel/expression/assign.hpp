@@ -23,7 +23,7 @@ class AssignContext : public EvaluationContext {
 // unsupportedReference, subLanguageExecutionFault. Does not validate (the caller does, when assign.validate is set).
 Evaluated<void> execute_assign(const Assign& assign, AssignContext& context);
 // The initialisation of a variable declared with an inline from-spec.
-Evaluated<VariableValue> initial_value(const Variable& variable, EvaluationContext& context);
+Evaluated<VariableValue> initial_value(const Variable& variable, AssignContext& context);
 
 // A value of the text for a variable of a simple schema type: <value>text</value>. For counters and the like.
 VariableValue simple_value(std::string_view text);

@@ -204,8 +204,7 @@ void Checker::resolve_variable(const std::string& text) {
   if (variable.kind != VariableKind::kMessage && !use.part.empty()) {
     add("", fmt::format("'${}': the variable '{}' has no parts, because it is no message", text, name));
   } else if (variable.kind == VariableKind::kMessage && use.part.empty()) {
-    if (use_ != ExpressionUse::kLValue || into_.xpath->text() != "$" + text)
-      add("", fmt::format("'${}' is a message: say which part, as ${}.PART", name, name));
+    add("", fmt::format("'${}' is a message: say which part, as ${}.PART", name, name));
   } else if (variable.message != nullptr && variable.message->part(use.part) == nullptr) {
     add("", fmt::format("the message {} has no part '{}'", variable.type.to_string(), use.part));
   } else if (variable.message != nullptr && !use.part.empty()) {
