@@ -12,10 +12,12 @@
 //   };
 //   std::string row = encode_record(host);   Result<Host> back = decode_record<Host>(row);
 //
-// Supported: std::string, bool, integers, enums, Bytes, TimePoint, Duration, nested types with fields(),
-// std::vector, std::map<std::string, V> and std::optional of these. Field numbers are 1 to 2^28 and never reused.
+// Supported: std::string, bool, integers, enums, double (its bits as an integer), Bytes, TimePoint, Duration, nested
+// types with fields(), std::vector, std::map<std::string, V> and std::optional of these. Field numbers are 1 to 2^28 and
+// never reused.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -62,7 +64,7 @@ struct IsOptional<std::optional<T>> : std::true_type {};
 
 template <class T>
 constexpr bool is_scalar = std::is_integral_v<T> || std::is_enum_v<T> || std::is_same_v<T, Bytes> ||
-                           std::is_same_v<T, TimePoint> || std::is_same_v<T, Duration>;
+                           std::is_same_v<T, TimePoint> || std::is_same_v<T, Duration> || std::is_same_v<T, double>;
 
 template <class T>
 std::int64_t scalar_of(const T& value) {
@@ -72,6 +74,8 @@ std::int64_t scalar_of(const T& value) {
     return value.micros;
   else if constexpr (std::is_same_v<T, Duration>)
     return value.count();
+  else if constexpr (std::is_same_v<T, double>)
+    return std::bit_cast<std::int64_t>(value);
   else
     return static_cast<std::int64_t>(value);
 }
@@ -83,6 +87,8 @@ void set_scalar(T& target, std::int64_t value) {
     target.micros = value;
   else if constexpr (std::is_same_v<T, Duration>)
     target = Duration(value);
+  else if constexpr (std::is_same_v<T, double>)
+    target = std::bit_cast<double>(value);
   else
     target = static_cast<T>(value);
 }
