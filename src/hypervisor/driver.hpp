@@ -28,16 +28,20 @@ enum class HostState { kInitial, kRunning, kPaused, kFrozen, kDestroyed };  // a
 std::string_view host_state_name(HostState state);
 
 struct DiskSpec {
-  std::string name;         // "root", "scratch": unique within the host; the guest sees it as the disk's serial number
-  std::string backing;      // path of the image that the writable overlay stands on; empty: an empty disk of `size`
+  std::string name;     // "root", "scratch": unique within the host; the guest sees it as the disk's serial number
+  std::string backing;  // path of the image that the writable overlay stands on; empty: an empty disk of `size`
   std::string backing_format;  // qcow2 or raw
-  Bytes size;               // virtual size; 0 with a backing: the backing's
-  bool read_only = false;   // attached as it is, without overlay (the seed)
+  Bytes size;                  // virtual size; 0 with a backing: the backing's
+  bool read_only = false;      // attached as it is, without overlay (the seed)
+  template <class Visitor>
+  void fields(Visitor& v) {
+    v(1, name), v(2, backing), v(3, backing_format), v(4, size), v(5, read_only);
+  }
 };
 
 struct NicSpec {
-  std::string name;         // "cluster", "management"
-  std::string mac;          // "52:54:00:12:34:56"
+  std::string name;  // "cluster", "management"
+  std::string mac;   // "52:54:00:12:34:56"
   enum class Kind { kSegment, kUser } kind = Kind::kSegment;
   // kSegment: one port of a layer-2 switch, reached by datagrams over two UNIX sockets.
   std::string local_socket;   // QEMU's end
@@ -46,43 +50,53 @@ struct NicSpec {
   // guest's port 22 (0: none).
   bool outward = false;
   int ssh_port = 0;
-  bool link_up = true;      // false: the cable is not plugged in at first
-  int mtu = 0;              // 0: the driver's default
+  bool link_up = true;  // false: the cable is not plugged in at first
+  int mtu = 0;          // 0: the driver's default
+  template <class Visitor>
+  void fields(Visitor& v) {
+    v(1, name), v(2, mac), v(3, kind), v(4, local_socket), v(5, remote_socket), v(6, outward), v(7, ssh_port);
+    v(8, link_up), v(9, mtu);
+  }
 };
 
 struct HostSpec {
   std::string id;
-  std::string name;         // for process titles and messages
+  std::string name;  // for process titles and messages
   int cpus = 1;
   Bytes memory;
-  std::string machine;      // "" = the driver's default; q35, pc or microvm for qemu
-  std::string firmware;     // "" or "bios", "uefi"
-  std::string kernel;       // path; empty: boot from the first disk
+  std::string machine;   // "" = the driver's default; q35, pc or microvm for qemu
+  std::string firmware;  // "" or "bios", "uefi"
+  std::string kernel;    // path; empty: boot from the first disk
   std::string initrd;
   std::string kernel_parameters;
   std::vector<DiskSpec> disks;
   std::vector<NicSpec> nics;
-  bool agent = true;        // a guest agent is expected on its virtio-serial port (the port is always there)
+  bool agent = true;  // a guest agent is expected on its virtio-serial port (the port is always there)
   std::map<std::string, std::string> reserved;  // for drivers' own settings in tests (sim: "fail"="create")
+  template <class Visitor>
+  void fields(Visitor& v) {
+    v(1, id), v(2, name), v(3, cpus), v(4, memory), v(5, machine), v(6, firmware), v(7, kernel), v(8, initrd);
+    v(9, kernel_parameters), v(10, disks), v(11, nics), v(12, agent), v(13, reserved);
+  }
 };
 
 struct HostCondition {
   HostState state = HostState::kInitial;
-  bool lost = false;              // it should be running and is not: see exit_reason
-  std::string exit_reason;        // "QEMU exited with status 1: <its last words>"; empty while it runs
-  std::int64_t pid = 0;           // of the hypervisor process, 0 when there is none
-  Bytes memory_resident;          // what it takes of the physical host now
-  TimePoint since;                // when it entered the state
+  bool lost = false;        // it should be running and is not: see exit_reason
+  std::string exit_reason;  // "QEMU exited with status 1: <its last words>"; empty while it runs
+  std::int64_t pid = 0;     // of the hypervisor process, 0 when there is none
+  Bytes memory_resident;    // what it takes of the physical host now
+  TimePoint since;          // when it entered the state
 };
 
 struct FreezeReport {
   Bytes memory_saved, device_state, disk_overlay;
-  Duration guest_pause;           // from pause to released
+  Duration guest_pause;  // from pause to released
 };
 
 struct Progress {
-  std::string step;               // "reserving memory", "saving memory"
-  double fraction = -1;           // 0 to 1, or -1 when unknown
+  std::string step;      // "reserving memory", "saving memory"
+  double fraction = -1;  // 0 to 1, or -1 when unknown
 };
 
 struct Control {
@@ -92,10 +106,10 @@ struct Control {
 };
 
 struct Capabilities {
-  std::string name;                    // "qemu", "sim"
-  std::string accelerator;             // "kvm", "tcg", "none"
-  std::string accelerator_reason;      // why not KVM: "KVM is there but its guest did not answer within 5 s"
-  std::vector<std::string> missing;    // verbs that this driver lacks
+  std::string name;                  // "qemu", "sim"
+  std::string accelerator;           // "kvm", "tcg", "none"
+  std::string accelerator_reason;    // why not KVM: "KVM is there but its guest did not answer within 5 s"
+  std::vector<std::string> missing;  // verbs that this driver lacks
 };
 
 enum class ReadyCondition { kStarted, kConsoleText, kAgent };
@@ -108,8 +122,8 @@ class Driver {
   // initial → running. Memory is reserved first (kExhausted says how much is missing). A hypervisor that dies at start:
   // kInvalid or kUnavailable with its own message; nothing is left but the console log and the message.
   virtual Status create(const HostSpec& spec, const Control& control) = 0;
-  virtual Status pause(const std::string& id, const Control& control) = 0;    // running → paused
-  virtual Status resume(const std::string& id, const Control& control) = 0;   // paused → running
+  virtual Status pause(const std::string& id, const Control& control) = 0;   // running → paused
+  virtual Status resume(const std::string& id, const Control& control) = 0;  // paused → running
   // running or paused → frozen: non-zero pages, device state and disk overlay in fsynced files below the host's folder,
   // then every other resource released. A failure (disk full) leaves the host running or paused as it was, and no file.
   virtual Result<FreezeReport> freeze(const std::string& id, const Control& control) = 0;
@@ -119,8 +133,8 @@ class Driver {
   virtual Status destroy(const std::string& id, const Control& control) = 0;
   virtual Status forget(const std::string& id) = 0;
 
-  virtual Result<HostCondition> inspect(const std::string& id) = 0;   // kNotFound: never heard of it
-  virtual Result<std::vector<std::string>> list() = 0;                // every id with anything on this physical host
+  virtual Result<HostCondition> inspect(const std::string& id) = 0;  // kNotFound: never heard of it
+  virtual Result<std::vector<std::string>> list() = 0;               // every id with anything on this physical host
   // The last bytes of the serial console; also after the host was lost or its creation failed, until forget().
   virtual Result<std::string> console_tail(const std::string& id, Bytes limit) = 0;
   // A connected stream socket to the live serial console (the log goes on); the caller owns and closes it.

@@ -1,0 +1,48 @@
+// One thread that learns of the end of every shim (a pidfd each, epoll) and calls back. Nothing else runs in it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "env/posix.hpp"
+#include "hypervisor/wait.hpp"
+
+namespace nuraghe::hypervisor::qemu {
+
+class Watcher {
+ public:
+  using Callback = std::function<void(const std::string& id)>;
+  // `on_end`: the process ended, or check() asked; `on_announce`: announce() asked. Both run in the watcher's thread.
+  Watcher(Callback on_end, Callback on_announce);
+  ~Watcher();  // waits for a callback that runs
+  Watcher(const Watcher&) = delete;
+  Watcher& operator=(const Watcher&) = delete;
+
+  // Thread safe, from callbacks too. watch() replaces what was watched under the id.
+  Status watch(const std::string& id, env::UniqueFd pidfd);
+  void unwatch(const std::string& id);
+  void check(const std::string& id);
+  void announce(const std::string& id);
+
+ private:
+  void run();
+  bool run_requests();  // false: stop
+
+  Callback on_end_, on_announce_;
+  env::UniqueFd epoll_;
+  EventFlag wake_;
+  std::mutex mutex_;
+  std::map<std::string, env::UniqueFd> watched_;
+  std::map<int, std::string> ids_;
+  std::set<std::string> to_check_, to_announce_;
+  bool stop_ = false;
+  std::thread thread_;  // last: it uses the others
+};
+
+}  // namespace nuraghe::hypervisor::qemu

@@ -1,0 +1,485 @@
+// The hypervisor contract (src/hypervisor/driver.hpp), one suite over every driver.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "driver_world.hpp"
+#include "env/posix.hpp"
+#include "hypervisor/states.hpp"
+#include "hypervisor/wait.hpp"
+
+namespace nuraghe::hypervisor {
+namespace {
+
+using namespace std::chrono_literals;
+
+#define ASSERT_OK(expression)                                  \
+  do {                                                         \
+    const auto& ok_status_ = (expression);                     \
+    ASSERT_TRUE(ok_status_) << ok_status_.error().to_string(); \
+  } while (false)
+
+class DriverContract : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    world_ = make_world(GetParam());
+    driver_ = world_->open();
+    ASSERT_NE(driver_, nullptr);
+  }
+  void TearDown() override {
+    if (!driver_) return;
+    const auto ids = driver_->list();
+    for (const auto& id : ids ? *ids : std::vector<std::string>()) EXPECT_TRUE(driver_->destroy(id, kPatient));
+    EXPECT_EQ(world_->leftovers(), std::vector<std::string>());
+    driver_.reset();
+  }
+  void reopen() {
+    driver_.reset();
+    driver_ = world_->open();
+    ASSERT_NE(driver_, nullptr);
+  }
+  HostState state(const std::string& id) {
+    const auto condition = driver_->inspect(id);
+    EXPECT_TRUE(condition) << condition.error().to_string();
+    return condition ? condition->state : HostState::kInitial;
+  }
+  void create_ready(const std::string& id) {
+    ASSERT_OK(driver_->create(world_->tiny(id), kPatient));
+    ASSERT_OK(driver_->wait_ready(id, ReadyCondition::kConsoleText, "READY", kPatient));
+  }
+  // Brings a new host into a state.
+  void bring(const std::string& id, HostState target) {
+    if (target == HostState::kInitial) {
+      std::string message;
+      ASSERT_FALSE(driver_->create(world_->broken(id, message), kPatient));
+      return;
+    }
+    ASSERT_OK(driver_->create(world_->tiny(id), kPatient));
+    if (target == HostState::kPaused) ASSERT_OK(driver_->pause(id, kPatient));
+    if (target == HostState::kFrozen) ASSERT_OK(driver_->freeze(id, kPatient));
+    if (target == HostState::kDestroyed) ASSERT_OK(driver_->destroy(id, kPatient));
+  }
+  Status act(Verb verb, const std::string& id, const Control& control = kPatient) {
+    switch (verb) {
+      case Verb::kCreate:
+        return driver_->create(world_->tiny(id), control);
+      case Verb::kPause:
+        return driver_->pause(id, control);
+      case Verb::kResume:
+        return driver_->resume(id, control);
+      case Verb::kFreeze: {
+        auto report = driver_->freeze(id, control);
+        return report ? Status() : Status(std::move(report).error());
+      }
+      case Verb::kThaw:
+        return driver_->thaw(id, false, control);
+      case Verb::kThawPaused:
+        return driver_->thaw(id, true, control);
+      case Verb::kDestroy:
+        return driver_->destroy(id, control);
+      case Verb::kSetLink:
+        return driver_->set_link(id, "management", true, control);
+    }
+    return internal("unknown verb");
+  }
+
+  std::unique_ptr<DriverWorld> world_;
+  std::unique_ptr<Driver> driver_;
+};
+
+TEST_P(DriverContract, NamesItselfAndLacksNothing) {
+  const Capabilities capabilities = driver_->capabilities();
+  EXPECT_EQ(capabilities.name, GetParam());
+  EXPECT_FALSE(capabilities.accelerator.empty());
+  EXPECT_FALSE(capabilities.accelerator_reason.empty());
+  EXPECT_TRUE(capabilities.missing.empty());
+}
+
+TEST_P(DriverContract, GoesThroughTheWholeLife) {
+  create_ready("h");
+  EXPECT_EQ(state("h"), HostState::kRunning);
+  const auto condition = driver_->inspect("h");
+  ASSERT_OK(condition);
+  EXPECT_FALSE(condition->lost);
+  EXPECT_GE(condition->memory_resident, mib(4));
+  ASSERT_OK(driver_->pause("h", kPatient));
+  EXPECT_EQ(state("h"), HostState::kPaused);
+  ASSERT_OK(driver_->resume("h", kPatient));
+  EXPECT_EQ(state("h"), HostState::kRunning);
+  const auto report = driver_->freeze("h", kPatient);
+  ASSERT_OK(report);
+  EXPECT_GT(report->memory_saved.count, 0);
+  EXPECT_GT(report->device_state.count, 0);
+  EXPECT_EQ(state("h"), HostState::kFrozen);
+  EXPECT_EQ(driver_->inspect("h")->memory_resident, Bytes{});
+  ASSERT_OK(driver_->thaw("h", false, kPatient));
+  EXPECT_EQ(state("h"), HostState::kRunning);
+  ASSERT_OK(driver_->destroy("h", kPatient));
+  EXPECT_EQ(state("h"), HostState::kDestroyed);
+  EXPECT_EQ(driver_->list().value(), std::vector<std::string>());
+}
+
+// Memory went on: the beats are one unbroken row, and the guest was never READY a second time.
+TEST_P(DriverContract, MemoryGoesOnOverPauseFreezeAndRestart) {
+  create_ready("h");
+  ASSERT_OK(await_beat(*driver_, "h", 1));
+  ASSERT_OK(driver_->pause("h", kPatient));
+  const int paused_at = last_beat(*driver_, "h");
+  ASSERT_OK(driver_->resume("h", kPatient));
+  ASSERT_OK(await_beat(*driver_, "h", paused_at + 1));
+  ASSERT_OK(driver_->freeze("h", kPatient));
+  const int frozen_at = last_beat(*driver_, "h");
+  EXPECT_GT(frozen_at, paused_at);
+  reopen();
+  EXPECT_EQ(state("h"), HostState::kFrozen);
+  ASSERT_OK(driver_->thaw("h", false, kPatient));
+  ASSERT_OK(await_beat(*driver_, "h", frozen_at + 1));
+  // And once more, from a paused host to a paused one.
+  ASSERT_OK(driver_->pause("h", kPatient));
+  ASSERT_OK(driver_->freeze("h", kPatient));
+  ASSERT_OK(driver_->thaw("h", true, kPatient));
+  EXPECT_EQ(state("h"), HostState::kPaused);
+  const int thawed_at = last_beat(*driver_, "h");
+  ASSERT_OK(driver_->resume("h", kPatient));
+  ASSERT_OK(await_beat(*driver_, "h", thawed_at + 1));
+  const std::string console = driver_->console_tail("h", kib(64)).value();
+  EXPECT_EQ(console.find("READY"), console.rfind("READY")) << console;
+  std::string expected = "READY\n";
+  for (int beat = 1; beat <= thawed_at + 1; ++beat) expected += fmt::format("beat {}\n", beat);
+  std::string seen = console;
+  std::erase(seen, '\r');
+  EXPECT_EQ(seen.substr(0, expected.size()), expected);
+}
+
+TEST_P(DriverContract, APausedGuestStandsStill) {
+  create_ready("h");
+  ASSERT_OK(await_beat(*driver_, "h", 1));
+  ASSERT_OK(driver_->pause("h", kPatient));
+  const int beat = last_beat(*driver_, "h");
+  const Status more =
+      driver_->wait_ready("h", ReadyCondition::kConsoleText, fmt::format("beat {}", beat + 2), within(2500ms));
+  ASSERT_FALSE(more);
+  EXPECT_EQ(more.error().code(), ErrorCode::kTimeout);
+}
+
+TEST_P(DriverContract, EveryVerbMayBeRepeated) {
+  const HostSpec spec = world_->tiny("h");
+  for (int i = 0; i < 2; ++i) ASSERT_OK(driver_->create(spec, kPatient));
+  for (int i = 0; i < 2; ++i) ASSERT_OK(driver_->pause("h", kPatient));
+  for (int i = 0; i < 2; ++i) ASSERT_OK(driver_->resume("h", kPatient));
+  const auto first = driver_->freeze("h", kPatient);
+  ASSERT_OK(first);
+  const auto second = driver_->freeze("h", kPatient);
+  ASSERT_OK(second);
+  EXPECT_EQ(first->memory_saved, second->memory_saved);
+  for (int i = 0; i < 2; ++i) ASSERT_OK(driver_->thaw("h", true, kPatient));
+  EXPECT_EQ(state("h"), HostState::kPaused);
+  ASSERT_OK(driver_->freeze("h", kPatient));
+  for (int i = 0; i < 2; ++i) ASSERT_OK(driver_->thaw("h", false, kPatient));
+  for (int i = 0; i < 2; ++i) ASSERT_OK(driver_->set_link("h", "management", true, kPatient));
+  for (int i = 0; i < 2; ++i) ASSERT_OK(driver_->destroy("h", kPatient));
+  for (int i = 0; i < 2; ++i) ASSERT_OK(driver_->forget("h"));
+}
+
+TEST_P(DriverContract, AnotherSpecificationIsNoRepeat) {
+  HostSpec spec = world_->tiny("h");
+  ASSERT_OK(driver_->create(spec, kPatient));
+  spec.memory = mib(5);
+  const Status created = driver_->create(spec, kPatient);
+  ASSERT_FALSE(created);
+  EXPECT_EQ(created.error().code(), ErrorCode::kConflict);
+}
+
+// State × verb, all of them: what the table says is what happens, and what is refused changes nothing.
+TEST_P(DriverContract, RefusesWhatTheTableForbids) {
+  for (const HostState from : kHostStates) {
+    for (const Verb verb : kVerbs) {
+      if (legality(verb, from) != Legality::kIllegal) continue;
+      const std::string id = fmt::format("h-{}-{}", host_state_name(from), static_cast<int>(verb));
+      SCOPED_TRACE(id);
+      ASSERT_NO_FATAL_FAILURE(bring(id, from));
+      const Status done = act(verb, id);
+      ASSERT_FALSE(done);
+      EXPECT_EQ(done.error().code(), ErrorCode::kConflict) << done.error().to_string();
+      EXPECT_EQ(state(id), from);
+      ASSERT_OK(driver_->destroy(id, kPatient));
+    }
+  }
+}
+
+TEST_P(DriverContract, DestroyFromEachStateLeavesNothing) {
+  for (const HostState from : kHostStates) {
+    const std::string id = fmt::format("h-{}", host_state_name(from));
+    SCOPED_TRACE(id);
+    ASSERT_NO_FATAL_FAILURE(bring(id, from));
+    ASSERT_OK(driver_->destroy(id, kPatient));
+    EXPECT_EQ(state(id), HostState::kDestroyed);
+    EXPECT_EQ(world_->leftovers(), std::vector<std::string>());
+    EXPECT_EQ(driver_->list().value(), std::vector<std::string>());
+  }
+}
+
+TEST_P(DriverContract, ATombstoneRefusesALateCreateUntilItIsForgotten) {
+  ASSERT_OK(driver_->destroy("h", kPatient));  // overtook the create
+  for (int round = 0; round < 2; ++round) {
+    const Status created = driver_->create(world_->tiny("h"), kPatient);
+    ASSERT_FALSE(created);
+    EXPECT_EQ(created.error().code(), ErrorCode::kConflict);
+    reopen();
+  }
+  ASSERT_OK(driver_->forget("h"));
+  EXPECT_EQ(driver_->inspect("h").error().code(), ErrorCode::kNotFound);
+  ASSERT_OK(driver_->create(world_->tiny("h"), kPatient));
+  const Status forgotten = driver_->forget("h");
+  ASSERT_FALSE(forgotten);
+  EXPECT_EQ(forgotten.error().code(), ErrorCode::kConflict);
+}
+
+TEST_P(DriverContract, UnknownHostsAreNotFound) {
+  for (const Verb verb : kVerbs) {
+    if (verb == Verb::kCreate || verb == Verb::kDestroy) continue;
+    const Status done = act(verb, "nobody");
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().code(), ErrorCode::kNotFound) << verb_name(verb) << ": " << done.error().to_string();
+  }
+  EXPECT_EQ(driver_->inspect("nobody").error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(driver_->console_tail("nobody", kib(1)).error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(driver_->open_console("nobody").error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(driver_->agent_command("nobody", "{\"execute\":\"guest-ping\"}", kPatient).error().code(),
+            ErrorCode::kNotFound);
+  EXPECT_EQ(driver_->wait_ready("nobody", ReadyCondition::kStarted, "", kPatient).error().code(), ErrorCode::kNotFound);
+  ASSERT_OK(driver_->forget("nobody"));
+}
+
+TEST_P(DriverContract, AnIdNeverBecomesAPath) {
+  for (const char* id : {"", "..", "a/b", "../../etc", "a b", ".hidden"}) {
+    HostSpec spec = world_->tiny("x");
+    spec.id = id;
+    const Status created = driver_->create(spec, kPatient);
+    ASSERT_FALSE(created) << id;
+    EXPECT_EQ(created.error().code(), ErrorCode::kInvalid);
+    EXPECT_EQ(driver_->destroy(id, kPatient).error().code(), ErrorCode::kInvalid);
+  }
+}
+
+TEST_P(DriverContract, AdoptsWhatRan) {
+  create_ready("running");
+  ASSERT_NO_FATAL_FAILURE(bring("paused", HostState::kPaused));
+  ASSERT_NO_FATAL_FAILURE(bring("frozen", HostState::kFrozen));
+  ASSERT_OK(await_beat(*driver_, "running", 1));
+  const auto before = driver_->inspect("running");
+  ASSERT_OK(before);
+  reopen();
+  const auto after = driver_->inspect("running");
+  ASSERT_OK(after);
+  EXPECT_EQ(after->pid, before->pid);
+  EXPECT_EQ(after->since, before->since);
+  EXPECT_EQ(state("running"), HostState::kRunning);
+  EXPECT_EQ(state("paused"), HostState::kPaused);
+  EXPECT_EQ(state("frozen"), HostState::kFrozen);
+  EXPECT_EQ(driver_->list().value(), (std::vector<std::string>{"frozen", "paused", "running"}));
+  ASSERT_OK(await_beat(*driver_, "running", last_beat(*driver_, "running") + 1));
+  ASSERT_OK(driver_->resume("paused", kPatient));
+  ASSERT_OK(driver_->freeze("running", kPatient));
+  ASSERT_OK(driver_->thaw("frozen", false, kPatient));
+}
+
+struct LostHost {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::string id;
+  HostCondition condition;
+  bool await() {
+    std::unique_lock lock(mutex);
+    return changed.wait_for(lock, 30s, [this] { return !id.empty(); });
+  }
+};
+
+TEST_P(DriverContract, TellsOfALostHost) {
+  LostHost lost;
+  const auto observe = [&](const std::string& id, const HostCondition& condition) {
+    const std::lock_guard lock(lost.mutex);
+    lost.id = id;
+    lost.condition = condition;
+    lost.changed.notify_all();
+  };
+  create_ready("h");
+  reopen();  // adopted hosts are watched as well
+  driver_->on_lost(observe);
+  world_->end_host(*driver_, "h");
+  ASSERT_TRUE(lost.await());
+  EXPECT_EQ(lost.id, "h");
+  EXPECT_TRUE(lost.condition.lost);
+  EXPECT_FALSE(lost.condition.exit_reason.empty());
+  const auto condition = driver_->inspect("h");
+  ASSERT_OK(condition);
+  EXPECT_TRUE(condition->lost);
+  EXPECT_EQ(condition->state, HostState::kRunning);
+  EXPECT_EQ(condition->exit_reason, lost.condition.exit_reason);
+  EXPECT_EQ(condition->pid, 0);
+  for (const Verb verb : {Verb::kCreate, Verb::kPause, Verb::kResume, Verb::kFreeze, Verb::kThaw, Verb::kSetLink}) {
+    const Status done = act(verb, "h");
+    ASSERT_FALSE(done) << verb_name(verb);
+    EXPECT_EQ(done.error().code(), ErrorCode::kConflict) << done.error().to_string();
+  }
+  EXPECT_NE(driver_->console_tail("h", kib(4)).value().find("READY"), std::string::npos);
+  ASSERT_OK(driver_->destroy("h", kPatient));
+}
+
+TEST_P(DriverContract, AHostThatIsDestroyedIsNotLost) {
+  LostHost lost;
+  driver_->on_lost([&](const std::string& id, const HostCondition&) {
+    const std::lock_guard lock(lost.mutex);
+    lost.id = id;
+  });
+  create_ready("h");
+  ASSERT_OK(driver_->freeze("h", kPatient));
+  ASSERT_OK(driver_->thaw("h", false, kPatient));
+  ASSERT_OK(driver_->destroy("h", kPatient));
+  driver_.reset();  // waits for an observer at work
+  EXPECT_EQ(lost.id, "");
+  driver_ = world_->open();
+}
+
+TEST_P(DriverContract, ADestroyedHostEndsWhoWaitsForIt) {
+  create_ready("h");
+  Status waited;
+  std::thread waiter([&] { waited = driver_->wait_ready("h", ReadyCondition::kConsoleText, "never", kPatient); });
+  ASSERT_OK(driver_->destroy("h", kPatient));
+  waiter.join();
+  ASSERT_FALSE(waited);
+  const ErrorCode code = waited.error().code();
+  EXPECT_TRUE(code == ErrorCode::kUnavailable || code == ErrorCode::kCancelled || code == ErrorCode::kConflict)
+      << waited.error().to_string();
+}
+
+TEST_P(DriverContract, AFailedCreationSaysWhyAndMayBeTriedAgain) {
+  std::string message;
+  const HostSpec broken = world_->broken("h", message);
+  const Status created = driver_->create(broken, kPatient);
+  ASSERT_FALSE(created);
+  EXPECT_NE(created.error().to_string().find(message), std::string::npos) << created.error().to_string();
+  EXPECT_TRUE(created.error().code() == ErrorCode::kInvalid || created.error().code() == ErrorCode::kUnavailable);
+  reopen();
+  const auto condition = driver_->inspect("h");
+  ASSERT_OK(condition);
+  EXPECT_EQ(condition->state, HostState::kInitial);
+  EXPECT_NE(condition->exit_reason.find(message), std::string::npos);
+  ASSERT_OK(driver_->console_tail("h", kib(4)));
+  create_ready("h");
+  ASSERT_OK(driver_->destroy("h", kPatient));
+  ASSERT_OK(driver_->forget("h"));
+  ASSERT_FALSE(driver_->create(broken, kPatient));
+  ASSERT_OK(driver_->forget("h"));
+  EXPECT_EQ(driver_->inspect("h").error().code(), ErrorCode::kNotFound);
+}
+
+TEST_P(DriverContract, SaysHowMuchMemoryIsShort) {
+  HostSpec spec = world_->tiny("h");
+  spec.memory = gib(1024 * 1024);
+  const Status created = driver_->create(spec, kPatient);
+  ASSERT_FALSE(created);
+  EXPECT_EQ(created.error().code(), ErrorCode::kExhausted);
+  EXPECT_NE(created.error().message().find("needs 1024TiB, has "), std::string::npos) << created.error().to_string();
+}
+
+TEST_P(DriverContract, ACancelledCreationLeavesNothing) {
+  EventFlag cancel;
+  cancel.raise();
+  const Status created = driver_->create(world_->tiny("h"), within(60s, cancel.fd()));
+  ASSERT_FALSE(created);
+  EXPECT_EQ(created.error().code(), ErrorCode::kCancelled) << created.error().to_string();
+  ASSERT_OK(driver_->destroy("h", kPatient));
+  EXPECT_EQ(world_->leftovers(), std::vector<std::string>());
+}
+
+TEST_P(DriverContract, DestroyEndsACreationAtWork) {
+  for (int round = 0; round < 5; ++round) {
+    const std::string id = fmt::format("h{}", round);
+    EventFlag begun;
+    Control control = kPatient;
+    control.on_progress = [&](const Progress&) { begun.raise(); };
+    Status created;
+    std::thread creator([&] {
+      created = driver_->create(world_->tiny(id), control);
+      begun.raise();
+    });
+    ASSERT_OK(Deadline(30s).wait_readable(begun.fd(), "beginning of the creation"));
+    ASSERT_OK(driver_->destroy(id, kPatient));
+    creator.join();
+    // It may have been done before the destroy came; either way nothing is left.
+    if (!created) {
+      EXPECT_EQ(created.error().code(), ErrorCode::kCancelled) << created.error().to_string();
+    }
+    EXPECT_EQ(state(id), HostState::kDestroyed);
+    EXPECT_EQ(world_->leftovers(), std::vector<std::string>());
+  }
+}
+
+TEST_P(DriverContract, WaitingEndsInTimeOrWhenCancelled) {
+  create_ready("h");
+  const Status late = driver_->wait_ready("h", ReadyCondition::kConsoleText, "never", within(100ms));
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code(), ErrorCode::kTimeout);
+  EventFlag cancel;
+  std::thread canceller([&] { cancel.raise(); });
+  const Status cancelled = driver_->wait_ready("h", ReadyCondition::kConsoleText, "never", within(60s, cancel.fd()));
+  canceller.join();
+  ASSERT_FALSE(cancelled);
+  EXPECT_EQ(cancelled.error().code(), ErrorCode::kCancelled);
+  ASSERT_OK(driver_->wait_ready("h", ReadyCondition::kStarted, "", kPatient));
+}
+
+TEST_P(DriverContract, OpensTheLiveConsole) {
+  create_ready("h");
+  const auto fd = driver_->open_console("h");
+  ASSERT_OK(fd);
+  const env::UniqueFd console(*fd);
+  std::string seen;
+  while (seen.find('\n') == std::string::npos) {
+    ASSERT_OK(Deadline(30s).wait_readable(console.get(), "console output"));
+    char buffer[256];
+    const ssize_t count = ::recv(console.get(), buffer, sizeof buffer, 0);
+    ASSERT_GT(count, 0);
+    seen.append(buffer, static_cast<std::size_t>(count));
+  }
+  EXPECT_TRUE(seen.find("beat ") != std::string::npos || seen.find("READY") != std::string::npos) << seen;
+}
+
+TEST_P(DriverContract, CutsAndPlugsCables) {
+  create_ready("h");
+  ASSERT_OK(driver_->set_link("h", "management", true, kPatient));
+  ASSERT_OK(driver_->set_link("h", "management", false, kPatient));
+  const Status unknown = driver_->set_link("h", "nothing", true, kPatient);
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().code(), ErrorCode::kNotFound);
+  ASSERT_OK(driver_->freeze("h", kPatient));
+  ASSERT_OK(driver_->thaw("h", false, kPatient));
+}
+
+TEST_P(DriverContract, VerbsOnOneHostTakeTurns) {
+  create_ready("h");
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([this, i] {
+      for (int round = 0; round < 5; ++round) {
+        const Status done = act(i % 2 == 0 ? Verb::kPause : Verb::kResume, "h");
+        EXPECT_TRUE(done) << done.error().to_string();
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  const HostState end = state("h");
+  EXPECT_TRUE(end == HostState::kRunning || end == HostState::kPaused);
+}
+
+INSTANTIATE_TEST_SUITE_P(Drivers, DriverContract, testing::Values("sim", "qemu"),
+                         [](const auto& driver) { return driver.param; });
+
+}  // namespace
+}  // namespace nuraghe::hypervisor
