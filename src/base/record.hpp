@@ -13,8 +13,8 @@
 //   std::string row = encode_record(host);   Result<Host> back = decode_record<Host>(row);
 //
 // Supported: std::string, bool, integers, enums, double (its bits as an integer), Bytes, TimePoint, Duration, nested
-// types with fields(), std::vector, std::map<std::string, V> and std::optional of these. Field numbers are 1 to 2^28 and
-// never reused.
+// types with fields(), std::vector, std::map<std::string, V> and std::optional of these. Field numbers are 1 to 2^28
+// and never reused.
 #pragma once
 
 #include <bit>
