@@ -43,13 +43,13 @@ def base_type(f, service):
 
 
 def member(f, service):
-    """The member declaration of a field."""
+    """The member declaration of a field. Each has an initial value: designated initialisers may leave it out."""
     one = base_type(f, service)
     if f.list:
-        return f"std::vector<{one}> {f.cpp_name};"
+        return f"std::vector<{one}> {f.cpp_name}{{}};"
     if f.optional:
-        return f"std::optional<{one}> {f.cpp_name};"
-    initial = definition.BUILT_IN[f.type][2] if f.target is None else ""
+        return f"std::optional<{one}> {f.cpp_name}{{}};"
+    initial = definition.BUILT_IN[f.type][2] if f.target is None else "{}"
     if f.kind == "enum":
         initial = " = " + one + "::" + definition.constant(f.target.values[0][0])
     return f"{one} {f.cpp_name}{initial};"

@@ -16,16 +16,16 @@ Q = "{%s}" % NAMESPACE
 
 # Built-in field types: C++ type, XML Schema type (None: written out by the template), initial value in C++.
 BUILT_IN = {
-    "string": ("std::string", "xsd:string", ""),
+    "string": ("std::string", "xsd:string", "{}"),
     "boolean": ("bool", "xsd:boolean", " = false"),
     "int": ("std::int32_t", "xsd:int", " = 0"),
     "long": ("std::int64_t", "xsd:long", " = 0"),
     "double": ("double", "xsd:double", " = 0"),
-    "bytes": ("nuraghe::Bytes", "xsd:long", ""),
-    "time": ("nuraghe::TimePoint", "xsd:dateTime", ""),
-    "duration": ("nuraghe::Duration", "xsd:duration", "{0}"),
-    "any": ("nuraghe::xml::DocumentPtr", None, ""),
-    "epr": ("nuraghe::contracts::Epr", "wsa:EndpointReferenceType", ""),
+    "bytes": ("nuraghe::Bytes", "xsd:long", "{}"),
+    "time": ("nuraghe::TimePoint", "xsd:dateTime", "{}"),
+    "duration": ("nuraghe::Duration", "xsd:duration", "{}"),
+    "any": ("nuraghe::xml::DocumentPtr", None, "{}"),
+    "epr": ("nuraghe::contracts::Epr", "wsa:EndpointReferenceType", "{}"),
 }
 
 CPP_KEYWORDS = set(

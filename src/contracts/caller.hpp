@@ -14,9 +14,9 @@ namespace nuraghe::contracts {
 struct CallOptions {
   Duration timeout = std::chrono::seconds(60);
   // Empty: the caller makes one. The same id again: the service answers with its first answer.
-  std::string message_id;
+  std::string message_id = {};
   // The virtual organisation on whose behalf.
-  std::string vo;
+  std::string vo = {};
 };
 
 class Caller {

@@ -262,6 +262,10 @@ Result<std::size_t> read_word(xml::Node element, std::span<const std::string_vie
 
 // ---- structures ----
 
+void FieldReader::keep(Status status) {
+  if (!status) status_ = std::move(status);
+}
+
 std::string FieldReader::known_fields() const {
   std::string names;
   for (const auto& rule : rules_) names += (names.empty() ? "" : ", ") + std::string(rule.name);

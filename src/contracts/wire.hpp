@@ -93,9 +93,7 @@ class FieldReader {
   Status finish();
 
  private:
-  void keep(Status status) {
-    if (!status) status_ = std::move(status);
-  }
+  void keep(Status status);
   bool find_rule();
   std::string known_fields() const;
 

@@ -1,0 +1,95 @@
+// The contracts of Nuraghe's own services: every WSDL is valid WSDL 1.1, every schema compiles with all its imports,
+// the built-in texts are the files, and the addresses can be set.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "contracts/texts.hpp"
+#include "env/posix.hpp"
+#include "schemas.hpp"
+
+namespace nuraghe::contracts {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+const std::string kFolder = std::string(NURAGHE_BUILD_DIR) + "/contracts";
+
+TEST(Contracts, HaveTheServices) {
+  EXPECT_THAT(service_names(), testing::IsSupersetOf({"vcf", "vcm", "vhc", "vhf", "vhir", "vhm"}));
+}
+
+// WSDL 1.1 and its SOAP binding as one schema: the first alone skips the elements of the second.
+xml::Schema wsdl_schema() {
+  auto files = all_texts();
+  files["both.xsd"] =
+      "<xsd:schema xmlns:xsd='http://www.w3.org/2001/XMLSchema'>"
+      "<xsd:import namespace='http://schemas.xmlsoap.org/wsdl/' schemaLocation='standards/wsdl/wsdl.xsd'/>"
+      "<xsd:import namespace='http://schemas.xmlsoap.org/wsdl/soap/' schemaLocation='standards/wsdl/soap-binding.xsd'/>"
+      "</xsd:schema>";
+  auto schema = xml::Schema::compile("both.xsd", files);
+  EXPECT_TRUE(schema) << (schema ? "" : schema.error().to_string());
+  return std::move(*schema);
+}
+
+TEST(Contracts, EveryWsdlIsValid) {
+  const auto schema = wsdl_schema();
+  for (const auto& name : service_names()) {
+    const std::string text(wsdl_text(name));
+    auto document = xml::Document::parse(text, {.source = name + ".wsdl"});
+    ASSERT_TRUE(document) << document.error().to_string();
+    EXPECT_EQ(tests::findings_of(schema, document->root()), "");
+    EXPECT_EQ(document->root().attribute("targetNamespace"), "urn:nuraghe:" + name + ":1");
+    // The schema is at work on the SOAP elements too.
+    auto broken = text;
+    broken.replace(broken.find("style=\"document\""), 16, "style=\"documental\"");
+    EXPECT_NE(tests::findings_of(schema, xml::Document::parse(broken)->root()), "");
+  }
+}
+
+TEST(Contracts, EverySchemaCompilesAlone) {
+  int count = 0;
+  for (const auto& [path, text] : all_texts()) {
+    if (!path.ends_with(".xsd")) continue;
+    const auto schema = xml::Schema::compile(path, all_texts());
+    EXPECT_TRUE(schema) << path << ": " << (schema ? "" : schema.error().to_string());
+    ++count;
+  }
+  EXPECT_GE(count, 9);
+}
+
+TEST(Contracts, EveryDefinitionIsValid) {
+  const auto schema = tests::compile_schema(kFolder, "service.xsd");
+  for (const auto& name : service_names()) {
+    auto document = xml::Document::parse_file(std::string(NURAGHE_SOURCE_DIR) + "/contracts/" + name + ".service.xml");
+    ASSERT_TRUE(document) << document.error().to_string();
+    EXPECT_EQ(tests::findings_of(schema, document->root()), "");
+  }
+}
+
+TEST(Contracts, TheBuiltInTextsAreTheFiles) {
+  for (const auto& [path, text] : all_texts()) {
+    const auto file = env::read_file(kFolder + "/" + path);
+    ASSERT_TRUE(file) << file.error().to_string();
+    EXPECT_EQ(*file, text) << path;
+  }
+  EXPECT_EQ(xsd_text("standards/wsa/ws-addr.xsd"), all_texts().at("standards/wsa/ws-addr.xsd"));
+  EXPECT_EQ(xsd_text("vhf.wsdl"), "");
+  EXPECT_EQ(xsd_text("../vhf.xsd"), "");
+  EXPECT_EQ(wsdl_text("vhf.xsd"), "");
+  EXPECT_EQ(wsdl_text(""), "");
+}
+
+TEST(Contracts, TheAddressCanBeSet) {
+  const auto text = with_address(wsdl_text("vhf"), "http://127.0.0.1:8470/services/vhf?a=1&b=<2>");
+  EXPECT_THAT(text, HasSubstr("location=\"http://127.0.0.1:8470/services/vhf?a=1&amp;b=&lt;2&gt;\""));
+  EXPECT_THAT(text, Not(HasSubstr("http://localhost/")));
+  const auto document = xml::Document::parse(text);
+  ASSERT_TRUE(document) << document.error().to_string();
+  const auto original = xml::Document::parse(wsdl_text("vhf"));
+  const auto back = xml::Document::parse(with_address(text, "http://localhost/services/vhf"));
+  EXPECT_TRUE(xml::equivalent(original->root(), back->root()));
+}
+
+}  // namespace
+}  // namespace nuraghe::contracts
