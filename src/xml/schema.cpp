@@ -64,7 +64,7 @@ class Loader {
   std::vector<std::string> locations;
   std::deque<Document> documents;
   std::vector<std::string> texts;
-  AttributeCatalogue catalogue;
+  SchemaCatalogue catalogue;
   bool uses_ids = false;
 
  private:
@@ -160,7 +160,7 @@ void on_compile_error(void* user, xmlErrorPtr error) {
 }
 
 struct ValidationState {
-  const AttributeCatalogue& catalogue;
+  const SchemaCatalogue& catalogue;
   std::string source;
   std::vector<Finding> findings;
   // The element and attribute of the last facet finding: libxml2 repeats it as a finding of the type.
@@ -223,7 +223,7 @@ std::string Finding::to_string() const {
 
 struct Schema::Compiled {
   std::unique_ptr<xmlSchema, FreeSchema> schema;
-  AttributeCatalogue catalogue;
+  SchemaCatalogue catalogue;
   bool uses_ids = false;  // validation notes IDs in the document: it needs one of its own
 
   std::vector<Finding> validate(const Document& document) const {

@@ -5,8 +5,9 @@
 #include <libxml/xmlerror.h>
 
 #include <algorithm>
-#include <numeric>
 #include <vector>
+
+#include "base/nearest.hpp"
 
 namespace nuraghe::xml {
 
@@ -19,28 +20,14 @@ std::string local_part(std::string_view name) {
   return std::string(colon == std::string_view::npos ? name : name.substr(colon + 1));
 }
 
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0]++;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
-    }
-  }
-  return row.back();
-}
-
 // Removes every "{namespace}" that stands before a name.
 std::string without_namespaces(std::string_view text) {
   std::string result;
   while (!text.empty()) {
     const std::size_t open = text.find('{');
     const std::size_t close = open == std::string_view::npos ? open : text.find('}', open);
-    const bool is_namespace = close != std::string_view::npos && close - open > 1 && text[open + 1] != '\'' &&
-                              text.substr(open, close - open).find(' ') == std::string_view::npos;
+    const std::string_view inside = close == open ? "" : text.substr(open + 1, close - open - 1);
+    const bool is_namespace = inside.find(':') != std::string_view::npos && inside.find_first_of(" '") == inside.npos;
     if (close == std::string_view::npos) {
       result += text;
       break;
@@ -106,8 +93,7 @@ std::string unexpected_element(std::string_view text, std::string_view element) 
   return fmt::format("<{}> may not stand here; expected {}", element, names);
 }
 
-std::string unknown_attribute(std::string_view attribute, std::string_view element,
-                              const AttributeCatalogue& catalogue) {
+std::string unknown_attribute(std::string_view attribute, std::string_view element, const SchemaCatalogue& catalogue) {
   const std::set<std::string> allowed = catalogue.attributes_of(element);
   const std::string nearest = nearest_name(attribute, allowed);
   if (!nearest.empty()) return fmt::format("the attribute '{}' is not known; did you mean '{}'?", attribute, nearest);
@@ -137,7 +123,7 @@ std::string type_in_words(std::string_view type) {
   return found == kWords.end() ? fmt::format("a value of the type '{}'", type) : std::string(found->second);
 }
 
-std::string bad_value(int code, std::string_view subject, std::string_view text) {
+std::string bad_value(int code, std::string_view subject, std::string_view text, const SchemaCatalogue& catalogue) {
   const std::string limit = between_last(text, "value ('", "')");
   switch (code) {
     case XML_SCHEMAV_CVC_ENUMERATION_VALID: {
@@ -150,10 +136,12 @@ std::string bad_value(int code, std::string_view subject, std::string_view text)
         return fmt::format("{} is '{}'; did you mean '{}'?", subject, value, nearest);
       return fmt::format("{} is '{}'; it must be {}", subject, value, alternatives(allowed, "'", "'"));
     }
-    case XML_SCHEMAV_CVC_PATTERN_VALID:
-      return fmt::format("{} is '{}', which has not the form that is asked for ({})", subject,
-                         between(text, "The value '", "' is not accepted by the pattern"),
-                         between_last(text, "by the pattern '", "'"));
+    case XML_SCHEMAV_CVC_PATTERN_VALID: {
+      const std::string value = between(text, "The value '", "' is not accepted by the pattern");
+      const std::string pattern = between_last(text, "by the pattern '", "'");
+      const std::string words = catalogue.words_of_pattern(pattern);
+      return fmt::format("{} is '{}'; it must be {}", subject, value, words.empty() ? "of the form " + pattern : words);
+    }
     case XML_SCHEMAV_CVC_MINLENGTH_VALID:
     case XML_SCHEMAV_CVC_MAXLENGTH_VALID:
     case XML_SCHEMAV_CVC_LENGTH_VALID: {
@@ -186,20 +174,7 @@ std::string bad_value(int code, std::string_view subject, std::string_view text)
 
 }  // namespace
 
-std::string nearest_name(std::string_view name, const std::set<std::string>& candidates) {
-  std::string best;
-  std::size_t best_distance = std::max<std::size_t>(name.size() / 3, 1) + 1;
-  for (const std::string& candidate : candidates) {
-    const std::size_t distance = edit_distance(name, candidate);
-    if (distance < best_distance) {
-      best = candidate;
-      best_distance = distance;
-    }
-  }
-  return best;
-}
-
-void AttributeCatalogue::collect(Node definition, Group& group) {
+void SchemaCatalogue::collect(Node definition, Group& group) {
   for (Node child = definition.first_child(); child; child = child.next_sibling()) {
     if (child.is(kXsd, "attribute")) {
       group.attributes.insert(local_part(child.attribute_or("name", child.attribute_or("ref", ""))));
@@ -214,7 +189,7 @@ void AttributeCatalogue::collect(Node definition, Group& group) {
   }
 }
 
-void AttributeCatalogue::add(Node schema_root) {
+void SchemaCatalogue::add(Node schema_root) {
   const xml::Node root = schema_root;
   std::vector<Node> todo = root.children();
   while (!todo.empty()) {
@@ -227,11 +202,26 @@ void AttributeCatalogue::add(Node schema_root) {
       if (const auto type = node.attribute("type")) group.uses.insert(local_part(*type));
       for (const Node type : node.children(kXsd, "complexType")) collect(type, group);
     }
+    if (node.is(kXsd, "simpleType")) note_patterns(node);
     for (const Node child : node.children()) todo.push_back(child);
   }
 }
 
-std::set<std::string> AttributeCatalogue::attributes_of(std::string_view element) const {
+void SchemaCatalogue::note_patterns(Node simple_type) {
+  const Node annotation = simple_type.child(kXsd, "annotation");
+  const Node words = annotation ? annotation.child(kXsd, "documentation") : Node();
+  const Node restriction = simple_type.child(kXsd, "restriction");
+  if (!words || !restriction) return;
+  for (const Node pattern : restriction.children(kXsd, "pattern"))
+    patterns_[pattern.attribute_or("value", "")] = words.text();
+}
+
+std::string SchemaCatalogue::words_of_pattern(const std::string& pattern) const {
+  const auto found = patterns_.find(pattern);
+  return found == patterns_.end() ? std::string() : found->second;
+}
+
+std::set<std::string> SchemaCatalogue::attributes_of(std::string_view element) const {
   std::set<std::string> result;
   const auto start = elements_.find(element);
   if (start == elements_.end()) return result;
@@ -250,7 +240,7 @@ std::set<std::string> AttributeCatalogue::attributes_of(std::string_view element
 }
 
 std::string plain_message(int code, std::string_view message, std::string_view element,
-                          const AttributeCatalogue& catalogue) {
+                          const SchemaCatalogue& catalogue) {
   std::string text = without_namespaces(message);
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
   const std::size_t head_end = text.find("': ");
@@ -282,7 +272,7 @@ std::string plain_message(int code, std::string_view message, std::string_view e
   }
   const bool value = (code >= XML_SCHEMAV_CVC_DATATYPE_VALID_1_2_1 && code <= XML_SCHEMAV_CVC_DATATYPE_VALID_1_2_3) ||
                      (code >= XML_SCHEMAV_CVC_FACET_VALID && code <= XML_SCHEMAV_CVC_ENUMERATION_VALID);
-  return value ? bad_value(code, subject, text) : text;
+  return value ? bad_value(code, subject, text, catalogue) : text;
 }
 
 }  // namespace nuraghe::xml

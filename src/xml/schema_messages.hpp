@@ -10,12 +10,14 @@
 
 namespace nuraghe::xml {
 
-// Which attributes an element of a name may have, read from the schema documents: to say what would be right.
-// Elements of one local name with different types are taken together.
-class AttributeCatalogue {
+// What the schema documents themselves say, to tell what would be right: which attributes an element of a name may have
+// (elements of one local name with different types are taken together), and the documentation of a simple type, which
+// describes the type's pattern in words and completes the sentence "it must be ...".
+class SchemaCatalogue {
  public:
   void add(Node schema_root);
   std::set<std::string> attributes_of(std::string_view element) const;
+  std::string words_of_pattern(const std::string& pattern) const;  // empty when there are none
 
  private:
   struct Group {
@@ -23,15 +25,14 @@ class AttributeCatalogue {
     std::set<std::string> uses;  // names of types and attribute groups that it takes in
   };
   void collect(Node definition, Group& group);
+  void note_patterns(Node simple_type);
   std::map<std::string, Group, std::less<>> types_;  // complex types and attribute groups
   std::map<std::string, Group, std::less<>> elements_;
+  std::map<std::string, std::string> patterns_;
 };
-
-// The most similar of the candidates by edit distance, if one is near enough to be a slip of the pen; else empty.
-std::string nearest_name(std::string_view name, const std::set<std::string>& candidates);
 
 // What libxml2 says of an element (`code` its xmlParserErrors), reworded to one sentence.
 std::string plain_message(int code, std::string_view message, std::string_view element,
-                          const AttributeCatalogue& catalogue);
+                          const SchemaCatalogue& catalogue);
 
 }  // namespace nuraghe::xml

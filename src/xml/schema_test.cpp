@@ -21,6 +21,9 @@ constexpr const char* kMain = R"(<xs:schema xmlns:xs="http://www.w3.org/2001/XML
       <xs:attribute name="cpus" type="xs:positiveInteger"/>
       <xs:attribute name="color"><xs:simpleType><xs:restriction base="xs:string">
         <xs:enumeration value="red"/><xs:enumeration value="green"/></xs:restriction></xs:simpleType></xs:attribute>
+      <xs:attribute name="mac"><xs:simpleType>
+        <xs:annotation><xs:documentation>two hex digits</xs:documentation></xs:annotation>
+        <xs:restriction base="xs:string"><xs:pattern value="[0-9a-f]{2}"/></xs:restriction></xs:simpleType></xs:attribute>
       <xs:attribute name="size"><xs:simpleType><xs:restriction base="xs:int">
         <xs:minInclusive value="1"/><xs:maxInclusive value="9"/></xs:restriction></xs:simpleType></xs:attribute>
     </xs:extension></xs:complexContent></xs:complexType></xs:element>
@@ -72,8 +75,13 @@ TEST(Schema, SaysWhatIsMissing) {
               ElementsAre("f.xml:1:21: item: it must be empty"));
   EXPECT_THAT(findings("<root xmlns='urn:m'>x<item name='a' zzz='1'/><left/></root>"),
               ElementsAre("f.xml:1:1: root: text may not stand between its elements; remove it",
-                          "f.xml:1:22: item: the attribute 'zzz' is not known; <item> has 'color', 'cpus', 'name' or "
-                          "'size'"));
+                          "f.xml:1:22: item: the attribute 'zzz' is not known; <item> has 'color', 'cpus', "
+                          "'mac', 'name' or 'size'"));
+}
+
+TEST(Schema, ATypesDocumentationDescribesItsPattern) {
+  EXPECT_THAT(findings("<root xmlns='urn:m'><item name='a' mac='zz'/><left/></root>"),
+              ElementsAre("f.xml:1:21: item: 'mac' is 'zz'; it must be two hex digits"));
 }
 
 TEST(Schema, AnElementAloneIsValidatedAsARoot) {
