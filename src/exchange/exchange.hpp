@@ -180,7 +180,7 @@ class RemoteTransport {
 struct RouterOptions {
   RemoteTransport* remote = nullptr;  // not owned; null: foreign addresses are kUnavailable
   bool force_remote = false;          // own addresses too go through the remote transport (needs own_base for paths)
-  std::string own_base;               // what a path-only address is prefixed with when it goes remote
+  std::string own_base{};             // what a path-only address is prefixed with when it goes remote
 };
 std::unique_ptr<Router> make_router(RouterOptions options);
 
