@@ -70,7 +70,7 @@ def comment(text, indent=0, width=120):
     return "".join(" " * indent + "// " + item.rstrip("\\") + "\n" for item in lines)
 
 
-def write_call(f, service, value):
+def write_call(f, value):
     """The statement that writes one value of a field."""
     if f.kind == "struct":
         return f'write_xml({value}, element.append_element(kNamespace, "{f.name}"));'

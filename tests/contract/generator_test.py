@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """What tools/generate_service.py says about wrong definitions, and that it writes the same thing twice."""
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -152,6 +153,19 @@ class Generator(unittest.TestCase):
         self.assertEqual(changed, {"a.cpp", "a.hpp"})
         for path, (_, time) in first.items():
             self.assertEqual(path.name not in changed, path.stat().st_mtime_ns == time, path)
+
+    def test_the_worked_example_of_the_documentation(self):
+        text = (ROOT / "docs" / "contracts.md").read_text(encoding="utf-8")
+        method = re.search(r'<method name="count_hosts".*?</method>', text, re.DOTALL).group(0)
+        definitions = {p.name.removesuffix(".service.xml"): p.read_text(encoding="utf-8")
+                       for p in (ROOT / "contracts").glob("*.service.xml")}
+        definitions["vhf"] = definitions["vhf"].replace("</service>", method + "</service>")
+        self.assertEqual(self.run_generator(**definitions).stderr, "")
+        header = (self.path / "code" / "vhf.hpp").read_text(encoding="utf-8")
+        self.assertIn("const CountHostsRequest& input) = 0;", header)
+        self.assertIn("std::optional<nuraghe::contracts::vhc::HostState> state{};", header)
+        self.assertIn('<wsdl:operation name="count_hosts">',
+                      (self.path / "contracts" / "vhf.wsdl").read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":
