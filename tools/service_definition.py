@@ -316,7 +316,7 @@ class Reader:
     def resolve_imports(self, service):
         for prefix, (name, line) in service.imports.items():
             if name == service.name:
-                self.find(service.file, line, f"the service imports itself; its own types need no prefix")
+                self.find(service.file, line, "the service imports itself; its own types need no prefix")
             elif name not in self.services:
                 known = ", ".join(sorted(self.services)) or "none"
                 self.find(service.file, line, f"there is no definition of the service '{name}' (known: {known})")
