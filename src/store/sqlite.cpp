@@ -267,7 +267,10 @@ Status SqliteStore::read_range(int table, std::string_view lower, const std::opt
 
 Status SqliteStore::apply_table(TableStatements& table, const Changes& changes) {
   if (!table.put.prepared()) {
-    TRY_ASSIGN(table.put, prepare_for(table, "REPLACE INTO {t} VALUES (?1, ?2)"));
+    // Not REPLACE: that deletes the old row first, which costs four times as much.
+    TRY_ASSIGN(
+        table.put,
+        prepare_for(table, "INSERT INTO {t} VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value"));
     TRY_ASSIGN(table.erase, prepare_for(table, "DELETE FROM {t} WHERE key = ?1"));
   }
   for (const auto& [key, value] : changes) {
