@@ -51,6 +51,9 @@ class HttpResponder {
   struct State;
   explicit HttpResponder(std::shared_ptr<State> state) : state_(std::move(state)) {}
   void respond(HttpResponse response) const;
+  // As above, but the response is made on the connection's io thread: for callers whose own thread is precious. Another
+  // answer after this one is dropped, also before `make` has run.
+  void respond_with(std::function<HttpResponse()> make) const;
   // Sends status and headers (body of `head` as the first piece) and leaves the rest to the stream.
   HttpStream begin_stream(HttpResponse head) const;
   // Called once, on the io thread, when the client goes away before the answer was sent, at once when it is gone.
@@ -113,11 +116,16 @@ class HttpServer {
  public:
   using Handler = std::function<void(HttpRequest, HttpResponder)>;
 
-  // Binds everything in options.listen and starts serving. A stale socket file is replaced; kConflict "... in use by
-  // nuraghed (pid 12)" when somebody listens there, kInvalid for an address that cannot be understood or is not
-  // loopback. A UNIX socket has mode 0600 from its first moment.
+  // bind() and serve() in one.
   static Result<std::unique_ptr<HttpServer>> start(HttpServerOptions options, Handler handler);
+  // Binds everything in options.listen; ports are known then, and connections wait until serve(). A stale socket file
+  // is replaced; kConflict "... in use by nuraghed (pid 12)" when somebody listens there, kInvalid for an address that
+  // cannot be understood or is not loopback. A UNIX socket has mode 0600 from its first moment.
+  static Result<std::unique_ptr<HttpServer>> bind(HttpServerOptions options);
   virtual ~HttpServer() = default;  // stops, waiting for nobody
+
+  // Starts the io threads. Once.
+  virtual void serve(Handler handler) = 0;
 
   // The port of the first TCP listener; 0 when there is none.
   virtual int port() const = 0;
@@ -130,6 +138,8 @@ class HttpServer {
 
   // Takes the descriptor of a connected stream socket.
   virtual std::shared_ptr<Channel> open_channel(env::UniqueFd socket) = 0;
+  // Calls back soon on an io thread; false when the server has stopped, and the function is dropped.
+  virtual bool post(std::function<void()> work) = 0;
   // Calls back once on an io thread; never when the server stops before. Dropping the handle does not cancel.
   virtual std::shared_ptr<Timer> run_after(Duration delay, std::function<void()> callback) = 0;
 };

@@ -315,6 +315,24 @@ TEST(HttpServer, AnswersFromOtherThreadsUnderManyClients) {
   for (auto& thread : threads) thread.join();
 }
 
+TEST(HttpServer, ConnectionsWaitBetweenBindAndServe) {
+  auto bound = HttpServer::bind(loopback());
+  ASSERT_TRUE(bound);
+  RawClient client((*bound)->port());
+  ASSERT_TRUE(client.send("GET /early HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+  (*bound)->serve([](const HttpRequest& request, const HttpResponder& responder) {
+    responder.respond_with([path = request.target] { return text_response(200, "made later for " + path); });
+  });
+  EXPECT_THAT(client.read_to_end(), EndsWith("made later for /early\n"));
+  Latch posted;
+  EXPECT_TRUE((*bound)->post([&posted] { posted.count_down(); }));
+  EXPECT_TRUE(posted.wait());
+  (*bound)->stop();
+  EXPECT_FALSE((*bound)->post([] {}));
+  const auto never_served = HttpServer::bind(loopback());
+  ASSERT_TRUE(never_served);
+}
+
 TEST(HttpServer, ADroppedResponderIsA500AndTheFirstAnswerCounts) {
   const auto server = start(loopback(), [](const HttpRequest& request, const HttpResponder& responder) {
     if (request.path() == "/forget") return;

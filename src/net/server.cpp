@@ -7,6 +7,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <ctime>
 
+#include "base/check.hpp"
 #include "base/log.hpp"
 #include "net/listen.hpp"
 #include "net/server_core.hpp"
@@ -104,6 +105,13 @@ void HttpResponder::respond(HttpResponse response) const {
   });
 }
 
+void HttpResponder::respond_with(std::function<HttpResponse()> make) const {
+  if (state_->answered.exchange(true)) return;
+  state_->worker->dispatch([state = state_, made = std::move(make)] {
+    if (const auto target = state->connection.lock()) target->answer(state->request, made());
+  });
+}
+
 HttpStream HttpResponder::begin_stream(HttpResponse head) const {
   const auto limit = static_cast<std::size_t>(state_->worker->core->options.stream_buffer.count);
   auto stream = std::make_shared<HttpStream::State>(state_->worker, state_->connection, state_->request, limit);
@@ -185,9 +193,8 @@ namespace {
 
 class Server final : public HttpServer {
  public:
-  Server(HttpServerOptions options, Handler handler) : core_(std::make_shared<ServerCore>()) {
+  explicit Server(HttpServerOptions options) : core_(std::make_shared<ServerCore>()) {
     core_->options = std::move(options);
-    core_->handler = std::move(handler);
     spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   }
   ~Server() override { stop(Duration(0)); }
@@ -206,8 +213,13 @@ class Server final : public HttpServer {
           std::make_unique<asio::posix::stream_descriptor>(workers_.front()->io, listener.fd.release()));
       wait_accept(*acceptors_.back());
     }
-    for (const auto& worker : workers_) worker->run();
     return {};
+  }
+  void serve(Handler handler) override {
+    CHECK(!serving_);
+    serving_ = true;
+    core_->handler = std::move(handler);
+    for (const auto& worker : workers_) worker->run();
   }
 
   int port() const override { return port_; }
@@ -217,6 +229,7 @@ class Server final : public HttpServer {
   std::shared_ptr<Channel> open_channel(env::UniqueFd socket) override {
     return make_channel(any_worker(), std::move(socket));
   }
+  bool post(std::function<void()> work) override { return any_worker()->post(std::move(work)); }
   std::shared_ptr<Timer> run_after(Duration delay, std::function<void()> callback) override {
     return make_timer(any_worker(), delay, std::move(callback));
   }
@@ -239,6 +252,7 @@ class Server final : public HttpServer {
   env::UniqueFd spare_;  // given up for a moment to turn a client away when descriptors have run out
   std::mutex stop_mutex_;
   bool stopped_ = false;
+  bool serving_ = false;
 };
 
 void Server::wait_accept(asio::posix::stream_descriptor& acceptor) {
@@ -309,7 +323,11 @@ void Server::stop(Duration grace) {
   if (stopped_) return;
   stopped_ = true;
   core_->stopping = true;
-  if (workers_.empty()) return close_acceptors();
+  if (!serving_) {
+    close_acceptors();
+    for (const auto& worker : workers_) worker->end_and_join();
+    return acceptors_.clear();
+  }
   std::promise<void> closed;
   workers_.front()->post([this, &closed] {
     close_acceptors();
@@ -353,10 +371,16 @@ HttpServerStatistics Server::statistics() const {
 
 }  // namespace
 
-Result<std::unique_ptr<HttpServer>> HttpServer::start(HttpServerOptions options, Handler handler) {
-  auto server = std::make_unique<Server>(std::move(options), std::move(handler));
+Result<std::unique_ptr<HttpServer>> HttpServer::bind(HttpServerOptions options) {
+  auto server = std::make_unique<Server>(std::move(options));
   TRY(server->open());
   return std::unique_ptr<HttpServer>(std::move(server));
+}
+
+Result<std::unique_ptr<HttpServer>> HttpServer::start(HttpServerOptions options, Handler handler) {
+  TRY_ASSIGN(auto server, bind(std::move(options)));
+  server->serve(std::move(handler));
+  return server;
 }
 
 }  // namespace nuraghe::net

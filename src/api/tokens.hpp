@@ -1,0 +1,59 @@
+// Who may enter: bearer tokens (RFC 6750) and the identities that they stand for.
+//
+// The token file has mode 0600 and one line per token: NAME ROLE VO TOKEN, separated by blanks; '#' begins a comment.
+// It is made with one administrator's token when it is missing. Tokens never appear in logs, errors or answers.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "env/env.hpp"
+
+namespace nuraghe::api {
+
+enum class Role {
+  kMember,         // acts for its own VO
+  kAdministrator,  // may act for any VO (the context header vo says which)
+  kPeer,           // another Nuraghe process: its context headers are believed, the caller too
+};
+std::string_view role_name(Role role);  // "member", "administrator", "peer"
+
+struct Identity {
+  std::string name;
+  std::string vo;
+  Role role = Role::kMember;
+  std::string caller() const { return "token:" + name; }
+};
+
+struct TokenEntry {
+  Identity identity;
+  std::string token;
+};
+
+// Immutable; thread safe.
+class TokenTable {
+ public:
+  explicit TokenTable(const std::vector<TokenEntry>& entries);
+  // The identity behind an Authorization header ("Bearer TOKEN"), or null. The time it takes does not depend on how
+  // much of a wrong token is right, nor on which entry it is.
+  std::shared_ptr<const Identity> authenticate(std::string_view authorization) const;
+
+ private:
+  struct Row {
+    std::shared_ptr<const Identity> identity;
+    std::string token;
+  };
+  std::vector<Row> rows_;
+};
+
+// Reads the file. kNotFound when it is not there, kDenied when others than its owner may read it, kInvalid with the
+// line number when it cannot be understood.
+Result<std::vector<TokenEntry>> read_token_file(const std::string& path);
+// As above, but makes the file with one administrator ("admin", VO `vo`) when it is missing: atomically, so that of two
+// processes that start at once both read the same token.
+Result<std::vector<TokenEntry>> ensure_token_file(const std::string& path, const std::string& vo, env::Random& random);
+
+}  // namespace nuraghe::api
