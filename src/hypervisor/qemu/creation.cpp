@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 
+#include "base/crash_point.hpp"
 #include "base/log.hpp"
 #include "hypervisor/qemu/disks.hpp"
 #include "hypervisor/qemu/memory.hpp"
@@ -65,11 +66,13 @@ Status QemuDriver::create_host(Host& host, const HostSpec& spec, HostRecord& rec
   TRY(replace_file(host.files.console_log(), ""));
   tell(control, "reserving memory");
   TRY(reserve_memory(host.files.ram, spec.memory));
+  pass_crash_point(CrashPoint::kBeforeSend);
   tell(control, "making disks");
   TRY(make_disks(spec, host.files, options_.qemu_img_program, options_.uefi_variables, deadline));
   tell(control, "starting QEMU");
   TRY_ASSIGN(Qmp qmp, start_qemu(host, spec, record, false, deadline));
   TRY(plug_links(qmp, record, deadline));
+  pass_crash_point(CrashPoint::kBeforeSend);
   TRY(qmp.cont(deadline));
   TRY(save(host, record, Phase::kRunning));
   return watch_shim(host, record, deadline);
@@ -79,6 +82,7 @@ Result<Qmp> QemuDriver::start_qemu(Host& host, const HostSpec& spec, const HostR
                                    const Deadline& deadline) {
   TRY(start_shim(options_.shim_program, host.files, command_line(spec, host.files, record, settings_, load_state),
                  deadline));
+  pass_crash_point(CrashPoint::kBeforeSend);
   auto qmp = Qmp::open(host.files.folder, deadline);
   if (qmp || qmp.error().code() != ErrorCode::kUnavailable) return qmp;
   // Nobody at the other end: QEMU is ending. Its shim writes down how.
@@ -127,7 +131,9 @@ Status QemuDriver::destroy(const std::string& id, const Control& control) {
       if (const auto record = read_record<HostRecord>(host->files.state())) grave.reason = record->reason;
       if (auto tail = read_tail(host->files.console_log(), kTombstoneConsole)) grave.console_tail = std::move(*tail);
     }
+    pass_crash_point(CrashPoint::kBeforeCommit);
     TRY(env::write_file_durably(tombstone(id), encode_record(grave), 0600));
+    pass_crash_point(CrashPoint::kAfterCommit);
   }
   return finish_destroy(*host, deadline);
 }

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <charconv>
 
+#include "base/crash_point.hpp"
 #include "base/log.hpp"
 #include "hypervisor/qemu/memory.hpp"
 #include "hypervisor/qemu/qemu_driver.hpp"
@@ -194,7 +195,10 @@ Status QemuDriver::save(const Host& host, HostRecord& record, Phase phase) {
   const HostState before = state_of(record);
   record.phase = phase;
   if (state_of(record) != before) record.since = env::system_clock().now();
-  return replace_file(host.files.state(), encode_record(record));
+  pass_crash_point(CrashPoint::kBeforeCommit);
+  TRY(replace_file(host.files.state(), encode_record(record)));
+  pass_crash_point(CrashPoint::kAfterCommit);
+  return {};
 }
 
 Capabilities QemuDriver::capabilities() const { return {"qemu", accelerator_.name, accelerator_.reason, {}}; }

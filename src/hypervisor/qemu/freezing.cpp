@@ -11,6 +11,7 @@
 #include <array>
 #include <cerrno>
 
+#include "base/crash_point.hpp"
 #include "base/log.hpp"
 #include "hypervisor/qemu/disks.hpp"
 #include "hypervisor/qemu/memory.hpp"
@@ -64,12 +65,15 @@ Result<FreezeReport> QemuDriver::freeze(const std::string& id, const Control& co
     TRY_ASSIGN(Qmp qmp, Qmp::open(host.files.folder, subject.deadline));
     TRY(save(host, record, Phase::kFreezing));
     if (!record.was_paused) TRY(qmp.stop(subject.deadline));
+    pass_crash_point(CrashPoint::kBeforeSend);
     TRY(save_host(host, qmp, record, subject.deadline, control));
     record.guest_pause = std::chrono::duration_cast<Duration>(Deadline::Clock::now() - begin_time);
     HostRecord frozen = record;
     frozen.phase = Phase::kFrozen;
     frozen.since = env::system_clock().now();
+    pass_crash_point(CrashPoint::kBeforeCommit);
     TRY(env::write_file_durably(host.files.state(), encode_record(frozen), 0600));
+    pass_crash_point(CrashPoint::kAfterCommit);
     record = frozen;
     return env::fsync_path(options_.root + "/hosts");
   }();
@@ -95,6 +99,7 @@ Status QemuDriver::save_host(Host& host, Qmp& qmp, HostRecord& record, const Dea
   const auto device_state = save_device_state(qmp, host.files.device(), deadline);
   if (!device_state) return device_state.error();
   record.device_state = *device_state;
+  pass_crash_point(CrashPoint::kBeforeCommit);
   TRY_ASSIGN(record.memory_saved,
              save_memory(host.files.ram, host.files.memory(), deadline, step_of(control, "saving memory")));
   TRY_ASSIGN(const HostSpec spec, read_record<HostSpec>(host.files.spec()));
@@ -168,6 +173,7 @@ Status QemuDriver::thaw_host(Host& host, HostRecord& record, bool start_paused, 
   // From here on the guest may write to its disks, and the saved memory would no longer fit them.
   TRY(save(host, record, start_paused ? Phase::kPaused : Phase::kContinuing));
   if (!start_paused) {
+    pass_crash_point(CrashPoint::kBeforeSend);
     TRY(qmp.cont(deadline));
     TRY(save(host, record, Phase::kRunning));
   }

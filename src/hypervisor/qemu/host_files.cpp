@@ -58,6 +58,15 @@ Result<std::string> read_tail(const std::string& path, Bytes limit) {
   return begin == std::string::npos ? std::string() : tail.substr(begin);
 }
 
+void free_old_part(const std::string& path, Bytes kept) {
+  const env::UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  struct stat info {};
+  if (!fd.valid() || ::fstat(fd.get(), &info) != 0) return;
+  const off_t old_part = (info.st_size - kept.count) / 4096 * 4096;
+  if (std::int64_t{info.st_blocks} * 512 <= 2 * kept.count || old_part <= 0) return;
+  if (::fallocate(fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, old_part) != 0) return;
+}
+
 Bytes allocated_size(const std::string& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) return {};

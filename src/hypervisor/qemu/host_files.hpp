@@ -117,6 +117,10 @@ inline constexpr const char* kConsoleLog = "console.log";
 
 // The last `limit` bytes of a file; empty when it is not there.
 Result<std::string> read_tail(const std::string& path, Bytes limit);
+// When a growing file takes more than twice `kept`, frees all but its last `kept` bytes. Its size stays, so that
+// readers who follow it keep their place; the freed part reads as zeros. Where the file system has no holes it just
+// grows.
+void free_old_part(const std::string& path, Bytes kept);
 // Bytes that a file really takes on its file system; 0 when it is not there.
 Bytes allocated_size(const std::string& path);
 // A connected stream socket to folder/name.

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include "base/crash_point.hpp"
 #include "base/log.hpp"
 #include "hypervisor/qemu/disks.hpp"
 #include "hypervisor/qemu/memory.hpp"
@@ -132,7 +133,9 @@ Status QemuDriver::become_lost(Host& host, HostRecord& record, const std::string
 Status QemuDriver::release(Host& host, const Deadline& deadline) {
   watcher_.unwatch(host.id);
   TRY(end_shim(host.files, deadline));
+  pass_crash_point(CrashPoint::kBeforeSend);
   TRY(release_memory(host.files.ram));
+  pass_crash_point(CrashPoint::kBeforeSend);
   for (const char* name : {kQmpSocket, kAgentSocket, kConsoleSocket, "shim", "shim.new", "shim.lock"}) {
     TRY(remove_file(host.files.folder + "/" + name));
   }

@@ -189,13 +189,7 @@ bool Shim::on_signal() {
 void Shim::free_console() const {
   std::uint64_t expirations = 0;
   if (::read(timer_.get(), &expirations, sizeof expirations) < 0) return;
-  const env::UniqueFd log(::open(kConsoleLog, O_RDWR | O_CLOEXEC));
-  struct stat info {};
-  if (!log.valid() || ::fstat(log.get(), &info) != 0) return;
-  const off_t old_part = (info.st_size - kConsoleKept.count) / 4096 * 4096;
-  if (std::int64_t{info.st_blocks} * 512 <= 2 * kConsoleKept.count || old_part <= 0) return;
-  // Its size stays, so that readers who follow it keep their place. Where holes are unknown the log just grows.
-  if (::fallocate(log.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, old_part) != 0) return;
+  free_old_part(kConsoleLog, kConsoleKept);
 }
 
 void Shim::serve() {

@@ -86,9 +86,14 @@ QemuWorld::~QemuWorld() {
 }
 
 QemuOptions QemuWorld::options() const {
-  QemuOptions options;
+  QemuOptions options = base_options();
   options.root = root_;
   options.memory_root = memory_root_;
+  return options;
+}
+
+QemuOptions QemuWorld::base_options() {
+  QemuOptions options;
   options.shim_program = NURAGHE_BUILD_DIR "/bin/nuraghe-shim";
   options.accelerator = "tcg";
   options.translation_cache_mib = 8;
@@ -101,7 +106,9 @@ std::unique_ptr<Driver> QemuWorld::open() {
   return driver ? std::move(*driver) : nullptr;
 }
 
-HostSpec QemuWorld::tiny(const std::string& id) const {
+HostSpec QemuWorld::tiny(const std::string& id) const { return tiny_host(id); }
+
+HostSpec QemuWorld::tiny_host(const std::string& id) {
   HostSpec spec;
   spec.id = id;
   spec.memory = mib(4);

@@ -42,6 +42,9 @@ class QemuWorld : public DriverWorld {
 
   const std::string& root() const { return root_; }
   QemuOptions options() const;
+  // Without root and memory_root.
+  static QemuOptions base_options();
+  static HostSpec tiny_host(const std::string& id);
 
  private:
   std::string root_;
