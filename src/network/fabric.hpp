@@ -1,8 +1,9 @@
 // The fabric: one physical host's part in the clusters' private layer-2 networks.
 //
-// A segment is one private Ethernet; only ports of the same segment see one another, on whichever physical host they are.
-// A port is where a virtual host's NIC is plugged in: two UNIX datagram sockets, one of the hypervisor's, one of the
-// switch's, each datagram one Ethernet frame. Between physical hosts frames travel through tunnels (docs/formats/tunnel.md).
+// A segment is one private Ethernet; only ports of the same segment see one another, on whichever physical host they
+// are. A port is where a virtual host's NIC is plugged in: two UNIX datagram sockets, one of the hypervisor's, one of
+// the switch's, each datagram one Ethernet frame. Between physical hosts frames travel through tunnels
+// (docs/formats/tunnel.md).
 //
 // Every function is idempotent, and blocks at most a few seconds. Ports and segments may come in any order: a port of a
 // segment that is not there yet is made and carries local traffic. The switch outlives this object and its process; a
@@ -52,9 +53,9 @@ class Fabric {
 std::unique_ptr<Fabric> make_simulated_fabric(std::string name);
 
 struct SwitchOptions {
-  std::string folder;    // the switch's own: sockets, saved configuration, log; made with mode 0700
-  std::string program;   // path of nuraghe-switch
-  std::string listen;    // "" = a UNIX tunnel in the folder; "udp:127.0.0.1:0" = UDP on a free port
+  std::string folder;   // the switch's own: sockets, saved configuration, log; made with mode 0700
+  std::string program;  // path of nuraghe-switch
+  std::string listen;   // "" = a UNIX tunnel in the folder; "udp:127.0.0.1:0" = UDP on a free port
   Duration timeout = std::chrono::seconds(10);
 };
 Result<std::unique_ptr<Fabric>> open_switch_fabric(const SwitchOptions& options);
