@@ -1,0 +1,50 @@
+#include "model/blueprint.hpp"
+
+#include <fmt/format.h>
+
+#include "model/blueprint_reader.hpp"
+#include "model/read.hpp"
+
+namespace nuraghe::model {
+
+std::vector<std::string> NodeGroup::node_names() const {
+  if (!count) return {name};
+  std::vector<std::string> names;
+  for (std::int64_t number = 1; number <= *count; ++number) names.push_back(fmt::format("{}-{}", name, number));
+  return names;
+}
+
+Status ParsedBlueprint::status() const { return status_of(findings); }
+
+ParsedBlueprint parse_blueprint(std::string_view text, const std::string& source, const ParseContext& context) {
+  xml::ParseOptions options;
+  options.source = source;
+  options.max_size = mib(16);
+  const auto document = xml::Document::parse(text, options);
+  if (document) return parse_blueprint(*document, context);
+  ParsedBlueprint parsed;
+  parsed.findings.push_back(finding_of(document.error(), source));
+  return parsed;
+}
+
+ParsedBlueprint parse_blueprint(const xml::Document& document, const ParseContext& context) {
+  ParsedBlueprint parsed;
+  Findings findings;
+  const xml::Node root = document.root();
+  if (!root.is(kClusterNamespace, "cluster")) {
+    findings.add(where_of(root, document.source()),
+                 fmt::format("a blueprint is expected: <cluster xmlns=\"{}\">", kClusterNamespace));
+    parsed.findings = findings.take(document.source());
+    return parsed;
+  }
+  findings.add_all(cluster_schema().validate(document));
+  BlueprintReader reader(document, context, findings);
+  BlueprintSource source = reader.read();
+  check_blueprint(source, context, findings);
+  parsed.blueprint = std::move(source.blueprint);
+  parsed.findings = findings.take(document.source());
+  if (parsed.ok()) parsed.inlined = reader.inlined();
+  return parsed;
+}
+
+}  // namespace nuraghe::model
