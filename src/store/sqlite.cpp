@@ -151,6 +151,8 @@ Status SqliteStore::configure() {
   if (options_.max_pages > 0) {
     TRY(connection_.execute(fmt::format("PRAGMA max_page_count = {}", options_.max_pages)));
   }
+  // A log that one large transaction made long is cut when it begins anew.
+  TRY(connection_.execute("PRAGMA journal_size_limit = 67108864"));
   sqlite3_wal_hook(connection_.handle(), &SqliteStore::on_wal, this);
   return {};
 }
