@@ -49,6 +49,7 @@ const std::map<std::string_view, Rule>& rules() {
       {"onAlarm", {"", ""}},
       {"onMessage", {"partnerLink! portType operation! messageExchange variable", "correlations? fromParts? @"}},
       {"correlations", {"", "correlation+"}},
+      {"correlation", {"set! initiate pattern", ""}},
       {"fromParts", {"", "fromPart+"}},
       {"fromPart", {"part! toVariable!", ""}},
       {"toParts", {"", "toPart+"}},

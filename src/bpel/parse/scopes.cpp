@@ -181,6 +181,9 @@ void Parser::declare_event_variables(xml::Node node, Scope& associated) {
   variable.where = node.position();
   if (!typed) {
     report(node, "SA00090", fmt::format("the event's variable '{}' needs a messageType or an element", *name));
+    if (find_variable(*name).second != nullptr)
+      report(node, "SA00095",
+             fmt::format("an event has a variable of its own; it cannot use the '{}' around it", *name));
   } else {
     resolve_variable_type(node, variable);
   }
