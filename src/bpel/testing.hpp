@@ -47,6 +47,10 @@ inline constexpr std::string_view kWsdl = R"(<wsdl:definitions targetNamespace="
   <vprop:propertyAlias propertyName="t:id" messageType="t:Out" part="p"><vprop:query>t:id</vprop:query></vprop:propertyAlias>
 </wsdl:definitions>)";
 
+inline constexpr std::string_view kFaultSchema =
+    R"(<xsd:schema targetNamespace="urn:nuraghe:fault:1" xmlns:xsd="http://www.w3.org/2001/XMLSchema">
+  <xsd:element name="fault" type="xsd:anyType"/></xsd:schema>)";
+
 inline constexpr std::string_view kDeploy = R"(<deploy xmlns="urn:nuraghe:deploy:1">
   <partnerLink name="partner" address="/partner"/><myRole partnerLink="client" path="/svc"/></deploy>)";
 
@@ -93,6 +97,8 @@ inline std::string process_text(const std::string& body, const std::string& befo
          "xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\" " +
          attributes +
          "><import namespace=\"urn:t\" location=\"t.wsdl\" importType=\"http://schemas.xmlsoap.org/wsdl/\"/>"
+         "<import namespace=\"urn:nuraghe:fault:1\" location=\"fault.xsd\" "
+         "importType=\"http://www.w3.org/2001/XMLSchema\"/>"
          "<partnerLinks><partnerLink name=\"client\" partnerLinkType=\"t:L\" myRole=\"service\"/>"
          "<partnerLink name=\"partner\" partnerLinkType=\"t:L\" partnerRole=\"service\"/></partnerLinks>"
          "<variables><variable name=\"request\" messageType=\"t:In\"/><variable name=\"reply\" element=\"t:out\"/>" +
@@ -181,6 +187,7 @@ class World {
   void add(std::map<std::string, std::string> processes) {
     files_ = std::move(processes);
     files_["t.wsdl"] = kWsdl;
+    files_["fault.xsd"] = kFaultSchema;
     files_["deploy.xml"] = kDeploy;
   }
   // Opens everything over what the disk holds: at first, and after crash().

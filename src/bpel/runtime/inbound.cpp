@@ -180,18 +180,6 @@ void Machine::deliver_event(Region& region, std::uint32_t handler, const exchang
   if (made == nullptr) return;
   observe(on_event.index, "started");
   if (!accept(*made, on_event.event, message, on_event.index)) return;
-  bool joins = false;
-  for (const auto& correlation : on_event.event.correlations) {
-    joins = joins || (correlation.initiate == Initiate::kJoin && correlation.set.scope != on_event.body->self);
-  }
-  if (joins) {  // the set may have its values only now: then the handler waits by another key
-    auto& key = region.row.events[handler].key;
-    unsubscribe(region, key, 0, handler);
-    auto renewed = subscribe(region, on_event.event, 0, handler, on_event.index);
-    if (renewed.empty()) return;
-    key = std::move(renewed);
-    touch(region);
-  }
   if (initialise(*made, *on_event.body)) start_body(*made, *on_event.body);
 }
 
@@ -262,8 +250,59 @@ bool Machine::correlate(Region& region, const std::vector<Correlation>& correlat
     }
     owner->row.sets.push_back(std::move(fresh));
     touch(*owner);
+    if (program_.joined_sets.contains(correlation.set)) renew_subscriptions(*owner, correlation.set);
+    if (error_ || ended() || region.dropped || region.row.state != RegionState::kRunning) return false;
   }
   return true;
+}
+
+void Machine::renew_subscription(Region& region, const MessageEvent& event, const CorrelationSetRef& set,
+                                 std::uint32_t frame, std::uint32_t alternative, NodeIndex node, std::string& key) {
+  bool joins = false;
+  for (const auto& correlation : event.correlations) {
+    joins = joins || (correlation.set == set && correlation.initiate == Initiate::kJoin);
+  }
+  if (!joins) return;
+  unsubscribe(region, key, frame, alternative);
+  auto renewed = subscribe(region, event, frame, alternative, node);
+  if (renewed.empty()) return;  // a fault was thrown: the region is ending
+  key = std::move(renewed);
+  touch(region);
+}
+
+void Machine::renew_subscriptions(Region& owner, const CorrelationSetRef& set) {
+  load_children(owner);
+  std::vector<Path> below;
+  for (auto at = instance_.regions.lower_bound(owner.path);
+       at != instance_.regions.end() && at->first.compare(0, owner.path.size(), owner.path) == 0; ++at) {
+    below.push_back(at->first);
+  }
+  for (const auto& path : below) {
+    Region* region = this->region(path);
+    if (region == nullptr || region->row.state != RegionState::kRunning) continue;
+    std::vector<std::uint32_t> waiting;
+    for (const auto& [number, frame] : region->frames) {
+      if (!frame.keys.empty()) waiting.push_back(number);
+    }
+    for (const auto number : waiting) {
+      Frame* frame = region->frame(number);
+      if (frame == nullptr) break;
+      const auto& node = program_.node(frame->node);
+      if (node.kind == NodeKind::kReceive) {
+        renew_subscription(*region, as<Receive>(node).event, set, number, 0, node.index, frame->keys[0]);
+        continue;
+      }
+      const auto& pick = as<Pick>(node);
+      for (std::uint32_t i = 0; i < pick.messages.size() && region->frame(number) == frame; ++i) {
+        renew_subscription(*region, pick.messages[i]->event, set, number, i, pick.messages[i]->index, frame->keys[i]);
+      }
+    }
+    const auto& scope = definition_.scope(region->row.scope);
+    for (std::uint32_t i = 0; region->row.events_enabled && i < scope.on_events.size(); ++i) {
+      const auto& on_event = *scope.on_events[i];
+      renew_subscription(*region, on_event.event, set, 0, i, on_event.index, region->row.events[i].key);
+    }
+  }
 }
 
 // ---- open requests (§10.4) ----

@@ -226,6 +226,10 @@ class Machine : public AssignContext {
   std::string subscribe(Region& region, const MessageEvent& event, std::uint32_t frame, std::uint32_t alternative,
                         NodeIndex node);
   void unsubscribe(Region& region, const std::string& key, std::uint32_t frame, std::uint32_t alternative);
+  // The set has got its values: what waits and may join it is found by them from now on.
+  void renew_subscriptions(Region& owner, const CorrelationSetRef& set);
+  void renew_subscription(Region& region, const MessageEvent& event, const CorrelationSetRef& set, std::uint32_t frame,
+                          std::uint32_t alternative, NodeIndex node, std::string& key);
   bool take_early_message(Region& region, Frame& frame, std::uint32_t alternative, const std::string& key);
   bool event_takes_early(Region& region, std::uint32_t handler, const std::string& key);
   std::optional<exchange::Message> pop_early(const std::string& key);

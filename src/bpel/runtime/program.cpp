@@ -49,6 +49,7 @@ void add_receiver(Program& program, const MessageEvent& event, Receiver receiver
   program.receivers.push_back(std::move(receiver));
   for (const auto& correlation : event.correlations) {
     if (correlation.initiate != Initiate::kYes) program.indexed_sets.insert(correlation.set);
+    if (correlation.initiate == Initiate::kJoin) program.joined_sets.insert(correlation.set);
   }
 }
 

@@ -33,6 +33,7 @@ struct Program {
   std::vector<NodeIndex> subtree_end;
   std::vector<LinkIndex> links_by_source;    // ordered by the source's index
   std::set<CorrelationSetRef> indexed_sets;  // looked up by messages that come before their receive
+  std::set<CorrelationSetRef> joined_sets;   // of receivers with initiate="join"
   std::vector<Receiver> receivers;
 
   const Node& node(NodeIndex index) const { return definition->node(index); }
