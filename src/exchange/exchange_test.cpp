@@ -153,6 +153,83 @@ TEST(Exchange, AnErrorUndoesItsTurnOnlyAndBecomesAFault) {
   EXPECT_EQ(actor.rollbacks, 1);
 }
 
+TEST(Exchange, AnUndoneTurnHasNoEffects) {
+  World world;
+  Echo echo;
+  FunctionActor actor("failing");
+  bool effects = false;
+  actor.start = [&](Turn& turn) -> Status {
+    TRY(turn.send(request_to("/services/echo", "say", "urn:undone"), "", turn.now() + 1h));
+    TRY(turn.start_job({"j", ""}));
+    return invalid("all of it is undone");
+  };
+  actor.reply = [&](Turn&, const Message&, std::string_view) -> Status {
+    effects = true;
+    return {};
+  };
+  actor.work = [&](const Job&, JobContext&) -> Result<std::string> {
+    effects = true;
+    return "";
+  };
+  world.add("one", {&actor});
+  world.add("two", {&echo});
+  world.run();
+  EXPECT_FALSE(effects);
+  EXPECT_TRUE(world.rows("two", "rows").empty());
+  EXPECT_EQ(world.leftovers("one"), "");
+}
+
+TEST(Exchange, AnAnswerOfAnUndoneTurnIsNotTheFirst) {
+  World world;
+  FunctionActor actor("slow");
+  int tries = 0;
+  actor.request = [&](Turn& turn, const Message& message) -> Status {
+    TRY(actor.put(turn, "id", message.message_id));
+    TRY(turn.set_timer("a", turn.now() + 1s));
+    return turn.set_timer("b", turn.now() + 2s);
+  };
+  actor.timer = [&](Turn& turn, std::string_view key) -> Status {
+    TRY(turn.reply(actor.get(turn, "id"), body_of(std::string(key))));
+    if (key == "a") return invalid("undone");
+    // The answer is staged twice by a batch that the full disk refuses.
+    return ++tries < 3 ? actor.put(turn, "large", std::string(100'000, 'x')) : Status();
+  };
+  Replies replies;
+  world.add("one", {&actor});
+  world.drain();
+  world.router->deliver(request_to("/services/slow", "ask", "urn:1"), replies.handler());
+  world.drain();
+  store::set_memory_disk_limit(*world.disk("one"), kib(50));
+  world.run();
+  EXPECT_EQ(tries, 3);
+  EXPECT_EQ(replies.texts, std::vector<std::string>{"b"});
+}
+
+TEST(Exchange, ARestartSendsInTheOldOrder) {
+  World world;
+  FunctionActor source("source"), sink("sink");
+  source.start = [](Turn& turn) -> Status {
+    for (const char* name : {"c", "a", "d", "b"}) {
+      TRY(turn.send(request_to("/services/sink", "x", std::string("urn:") + name, name), "", turn.now() + 1h));
+    }
+    return {};
+  };
+  std::string seen;
+  sink.request = [&](Turn& turn, const Message& message) -> Status {
+    seen += text_of(message);
+    return turn.reply(message.message_id, nullptr);
+  };
+  ExchangeOptions dying = world.options("one");
+  dying.crash_hook = [](CrashPoint point) { return point == CrashPoint::kBeforeSend; };
+  EXPECT_FALSE(world.add(dying, {&source}).drain());
+  world.restart();
+  source.start = [](Turn&) { return Status(); };
+  world.add("one", {&source});
+  world.add("two", {&sink});
+  world.run();
+  EXPECT_EQ(seen, "cadb");
+}
+
 TEST(Exchange, UnknownAddressesAndActorsAreFaultsThatNameThem) {
   World world;
   FunctionActor actor("asker");
