@@ -1,0 +1,57 @@
+// Any bytes as a SOAP request and as an answer. What decodes must encode again to an envelope that says the same: a
+// difference is a defect and aborts, as does everything that the sanitizers see.
+#include <cstddef>
+#include <cstdint>
+
+#include "base/check.hpp"
+#include "soap/envelope.hpp"
+
+namespace {
+
+using namespace nuraghe;  // NOLINT: a program of its own
+
+// Texts that XML cannot carry unchanged, such as a carriage return, are not compared.
+bool plain(const std::string& text) {
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7E) return false;
+  }
+  return true;
+}
+
+void check_request(std::string_view input) {
+  soap::DecodeOptions options;
+  options.trust_context = true;
+  options.max_size = mib(1);
+  const auto first = soap::decode_request(input, options);
+  if (!first) {
+    CHECK(soap::decode_reply(soap::encode(first.error())).has_value());
+    return;
+  }
+  const auto second = soap::decode_request(soap::encode(first->message), options);
+  CHECK(second.has_value());
+  CHECK(xml::equivalent(first->message.body->root(), second->message.body->root()));
+  if (plain(first->message.message_id)) CHECK(first->message.message_id == second->message.message_id);
+  if (plain(first->message.caller)) CHECK(first->message.caller == second->message.caller);
+  CHECK(first->message.one_way == second->message.one_way);
+}
+
+void check_reply(std::string_view input) {
+  soap::DecodeOptions options;
+  options.max_size = mib(1);
+  auto reply = soap::decode_reply(input, options);
+  if (!reply) return;
+  if (reply->relates_to.empty()) reply->relates_to = "urn:x";
+  const auto again = soap::decode_reply(soap::encode(*reply), options);
+  CHECK(again.has_value());
+  CHECK(again->fault.has_value() == reply->fault.has_value());
+  if (reply->fault) (void)exchange::error_of(*reply->fault);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  check_request(input);
+  check_reply(input);
+  return 0;
+}
