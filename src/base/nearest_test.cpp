@@ -10,6 +10,8 @@ TEST(NearestName, FindsSlipsOfThePenOnly) {
   EXPECT_EQ(nearest_name("privat", names), "private");
   EXPECT_EQ(nearest_name("pubilc", names), "public");
   EXPECT_EQ(nearest_name("private", names), "private");
+  EXPECT_EQ(nearest_name("cuont", {"count"}), "count");
+  EXPECT_EQ(nearest_name("hree", {"here"}), "here");
   EXPECT_EQ(nearest_name("cluster", names), "");
   EXPECT_EQ(nearest_name("", names), "");
   EXPECT_EQ(nearest_name("x", {}), "");

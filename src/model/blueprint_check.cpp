@@ -301,8 +301,7 @@ class Checker {
         if (!end.empty()) static_cast<void>(nodes_of(end, written.where));
       if (!link.from.empty() && link.from == link.to)
         findings_.add(written.where, fmt::format("both its ends are '{}'; name two", link.from));
-      if (!link.min_mbps && !link.max_ms)
-        findings_.add_unless_reported(written.where, "it asks nothing; add 'min-mbps' or 'max-ms'");
+      if (!written.asks) findings_.add(written.where, "it asks nothing; add 'min-mbps' or 'max-ms'");
       if (link.min_mbps && !context_.capabilities.link_bandwidth)
         findings_.add(written.where, "'min-mbps' cannot be guaranteed by the drivers at hand; remove it");
       if (link.max_ms && !context_.capabilities.link_latency)

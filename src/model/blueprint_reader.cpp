@@ -264,6 +264,7 @@ void BlueprintReader::read_link(xml::Node element, BlueprintSource& into) {
   link.link.to = trimmed(element.attribute_or("to", ""));
   link.link.min_mbps = read_decimal(element.attribute_or("min-mbps", ""));
   link.link.max_ms = read_decimal(element.attribute_or("max-ms", ""));
+  link.asks = element.attribute("min-mbps") || element.attribute("max-ms");
   into.links.push_back(std::move(link));
 }
 

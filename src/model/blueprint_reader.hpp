@@ -39,6 +39,7 @@ struct PinSource {
 };
 struct LinkSource {
   Link link;
+  bool asks = false;  // one of its requirements is written
   Where where;
 };
 struct BlueprintSource {

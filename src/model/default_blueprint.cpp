@@ -9,9 +9,9 @@ namespace nuraghe::model {
 namespace {
 
 constexpr std::string_view kTemplate = R"(<?xml version="1.0" encoding="UTF-8"?>
-<!-- A virtual cluster: one head and {workers} workers on one private network. Sized to this machine: {cpus} cpus and {memory}
-     of memory. Check it with 'nuraghe validate FILE', see the plan with 'nuraghe create --dry-run FILE', make it with
-     'nuraghe create FILE'. docs/formats/blueprint.md explains every element and attribute. -->
+<!-- A virtual cluster: a head and {workers_text} on one private network. Sized to this machine: {cpus} cpus and {memory}
+     of memory. Check it with 'nuraghe validate FILE', make it with 'nuraghe create FILE' (its option dry-run
+     shows placement and steps only). docs/formats/blueprint.md explains every element and attribute. -->
 <cluster xmlns="urn:nuraghe:cluster:1" name="{name}" on-failure="undo">
   <!-- on-failure="keep" leaves a cluster that could not be made as it is, to be looked at. -->
 
@@ -31,7 +31,7 @@ constexpr std::string_view kTemplate = R"(<?xml version="1.0" encoding="UTF-8"?>
 
   <node name="head" role="head"/>
 
-  <!-- A group: worker-1 to worker-{workers}. -->
+  <!-- A group: its nodes are named worker-1, worker-2 and so on. -->
   <node name="worker" role="worker" count="{workers}">
     <configuration xmlns="urn:nuraghe:node:1">
       <!-- An empty disk besides the image's, with one file system on it:
@@ -49,15 +49,18 @@ constexpr std::string_view kTemplate = R"(<?xml version="1.0" encoding="UTF-8"?>
 }  // namespace
 
 std::string default_blueprint(const std::string& name, const MachineFacts& machine) {
-  const std::int64_t workers = std::clamp<std::int64_t>(machine.cpus - 1, 1, 3);
-  // Half of the machine's memory for all nodes, in steps of 32 MiB, from 128 MiB (or what the image needs) to 1 GiB.
+  // Half of the machine's memory for all nodes, in steps of 32 MiB, from 128 MiB (or what the image needs) to 1 GiB
+  // each.
   const std::int64_t least = std::max(mib(128).count, machine.image_minimum_memory.count);
+  const std::int64_t affordable = machine.memory.count / 2 / least - 1;
+  const std::int64_t workers = std::clamp<std::int64_t>(std::min(machine.cpus - 1, affordable), 1, 3);
   const std::int64_t share = machine.memory.count / 2 / (workers + 1);
   const std::int64_t step = mib(32).count;
   const std::int64_t wanted = std::clamp(share / step * step, (least + step - 1) / step * step,
                                          std::max(gib(1).count, (least + step - 1) / step * step));
   const Bytes rounded{machine.memory.count / mib(1).count * mib(1).count};
   return fmt::format(kTemplate, fmt::arg("name", name), fmt::arg("image", machine.image), fmt::arg("workers", workers),
+                     fmt::arg("workers_text", workers == 1 ? "one worker" : fmt::format("{} workers", workers)),
                      fmt::arg("cpus", machine.cpus), fmt::arg("memory", rounded.to_string()),
                      fmt::arg("node_memory", Bytes{wanted}.to_string()));
 }

@@ -8,6 +8,10 @@ namespace nuraghe::model {
 
 namespace {
 
+// Bounds under which sums of sizes cannot overflow.
+constexpr Bytes kLargestDisk{std::int64_t{1} << 50};
+constexpr std::size_t kMostDisks = 64;
+
 Nic read_nic(xml::Node element) {
   Nic nic;
   nic.network = trimmed(element.attribute_or("name", ""));
@@ -81,7 +85,13 @@ Result<Node> parse_node_fragment(xml::Node element) {
   if (!memory) return invalid(fmt::format("node {}: the memory is too large", node.name));
   node.cpus = static_cast<int>(*cpus);
   node.memory = *memory;
-  for (const xml::Node disk : element.children(kNodeNamespace, "disk")) node.disks.push_back(read_disk(disk, {}));
+  for (const xml::Node child : element.children(kNodeNamespace, "disk")) {
+    Disk disk = read_disk(child, {});
+    if (child.attribute("size") && (disk.size.count == 0 || disk.size > kLargestDisk))
+      return invalid(fmt::format("node {}: the disk '{}' is too large", node.name, disk.name));
+    node.disks.push_back(std::move(disk));
+  }
+  if (node.disks.size() > kMostDisks) return invalid(fmt::format("node {} has too many disks", node.name));
   for (const xml::Node nic : element.children(kNodeNamespace, "nic")) node.nics.push_back(read_nic(nic));
   if (const xml::Node boot = element.child(kNodeNamespace, "boot")) node.boot = read_boot(boot, {});
   if (const xml::Node initial = element.child(kNodeNamespace, "initial-conditions"))

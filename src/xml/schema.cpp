@@ -190,7 +190,9 @@ void on_validity_error(void* user, xmlErrorPtr error) {
     finding.element = view(node->name);
   }
   if (finding.position.line == 0) finding.position.line = error->line;
-  finding.message = plain_message(error->code, message, finding.element, state->catalogue);
+  const bool has_parent = node != nullptr && node->parent != nullptr && node->parent->type == XML_ELEMENT_NODE;
+  const std::string_view parent = has_parent ? view(node->parent->name) : std::string_view();
+  finding.message = plain_message(error->code, message, finding.element, parent, state->catalogue);
   state->findings.push_back(std::move(finding));
 }
 

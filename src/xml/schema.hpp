@@ -13,10 +13,10 @@ namespace nuraghe::xml {
 
 // One thing that is wrong with an input.
 struct Finding {
-  std::string source;    // file
-  Position position;     // where
-  std::string element;   // the element's local name, or empty
-  std::string message;   // what is wrong and what would be right, one sentence
+  std::string source;             // file
+  Position position;              // where
+  std::string element;            // the element's local name, or empty
+  std::string message;            // what is wrong and what would be right, one sentence
   std::string to_string() const;  // "file:line:column: element: message"
 };
 

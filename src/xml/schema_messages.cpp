@@ -79,17 +79,24 @@ std::vector<std::string> split(std::string_view list, std::string_view separator
   return parts;
 }
 
-std::string unexpected_element(std::string_view text, std::string_view element) {
+// `siblings`: what may stand beside it at all. libxml2 does not always say what it expects here.
+std::string unexpected_element(std::string_view text, std::string_view element, const std::set<std::string>& siblings) {
   std::vector<std::string> expected = split(between_last(text, "( ", " )"), ",");
   for (std::string& name : expected)
     if (name.starts_with("##other") || name.starts_with("##any")) name = "any element of another namespace";
-  const std::string names = alternatives(expected, "<", ">");
-  if (text.starts_with("Missing child"))
+  if (text.starts_with("Missing child")) {
+    const std::string names = alternatives(expected, "<", ">");
     return names.empty() ? std::string("something is missing within")
                          : fmt::format("it ends too early; {} must follow within it", names);
+  }
+  if (expected.empty() && siblings.contains(std::string(element)))
+    return fmt::format("<{}> may not stand here (any more); remove it", element);
+  if (expected.empty()) expected.assign(siblings.begin(), siblings.end());
+  const std::string names = alternatives(expected, "<", ">");
   if (names.empty()) return fmt::format("<{}> may not stand here; remove it", element);
   const std::string nearest = nearest_name(element, {expected.begin(), expected.end()});
-  if (!nearest.empty()) return fmt::format("<{}> is not known here; did you mean <{}>?", element, nearest);
+  if (!nearest.empty() && nearest != element)
+    return fmt::format("<{}> is not known here; did you mean <{}>?", element, nearest);
   return fmt::format("<{}> may not stand here; expected {}", element, names);
 }
 
@@ -155,7 +162,7 @@ std::string bad_value(int code, std::string_view subject, std::string_view text,
     case XML_SCHEMAV_CVC_MAXINCLUSIVE_VALID:
     case XML_SCHEMAV_CVC_MINEXCLUSIVE_VALID:
     case XML_SCHEMAV_CVC_MAXEXCLUSIVE_VALID: {
-      const std::string value = between(text, "The value '", "' is ");
+      const std::string value = between(text, "The value '", "' ");
       const std::string bound = between(text, "value allowed ('", "')");
       const std::string other = between(text, "than '", "'");
       const std::string_view relation = code == XML_SCHEMAV_CVC_MININCLUSIVE_VALID   ? "at least"
@@ -178,12 +185,14 @@ void SchemaCatalogue::collect(Node definition, Group& group) {
   for (Node child = definition.first_child(); child; child = child.next_sibling()) {
     if (child.is(kXsd, "attribute")) {
       group.attributes.insert(local_part(child.attribute_or("name", child.attribute_or("ref", ""))));
-    } else if (child.is(kXsd, "attributeGroup")) {
+    } else if (child.is(kXsd, "attributeGroup") || child.is(kXsd, "group")) {
       group.uses.insert(local_part(child.attribute_or("ref", "")));
     } else if (child.is(kXsd, "extension") || child.is(kXsd, "restriction")) {
       group.uses.insert(local_part(child.attribute_or("base", "")));
       collect(child, group);
-    } else if (!child.is(kXsd, "element")) {
+    } else if (child.is(kXsd, "element")) {
+      group.children.insert(local_part(child.attribute_or("name", child.attribute_or("ref", ""))));
+    } else {
       collect(child, group);
     }
   }
@@ -196,7 +205,8 @@ void SchemaCatalogue::add(Node schema_root) {
     const Node node = todo.back();
     todo.pop_back();
     const auto name = node.attribute("name");
-    if (name && (node.is(kXsd, "complexType") || node.is(kXsd, "attributeGroup"))) collect(node, types_[*name]);
+    if (name && (node.is(kXsd, "complexType") || node.is(kXsd, "attributeGroup") || node.is(kXsd, "group")))
+      collect(node, types_[*name]);
     if (name && node.is(kXsd, "element")) {
       Group& group = elements_[*name];
       if (const auto type = node.attribute("type")) group.uses.insert(local_part(*type));
@@ -222,6 +232,13 @@ std::string SchemaCatalogue::words_of_pattern(const std::string& pattern) const 
 }
 
 std::set<std::string> SchemaCatalogue::attributes_of(std::string_view element) const {
+  return gather(element, &Group::attributes);
+}
+std::set<std::string> SchemaCatalogue::children_of(std::string_view element) const {
+  return gather(element, &Group::children);
+}
+
+std::set<std::string> SchemaCatalogue::gather(std::string_view element, std::set<std::string> Group::*what) const {
   std::set<std::string> result;
   const auto start = elements_.find(element);
   if (start == elements_.end()) return result;
@@ -230,7 +247,7 @@ std::set<std::string> SchemaCatalogue::attributes_of(std::string_view element) c
   while (!todo.empty()) {
     const Group& group = *todo.back();
     todo.pop_back();
-    result.insert(group.attributes.begin(), group.attributes.end());
+    result.insert((group.*what).begin(), (group.*what).end());
     for (const std::string& used : group.uses) {
       const auto found = types_.find(used);
       if (found != types_.end() && seen.insert(used).second) todo.push_back(&found->second);
@@ -239,7 +256,7 @@ std::set<std::string> SchemaCatalogue::attributes_of(std::string_view element) c
   return result;
 }
 
-std::string plain_message(int code, std::string_view message, std::string_view element,
+std::string plain_message(int code, std::string_view message, std::string_view element, std::string_view parent,
                           const SchemaCatalogue& catalogue) {
   std::string text = without_namespaces(message);
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
@@ -253,7 +270,7 @@ std::string plain_message(int code, std::string_view message, std::string_view e
 
   switch (code) {
     case XML_SCHEMAV_ELEMENT_CONTENT:
-      return unexpected_element(text, element);
+      return unexpected_element(text, element, catalogue.children_of(parent));
     case XML_SCHEMAV_CVC_ELT_1:
       return fmt::format("<{}> is not an element that this schema knows as a root", element);
     case XML_SCHEMAV_CVC_COMPLEX_TYPE_3_2_1:
