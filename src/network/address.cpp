@@ -100,6 +100,14 @@ Result<TunnelAddress> parse_tunnel_address(std::string_view text, bool port_zero
   return address;
 }
 
+bool address_fits(const TunnelAddress& asked, const TunnelAddress& actual) {
+  if (asked.text == actual.text) return true;
+  const auto host = [](const TunnelAddress& address) {
+    return std::string_view(address.text).substr(0, address.text.rfind(':'));
+  };
+  return asked.kind == TunnelAddress::Kind::kUdp && asked.text.ends_with(":0") && host(asked) == host(actual);
+}
+
 Result<env::UniqueFd> bind_datagram(const std::string& path) {
   TRY_ASSIGN(const sockaddr_un address, unix_address(path));
   env::UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));

@@ -30,6 +30,8 @@ struct TunnelAddress {
 // kInvalid when it is none of these, or names no single place: a relative path, a host name, 0.0.0.0, ::.
 // Port 0 is allowed only for what is listened on.
 Result<TunnelAddress> parse_tunnel_address(std::string_view text, bool port_zero_allowed = false);
+// Whether what was asked for is what is there; port 0 fits every port.
+bool address_fits(const TunnelAddress& asked, const TunnelAddress& actual);
 // The canonical text of a UDP socket's address.
 std::string udp_text(const sockaddr_storage& socket);
 

@@ -19,15 +19,6 @@ namespace {
 
 constexpr off_t kLogLimit = 1 << 20;
 
-// Port 0 fits every port.
-bool fits(const TunnelAddress& asked, const TunnelAddress& saved) {
-  if (asked.text == saved.text) return true;
-  if (asked.kind != TunnelAddress::Kind::kUdp || saved.kind != TunnelAddress::Kind::kUdp) return false;
-  return asked.text.ends_with(":0") &&
-         saved.text.starts_with(std::string_view(asked.text).substr(0, asked.text.size() - 1)) &&
-         saved.text.rfind(':') == asked.text.size() - 2;
-}
-
 Result<TunnelAddress> asked_address(const SwitchFiles& files, const std::string& listen) {
   return parse_tunnel_address(listen.empty() ? "unix:" + files.tunnel() : listen, true);
 }
@@ -49,7 +40,7 @@ Result<Configuration> Switch::load(const TunnelAddress& listen) const {
     if (!decoded) return std::move(decoded).error().with("reading " + files_.saved());
     configuration = std::move(*decoded);
     TRY_ASSIGN(const TunnelAddress saved, parse_tunnel_address(configuration.listen));
-    if (fits(listen, saved)) return configuration;
+    if (address_fits(listen, saved)) return configuration;
     if (!configuration.idle()) {
       return conflict(
           fmt::format("{} has segments or ports and listens on {}: end its clusters before it listens on {}",

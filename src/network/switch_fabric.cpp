@@ -187,7 +187,8 @@ Status SwitchFabric::open() {
     // A port that the system chooses is known only once the switch listens.
     if (has_saved() || unknown_port) TRY(start());
   }
-  if (!unknown_port && tunnel_address() != asked.text) {
+  TRY_ASSIGN(const TunnelAddress actual, parse_tunnel_address(tunnel_address(), true));
+  if (!address_fits(asked, actual)) {
     return conflict(fmt::format("the switch that runs in {} listens on {}, not on {}: end its clusters first",
                                 files_.folder, tunnel_address(), asked.text));
   }
