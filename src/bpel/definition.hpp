@@ -28,7 +28,7 @@ namespace nuraghe::bpel {
 
 inline constexpr std::string_view kXPathLanguage = "urn:oasis:names:tc:wsbpel:2.0:sublang:xpath1.0";
 inline constexpr std::size_t kMaxNodes = 100'000;
-inline constexpr std::size_t kMaxFiles = 64;
+inline constexpr std::size_t kMaxFiles = 256;
 
 enum class NodeKind {
   // Activities.

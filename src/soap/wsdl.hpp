@@ -149,6 +149,9 @@ struct SchemaElement {
 
 struct ReadOptions {
   std::vector<std::string> extra_schemas;  // paths of XSD files to read besides those that WSDL imports
+  // Files that were parsed already, by path; what is parsed now is added. Several readings of one set of files share
+  // it.
+  std::map<std::string, xml::DocumentPtr>* parsed = nullptr;
 };
 
 class Definitions {

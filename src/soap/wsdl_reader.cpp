@@ -24,7 +24,7 @@ std::pair<xml::Node, int> soap_child(xml::Node node, std::string_view local) {
 
 std::shared_ptr<const Definitions> Definitions::read(const std::vector<std::string>& paths, const Files& files,
                                                      std::vector<xml::Finding>& findings, const ReadOptions& options) {
-  Reader reader(files, findings);
+  Reader reader(files, findings, options);
   for (const std::string& path : paths) reader.read_file(path);
   for (const std::string& path : options.extra_schemas) reader.read_file(path);
   return reader.finish();
@@ -41,6 +41,20 @@ void Reader::add(const std::string& source, xml::Node node, std::string message)
   findings_.push_back(std::move(finding));
 }
 
+xml::DocumentPtr Reader::parse(const std::string& path) {
+  xml::DocumentPtr& document = parsed_[path];
+  if (document != nullptr) return document;
+  xml::ParseOptions options;
+  options.source = path;
+  auto parsed = xml::Document::parse(files_.at(path), options);
+  if (parsed) {
+    document = std::move(*parsed).share();
+  } else {
+    add(path, xml::Node(), parsed.error().message());
+  }
+  return document;
+}
+
 void Reader::read_file(const std::string& path, const std::string& chameleon_namespace) {
   if (!read_.insert(path + "|" + chameleon_namespace).second) return;
   const auto found = files_.find(path);
@@ -48,15 +62,9 @@ void Reader::read_file(const std::string& path, const std::string& chameleon_nam
     add(path, xml::Node(), "the file is not in the package");
     return;
   }
-  xml::ParseOptions options;
-  options.source = path;
-  auto document = xml::Document::parse(found->second, options);
-  if (!document) {
-    add(path, xml::Node(), document.error().message());
-    return;
-  }
-  documents_.push_back(std::move(*document));
-  const xml::Node root = documents_.back().root();
+  const xml::DocumentPtr document = parse(path);
+  if (document == nullptr) return;
+  const xml::Node root = document->root();
   if (root.is(kWsdlNamespace, "definitions")) {
     read_definitions({path, root.attribute_or("targetNamespace", "")}, root);
   } else if (root.is(kSchemaNamespace, "schema")) {
@@ -88,9 +96,8 @@ std::string Reader::required(const File& file, xml::Node node, std::string_view 
 
 bool Reader::is_new(const File& file, xml::Node node, const char* sort, const QName& name) {
   if (name.local.empty()) return false;
-  const std::string text = node.to_string();
-  const auto [entry, inserted] = defined_.emplace(fmt::format("{} {}", sort, name.to_string()), text);
-  if (!inserted && entry->second != text)
+  const auto [entry, inserted] = defined_.emplace(fmt::format("{} {}", sort, name.to_string()), node);
+  if (!inserted && entry->second.to_string() != node.to_string())
     add(file.path, node, fmt::format("[SA00014] the {} {} is defined twice, differently", sort, name.to_string()));
   return inserted;
 }

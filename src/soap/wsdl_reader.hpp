@@ -12,8 +12,11 @@ namespace nuraghe::wsdl {
 
 class Reader {
  public:
-  Reader(const Files& files, std::vector<xml::Finding>& findings)
-      : files_(files), findings_(findings), result_(std::make_shared<Definitions>()) {}
+  Reader(const Files& files, std::vector<xml::Finding>& findings, const ReadOptions& options)
+      : files_(files),
+        findings_(findings),
+        parsed_(options.parsed == nullptr ? own_parsed_ : *options.parsed),
+        result_(std::make_shared<Definitions>()) {}
   // Reads a WSDL or XSD file, once.
   void read_file(const std::string& path, const std::string& chameleon_namespace = {});
   std::shared_ptr<const Definitions> finish();
@@ -24,6 +27,7 @@ class Reader {
     std::string target;
     bool chameleon = false;  // a schema without namespace, included by one that has one
   };
+  xml::DocumentPtr parse(const std::string& path);  // null and a finding when it is not well-formed
   void add(const std::string& source, xml::Node node, std::string message);
   QName qname(const File& file, xml::Node node, std::string_view attribute);
   // True when `name` is new; a second, different definition of the same name is a finding (SA00014).
@@ -49,12 +53,13 @@ class Reader {
 
   const Files& files_;
   std::vector<xml::Finding>& findings_;
+  std::map<std::string, xml::DocumentPtr> own_parsed_;
+  std::map<std::string, xml::DocumentPtr>& parsed_;  // kept until finish(): positions and nodes are used
   std::shared_ptr<Definitions> result_;
   std::set<std::string> read_;
-  std::vector<xml::Document> documents_;        // kept: positions and nodes are used until finish()
-  std::map<std::string, std::string> defined_;  // "sort name" → text, to tell repetition from conflict
-  std::map<QName, QName> simple_bases_;         // a simple type → its base
-  std::map<QName, QName> anonymous_elements_;   // an element with an inline simple type → the base
+  std::map<std::string, xml::Node> defined_;   // "sort name" → where first, to tell repetition from conflict
+  std::map<QName, QName> simple_bases_;        // a simple type → its base
+  std::map<QName, QName> anonymous_elements_;  // an element with an inline simple type → the base
 };
 
 }  // namespace nuraghe::wsdl

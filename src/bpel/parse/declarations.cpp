@@ -64,6 +64,8 @@ std::optional<wsdl::TypeClass> Parser::known_type(xml::Node node, const xml::QNa
 }
 
 void Parser::check_element(xml::Node node, const xml::QName& element) {
+  // The standard's own element for endpoint references need not be imported.
+  if (element == xml::QName{"http://docs.oasis-open.org/wsbpel/2.0/serviceref", "service-ref"}) return;
   if (definition_->wsdl().schema_element(element) == nullptr)
     report(node, "SA00010", fmt::format("the schema element {} is not imported", element.to_string()));
 }

@@ -44,14 +44,16 @@ Result<Package> Package::from_directory(const std::string& folder) {
 }
 
 ParsedProcess parse_process(const Package& package, const std::string& path) {
-  return Parser(std::make_shared<const Package>(package), path).run();
+  Parser::ParsedFiles parsed;
+  return Parser(std::make_shared<const Package>(package), parsed, path).run();
 }
 
 std::vector<ParsedProcess> parse_package(const Package& package) {
   const auto shared = std::make_shared<const Package>(package);
+  Parser::ParsedFiles parsed;
   std::vector<ParsedProcess> processes;
   for (const auto& [path, text] : package.files) {
-    if (path.ends_with(".bpel")) processes.push_back(Parser(shared, path).run());
+    if (path.ends_with(".bpel")) processes.push_back(Parser(shared, parsed, path).run());
   }
   return processes;
 }

@@ -116,19 +116,21 @@ void Parser::read_imports(xml::Node process) {
       report(import, "SA00010", fmt::format("the imported file '{}' is not in the package", path));
       continue;
     }
-    check_imported_namespace(import, path);
     (type == wsdl::kWsdlNamespace ? paths : options.extra_schemas).push_back(path);
   }
   std::vector<xml::Finding> findings;
+  options.parsed = &parsed_;
   definition_->wsdl_ = wsdl::Definitions::read(paths, package_.files, findings, options);
   take_wsdl_findings(std::move(findings));
+  for (const xml::Node import : children(process, "import")) {
+    const std::string path = wsdl::resolve_location(path_, attribute(import, "location"));
+    if (import.attribute("location") && parsed_.contains(path)) check_imported_namespace(import, path);
+  }
 }
 
 void Parser::check_imported_namespace(xml::Node import, const std::string& file) {
-  xml::ParseOptions options;
-  options.source = file;
-  const auto document = xml::Document::parse(package_.files.at(file), options);
-  if (!document) return;  // reported when it is read
+  const xml::DocumentPtr document = parsed_[file];
+  if (document == nullptr) return;  // not well-formed: reported already
   const bool wsdl_wanted = attribute(import, "importType") == wsdl::kWsdlNamespace;
   const bool fits = wsdl_wanted ? document->root().is(wsdl::kWsdlNamespace, "definitions")
                                 : document->root().is(wsdl::kSchemaNamespace, "schema");

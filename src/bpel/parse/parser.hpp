@@ -18,8 +18,10 @@ namespace nuraghe::bpel {
 
 class Parser : private NameScope {
  public:
-  Parser(std::shared_ptr<const Package> package, const std::string& path)
-      : shared_package_(std::move(package)), package_(*shared_package_), path_(path) {}
+  using ParsedFiles = std::map<std::string, xml::DocumentPtr>;
+  // `parsed`: XML of the package's files, shared by the parsers of its processes.
+  Parser(std::shared_ptr<const Package> package, ParsedFiles& parsed, const std::string& path)
+      : shared_package_(std::move(package)), package_(*shared_package_), parsed_(parsed), path_(path) {}
   ParsedProcess run();
 
  private:
@@ -145,6 +147,7 @@ class Parser : private NameScope {
 
   std::shared_ptr<const Package> shared_package_;
   const Package& package_;
+  ParsedFiles& parsed_;
   std::string path_;
   std::vector<Diagnostic> diagnostics_;
   std::shared_ptr<ProcessDefinition> definition_;
