@@ -112,6 +112,12 @@ Result<std::unique_ptr<ImageStore>> ImageStore::open(const std::string& root) {
   return std::unique_ptr<ImageStore>(new ImageStore(root));
 }
 
+Result<std::unique_ptr<ImageStore>> ImageStore::open_existing(const std::string& root) {
+  if (!env::path_exists(root + "/oci-layout"))
+    return not_found(fmt::format("there is no image repository at {}", root));
+  return std::unique_ptr<ImageStore>(new ImageStore(root));
+}
+
 std::string ImageStore::path_of(std::string_view digest) const {
   return fmt::format("{}/blobs/sha256/{}", root_, digest.substr(digest.find(':') + 1));
 }

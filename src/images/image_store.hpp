@@ -49,6 +49,9 @@ class ImageStore {
   // Makes the layout when it is not there. kCorrupt when ROOT holds something else.
   static Result<std::unique_ptr<ImageStore>> open(const std::string& root);
 
+  // For readers of a store that another object or process changes: touches nothing. kNotFound when there is none.
+  static Result<std::unique_ptr<ImageStore>> open_existing(const std::string& root);
+
   // Reads FOLDER/vhi.xml and the files that it names (plain names within the folder, no links) into the layout and puts
   // NAME:VERSION into the index. The same content again changes nothing. progress: fraction done, may be empty;
   // answering false cancels (kCancelled).

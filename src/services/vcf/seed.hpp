@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "base/units.hpp"
 #include "env/env.hpp"
 #include "services/seed_bundle.hpp"
 
@@ -22,10 +23,13 @@ struct SeedAddress {
   bool is_uplink = false;  // by DHCP, with a default route
 };
 
-struct SeedMount {
-  std::string device;  // "/dev/disk/by-id/virtio-NAME-part1"
-  std::string path;
+// A partition that a node's disk is to have, with its file system and where it is mounted.
+struct SeedPartition {
+  std::string disk;  // its name: the guest sees it as the serial number
+  int number = 1;
+  Bytes size;  // 0: the rest
   std::string filesystem;
+  std::string mount;
 };
 
 struct SeedHost {
@@ -33,6 +37,7 @@ struct SeedHost {
   std::string name;
   std::string role;
   std::vector<SeedAddress> addresses;  // in the order of the NICs
+  std::vector<SeedPartition> disks;    // partitions of one disk in order
 };
 
 struct SharedSeed {

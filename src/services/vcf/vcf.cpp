@@ -41,7 +41,9 @@ Result<ClusterRow> Factory::visible_cluster(exchange::Turn& turn, const std::str
   TRY_ASSIGN(auto row, clusters_.find(turn.transaction(), id_or_name));
   if (!row) {
     TRY_ASSIGN(const auto mark, names_.find(turn.transaction(), fmt::format("{}/{}", vo, id_or_name)));
-    if (mark) TRY_ASSIGN(row, clusters_.find(turn.transaction(), mark->value));
+    if (mark) {
+      TRY_ASSIGN(row, clusters_.find(turn.transaction(), mark->value));
+    }
   }
   if (!row || row->vo != vo)
     return not_found(fmt::format("there is no cluster '{}'; 'nuraghe ls' lists what there is", id_or_name));

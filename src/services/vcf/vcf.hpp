@@ -2,9 +2,11 @@
 // workflows/vcf/. Threading: as exchange::Actor.
 #pragma once
 
-#include <functional>
+#include <map>
 #include <string>
 
+#include "model/blueprint.hpp"
+#include "model/plan.hpp"
 #include "services/vcf/rows.hpp"
 
 namespace nuraghe::services::vcf {
@@ -13,6 +15,7 @@ struct FactoryOptions {
   std::string seed_base;  // where seeds are fetched: "http://127.0.0.1:8470/seeds"
   std::int32_t node_limit = 4096;
   Duration timeout = std::chrono::minutes(30);  // of an operation on a cluster
+  model::Capabilities capabilities;             // what the drivers at hand can honour
 };
 
 class Factory final : public api::Skeleton {
@@ -29,12 +32,21 @@ class Factory final : public api::Skeleton {
   Status prepare(exchange::Turn& turn, const exchange::Message& request, const api::PrepareRequest& input) override;
   Status begin(exchange::Turn& turn, const exchange::Message& request, const api::BeginRequest& input) override;
   Status end(exchange::Turn& turn, const exchange::Message& request, const api::EndRequest& input) override;
+  Status identify_host(exchange::Turn& turn, const exchange::Message& request,
+                       const api::IdentifyHostRequest& input) override;
   Status list_clusters(exchange::Turn& turn, const exchange::Message& request,
                        const api::ListClustersRequest& input) override;
   Status get_cluster(exchange::Turn& turn, const exchange::Message& request,
                      const api::GetClusterRequest& input) override;
 
  private:
+  struct StoredSeed {
+    std::string digest;
+    std::string host_key;  // public
+  };
+  Result<std::vector<StoredSeed>> make_seeds(exchange::Turn& turn, const ClusterRow& row,
+                                             const std::vector<model::PlannedNode>& nodes,
+                                             const std::map<std::string, const contracts::vhf::Placement*>& places);
   // By id or name, of this VO; kNotFound otherwise.
   Result<ClusterRow> visible_cluster(exchange::Turn& turn, const std::string& vo, const std::string& id_or_name) const;
   Result<std::vector<api::Member>> members(exchange::Turn& turn, const std::string& cluster) const;

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "base/log.hpp"
+#include "contracts/vhf.hpp"
 #include "services/vhc/vhc.hpp"
 
 namespace nuraghe::services::vhc {

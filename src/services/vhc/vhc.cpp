@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "contracts/vhf.hpp"
 #include "env/env.hpp"
 #include "model/node.hpp"
 
@@ -140,6 +141,10 @@ Status Controller::on_reply(exchange::Turn& turn, const exchange::Message& reply
     log_warning("vhc", "the factory did not take the registration", {{"error", response.error().to_string()}});
     return {};
   }
+  if (options_.on_registered) {
+    options_.on_registered();
+    options_.on_registered = {};
+  }
   for (const auto& id : response->unknown) {
     TRY_ASSIGN(auto row, hosts_.find(turn.transaction(), id));
     if (!row || row->is_tombstone() || row->host.operation == "destroy") continue;
@@ -183,6 +188,11 @@ Result<HostRow> Controller::visible_host(exchange::Turn& turn, const std::string
   if (!row || row->is_tombstone() || row->host.vo != vo)
     return not_found(fmt::format("there is no virtual host {} here", id));
   return std::move(*row);
+}
+
+Status Controller::check_visible(exchange::Turn& turn, const std::string& vo, const std::string& id) {
+  TRY(visible_host(turn, vo, id));
+  return {};
 }
 
 // ---- operations begin ----

@@ -9,6 +9,7 @@
 // Threading: as exchange::Actor; run_job touches only Worker, which is thread safe.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -26,6 +27,7 @@ struct ControllerOptions {
   api::Capacity capacity;
   Duration renewal = std::chrono::seconds(10);
   Duration tombstone_retention = std::chrono::hours(48);
+  std::function<void()> on_registered;  // called once, on the exchange's thread, when the factory knows this controller
 };
 
 class Controller final : public api::Skeleton {
@@ -41,6 +43,8 @@ class Controller final : public api::Skeleton {
   Status on_job(exchange::Turn& turn, const exchange::Job& job, const Result<std::string>& result) override;
   Result<std::string> run_job(const exchange::Job& job, exchange::JobContext& context) override;
 
+  // kNotFound when the VO has no such host here.
+  Status check_visible(exchange::Turn& turn, const std::string& vo, const std::string& id);
   // A running host ended by itself (from the driver's observer, through Exchange::post).
   Status host_lost(exchange::Turn& turn, const std::string& id, const std::string& reason);
 

@@ -218,7 +218,9 @@ Result<api::Network> Book::add_network(store::Transaction& tx, const std::string
   row.network.segment = counters.last_segment;
   row.network.subnet = request.subnet;
   row.automatic_subnet = request.subnet.empty();
-  if (row.automatic_subnet) TRY_ASSIGN(row.network.subnet, choose_subnet(tx, request.addresses));
+  if (row.automatic_subnet) {
+    TRY_ASSIGN(row.network.subnet, choose_subnet(tx, request.addresses));
+  }
   row.uplink = request.uplink;
   row.vo = vo;
   row.key = env::make_id(random, "segment");

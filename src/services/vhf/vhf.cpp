@@ -6,6 +6,8 @@
 #include <map>
 #include <set>
 
+#include "model/node.hpp"
+#include "services/catalogue.hpp"
 #include "services/vhf/operations.hpp"
 
 namespace nuraghe::services::vhf {
@@ -43,7 +45,9 @@ Result<HostRow> Factory::visible_host(exchange::Turn& turn, const std::string& v
   TRY_ASSIGN(auto row, book_.host(turn.transaction(), id_or_name));
   if (!row) {
     TRY_ASSIGN(const auto id, book_.single_host_id(turn.transaction(), vo, id_or_name));
-    if (id) TRY_ASSIGN(row, book_.host(turn.transaction(), *id));
+    if (id) {
+      TRY_ASSIGN(row, book_.host(turn.transaction(), *id));
+    }
   }
   if (!row || row->host.vo != vo) return no_such_host(id_or_name);
   return std::move(*row);
@@ -195,6 +199,32 @@ Status Factory::reserve(exchange::Turn& turn, const exchange::Message& request, 
     if (!place.explanation.empty()) event.attributes["explanation"] = place.explanation;
     TRY(turn.publish(std::move(event)));
   }
+  return answer(turn, request.message_id, response);
+}
+
+Status Factory::reserve_host(exchange::Turn& turn, const exchange::Message& request,
+                             const api::ReserveHostRequest& input) {
+  if (!input.request.fragment) return invalid("the request lacks a node configuration");
+  TRY_ASSIGN(const auto node, model::parse_node_fragment(input.request.fragment->root()));
+  TRY_ASSIGN(const auto taken, book_.single_host_id(turn.transaction(), request.vo, node.name));
+  if (taken)
+    return conflict(
+        fmt::format("there is a virtual host named {} already; destroy it, or choose another name", node.name));
+  api::Demand demand;
+  demand.policy = api::Policy::kSpread;
+  demand.node.push_back({node.name, node.cpus, node.memory, model::disk_demand(node), "", "", node.image.name});
+  TRY_ASSIGN(auto state, book_.state(turn.transaction()));
+  TRY_ASSIGN(const auto decision, choose(turn, demand, state));
+  TRY(book_.put_state(turn.transaction(), state));
+  TRY_ASSIGN(const auto placements,
+             book_.add_hosts(turn.transaction(), {"", request.vo, &demand.node, &decision, turn.now()}, turn.random()));
+  api::ReserveHostResponse response;
+  response.request = input.request;
+  response.request.host = placements.front().host;
+  response.request.requirement = requirement_of(node.image);
+  TRY_ASSIGN(const auto row, book_.host(turn.transaction(), placements.front().host));
+  TRY(turn.publish(
+      host_event(*row, "host.placed", fmt::format("{} is placed on {}", node.name, row->host.physical_host))));
   return answer(turn, request.message_id, response);
 }
 

@@ -1,0 +1,155 @@
+// Into the hosts: ssh, cp, exec by the system's OpenSSH client, the console through nuraghed.
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+
+#include "apps/nuraghe/commands.hpp"
+#include "contracts/vhf.hpp"
+#include "env/posix.hpp"
+
+namespace nuraghe::cli {
+namespace {
+
+struct Target {
+  std::string id;
+  std::string name;
+  int port = 0;
+  std::string host_key;   // public; empty: unknown
+  std::string reference;  // of the virtual host
+};
+
+Result<Target> find_target(Context& context, const std::string& text) {
+  TRY_ASSIGN(auto* connection, context.connection());
+  contracts::vhf::Client hosts(connection->caller(), connection->service("vhf"));
+  Target target;
+  std::string wanted = text;
+  if (const auto slash = text.find('/'); slash != std::string::npos) {
+    TRY_ASSIGN(const auto cluster, find_cluster(context, text.substr(0, slash)));
+    const std::string name = text.substr(slash + 1);
+    const contracts::vcf::Member* found = nullptr;
+    std::string names;
+    for (const auto& member : cluster.member) {
+      names += (names.empty() ? "" : ", ") + member.name;
+      if (member.name == name) found = &member;
+    }
+    if (found == nullptr)
+      return not_found(fmt::format("cluster {} has no host '{}'; it has {}", cluster.name, name, names));
+    wanted = found->host;
+    target.host_key = found->host_key;
+  }
+  TRY_ASSIGN(const auto response, hosts.get_virtual_host({wanted}));
+  target.id = response.host.id;
+  target.name = response.host.name;
+  target.port = response.host.ssh_port;
+  target.reference = response.host.reference.address;
+  if (response.host.state != contracts::vhc::HostState::kRunning)
+    return conflict(fmt::format("virtual host {} is {}", target.name, contracts::vhc::to_string(response.host.state)));
+  return target;
+}
+
+std::string key_path(Context& context) { return context.options().state + "/client/id_ed25519"; }
+
+// The ssh options for a target: our key, only its own host key.
+Result<std::vector<std::string>> ssh_options(Context& context, const Target& target, const std::string& port_flag) {
+  if (target.port == 0)
+    return unsupported(fmt::format("virtual host {} has no management network: ssh cannot reach it", target.name));
+  const std::string known_hosts = context.options().state + "/client/known_hosts." + target.id;
+  if (!target.host_key.empty())
+    TRY(env::write_file_durably(known_hosts, fmt::format("{} {}\n", target.id, target.host_key), 0600));
+  return std::vector<std::string>{
+      "-i",      key_path(context),
+      "-o",      "IdentitiesOnly=yes",
+      "-o",      "UserKnownHostsFile=" + known_hosts,
+      "-o",      "HostKeyAlias=" + target.id,
+      "-o",      std::string("StrictHostKeyChecking=") + (target.host_key.empty() ? "accept-new" : "yes"),
+      "-o",      "LogLevel=ERROR",
+      "-o",      "ConnectTimeout=60",
+      "-o",      "BatchMode=yes",
+      port_flag, fmt::format("{}", target.port)};
+}
+
+// Runs a program in our place of the terminal; its exit code.
+Result<int> run_here(const std::vector<std::string>& argv) {
+  std::fflush(nullptr);
+  const pid_t child = ::fork();
+  if (child < 0) return system_error("fork", errno);
+  if (child == 0) {
+    std::vector<char*> pointers;
+    for (const auto& argument : argv)
+      pointers.push_back(const_cast<char*>(argument.c_str()));  // NOLINT: execvp's signature
+    pointers.push_back(nullptr);
+    ::execvp(pointers[0], pointers.data());
+    std::perror(pointers[0]);
+    ::_exit(127);
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) return system_error("waitpid", errno);
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+}  // namespace
+
+Result<std::string> own_public_key(Context& context) {
+  const std::string path = key_path(context);
+  if (!env::path_exists(path)) {
+    TRY(env::make_directories(context.options().state + "/client", 0700));
+    TRY(env::run_command_ok({"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "nuraghe", "-f", path}));
+  }
+  TRY_ASSIGN(auto text, env::read_file(path + ".pub", kib(16)));
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+Result<int> ssh(Context& context, const std::string& host, const std::vector<std::string>& command) {
+  TRY_ASSIGN(const auto target, find_target(context, host));
+  TRY_ASSIGN(const auto options, ssh_options(context, target, "-p"));
+  std::vector<std::string> argv{"ssh"};
+  argv.insert(argv.end(), options.begin(), options.end());
+  argv.emplace_back("root@127.0.0.1");
+  if (!command.empty()) argv.emplace_back("--");
+  argv.insert(argv.end(), command.begin(), command.end());
+  return run_here(argv);
+}
+
+Result<int> copy(Context& context, const std::string& from, const std::string& to) {
+  const auto colon_from = from.find(':');
+  const auto colon_to = to.find(':');
+  const bool from_host = colon_from != std::string::npos;
+  if (from_host == (colon_to != std::string::npos))
+    return invalid("cp needs exactly one side in a host: nuraghe cp FILE CLUSTER/HOST:PATH, or the other way round");
+  const auto& remote = from_host ? from : to;
+  const auto colon = from_host ? colon_from : colon_to;
+  TRY_ASSIGN(const auto target, find_target(context, remote.substr(0, colon)));
+  TRY_ASSIGN(const auto options, ssh_options(context, target, "-P"));
+  // -O: the older protocol needs no sftp server in the guest.
+  std::vector<std::string> argv{"scp", "-q", "-r", "-O"};
+  argv.insert(argv.end(), options.begin(), options.end());
+  const std::string side = "root@127.0.0.1:" + remote.substr(colon + 1);
+  argv.push_back(from_host ? side : from);
+  argv.push_back(from_host ? to : side);
+  return run_here(argv);
+}
+
+Result<int> console(Context& context, const std::string& host, bool follow) {
+  TRY_ASSIGN(auto* connection, context.connection());
+  TRY_ASSIGN(const auto target, find_target(context, host));
+  const auto services = target.reference.find("/services/");
+  if (services == std::string::npos) return unavailable(fmt::format("virtual host {} has no reference", target.name));
+  TRY_ASSIGN(const auto stream,
+             connection->stream(target.reference.substr(services) + "/console?follow=" + (follow ? "1" : "0")));
+  while (true) {
+    const auto bytes = stream->read(std::chrono::hours(1));
+    if (!bytes && bytes.error().code() == ErrorCode::kTimeout) continue;
+    if (!bytes) return bytes.error();
+    if (bytes->empty()) return 0;
+    std::fwrite(bytes->data(), 1, bytes->size(), stdout);
+    std::fflush(stdout);
+  }
+}
+
+}  // namespace nuraghe::cli

@@ -1,0 +1,276 @@
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <cstdio>
+
+#include "apps/nuraghe/commands.hpp"
+#include "client/blueprint_files.hpp"
+#include "contracts/vcm.hpp"
+#include "env/posix.hpp"
+
+namespace nuraghe::cli {
+namespace {
+
+namespace json = boost::json;
+using contracts::vcf::Cluster;
+
+json::object member_json(const contracts::vcf::Member& member) {
+  json::array addresses;
+  for (const auto& address : member.address) addresses.emplace_back(address);
+  return {{"name", member.name},           {"host", member.host},
+          {"role", member.role},           {"physical_host", member.physical_host},
+          {"addresses", addresses},        {"cpus", member.cpus},
+          {"memory", member.memory.count}, {"image", member.image}};
+}
+
+json::object cluster_json(const Cluster& cluster) {
+  json::array members;
+  for (const auto& member : cluster.member) members.push_back(member_json(member));
+  json::array networks;
+  for (const auto& network : cluster.network)
+    networks.push_back(json::object{{"name", network.name}, {"segment", network.segment}, {"subnet", network.subnet}});
+  return {{"id", cluster.id},
+          {"name", cluster.name},
+          {"vo", cluster.vo},
+          {"state", cluster.state},
+          {"condition", cluster.condition},
+          {"operation", cluster.operation},
+          {"created", cluster.created.to_string()},
+          {"since", cluster.since.to_string()},
+          {"members", members},
+          {"networks", networks}};
+}
+
+json::object event_json(const exchange::Event& event) {
+  json::object attributes;
+  for (const auto& [key, value] : event.attributes) attributes[key] = value;
+  return {{"sequence", event.sequence},
+          {"time", event.time.to_string()},
+          {"vo", event.vo},
+          {"cluster", event.cluster},
+          {"host", event.host},
+          {"kind", event.kind},
+          {"severity", event.severity},
+          {"text", event.text},
+          {"attributes", attributes}};
+}
+
+void print_event(Context& context, const exchange::Event& event) {
+  if (context.json())
+    context.print_json(event_json(event));
+  else
+    context.print_line(fmt::format("{}  {:7}  {}", event.time.to_string(), event.severity, event.text));
+}
+
+template <class Request, class Call>
+Status run_operation(Context& context, const Cluster& cluster, Call&& call) {
+  TRY_ASSIGN(const auto options, context.call_options());
+  Request request;
+  request.cluster = cluster.id;
+  return context.with_progress(cluster.id, [&]() -> Status {
+    const auto response = call(request, options);
+    if (!response) return response.error();
+    return {};
+  });
+}
+
+void print_grant(Context& context, const contracts::vhf::Grant& grant) {
+  std::vector<std::vector<std::string>> rows{{"NODE", "PHYSICAL HOST", "WHY"}};
+  for (const auto& place : grant.placement) rows.push_back({place.node, place.physical_host, place.explanation});
+  context.print_table(rows);
+}
+
+}  // namespace
+
+Result<Cluster> find_cluster(Context& context, const std::string& cluster) {
+  TRY_ASSIGN(auto* connection, context.connection());
+  contracts::vcf::Client factory(connection->caller(), connection->service("vcf"));
+  TRY_ASSIGN(auto response, factory.get_cluster({cluster}));
+  return std::move(response.cluster);
+}
+
+Status create(Context& context, const CreateOptions& options) {
+  // Files that the blueprint refers to are put in here: nuraghed reads none of the user's files.
+  TRY_ASSIGN(const auto blueprint, client::load_blueprint(options.file, options.name));
+  TRY_ASSIGN(auto* connection, context.connection());
+  contracts::vcm::CreateVcRequest request;
+  request.request.blueprint = blueprint;
+  TRY_ASSIGN(auto key, own_public_key(context));
+  request.request.authorized_key.push_back(std::move(key));
+  if (!options.idempotency_key.empty()) request.request.idempotency_key = options.idempotency_key;
+  if (!options.policy.empty()) {
+    contracts::vhf::Policy policy{};
+    TRY(contracts::vhf::from_string(options.policy, policy));
+    request.request.policy = policy;
+  }
+  if (options.explain) request.request.explain = true;
+  if (options.dry_run) request.request.dry_run = true;
+  contracts::vcm::Client manager(connection->caller(), connection->service("vcm"));
+  TRY_ASSIGN(const auto call, context.call_options());
+  contracts::vcm::CreateVcResponse response;
+  TRY(context.with_progress("", [&]() -> Status {
+    auto answer = manager.create_vc(request, call);
+    if (!answer) return answer.error();
+    response = std::move(*answer);
+    return {};
+  }));
+  if (context.json()) {
+    json::array placements;
+    if (response.grant) {
+      for (const auto& place : response.grant->placement)
+        placements.push_back(json::object{{"node", place.node},
+                                          {"host", place.host},
+                                          {"physical_host", place.physical_host},
+                                          {"explanation", place.explanation}});
+    }
+    context.print_json(
+        json::object{{"cluster", response.cluster}, {"dry_run", options.dry_run}, {"placements", placements}});
+    return {};
+  }
+  if (response.grant && (options.explain || options.dry_run)) print_grant(context, *response.grant);
+  if (options.dry_run) {
+    context.print_line(
+        "steps: reserve hosts and network; then in parallel: the network, and per node image reference, creation, "
+        "boot, join");
+    return {};
+  }
+  return show_cluster(context, response.cluster);
+}
+
+Status list_clusters(Context& context) {
+  TRY_ASSIGN(auto* connection, context.connection());
+  contracts::vcf::Client factory(connection->caller(), connection->service("vcf"));
+  TRY_ASSIGN(const auto response, factory.list_clusters({}));
+  if (context.json()) {
+    json::array clusters;
+    for (const auto& cluster : response.cluster) clusters.push_back(cluster_json(cluster));
+    context.print_json(clusters);
+    return {};
+  }
+  std::vector<std::vector<std::string>> rows{{"NAME", "STATE", "HOSTS", "AGE", "ID", "CONDITION"}};
+  for (const auto& cluster : response.cluster)
+    rows.push_back({cluster.name, cluster.state, fmt::format("{}", cluster.member.size()), age(cluster.created),
+                    cluster.id, cluster.condition});
+  context.print_table(rows);
+  return {};
+}
+
+Status show_cluster(Context& context, const std::string& name) {
+  TRY_ASSIGN(const auto cluster, find_cluster(context, name));
+  TRY_ASSIGN(auto* connection, context.connection());
+  contracts::vhf::Client hosts(connection->caller(), connection->service("vhf"));
+  contracts::vhf::ListVirtualHostsRequest of_cluster;
+  of_cluster.cluster = cluster.id;
+  TRY_ASSIGN(const auto states, hosts.list_virtual_hosts(of_cluster));
+  const auto state_of = [&](const std::string& id) {
+    for (const auto& host : states.host) {
+      if (host.id == id) return host;
+    }
+    return contracts::vhf::VirtualHost{};
+  };
+  if (context.json()) {
+    auto value = cluster_json(cluster);
+    for (auto& member : value["members"].as_array()) {
+      const auto host = state_of(std::string(member.as_object()["host"].as_string()));
+      member.as_object()["state"] = contracts::vhc::to_string(host.state);
+      member.as_object()["condition"] = host.condition;
+      member.as_object()["ssh_port"] = host.ssh_port;
+    }
+    context.print_json(value);
+    return {};
+  }
+  context.print_line(
+      fmt::format("cluster {} ({}), {} since {}", cluster.name, cluster.id, cluster.state, age(cluster.since)));
+  if (!cluster.condition.empty()) context.print_line("condition: " + cluster.condition);
+  for (const auto& network : cluster.network)
+    context.print_line(fmt::format("network {}: {}, segment {}", network.name, network.subnet, network.segment));
+  std::vector<std::vector<std::string>> rows{{"HOST", "STATE", "ON", "CPUS", "MEMORY", "ADDRESSES", "CONDITION"}};
+  for (const auto& member : cluster.member) {
+    const auto host = state_of(member.host);
+    rows.push_back({member.name, host.id.empty() ? "gone" : std::string(contracts::vhc::to_string(host.state)),
+                    member.physical_host, fmt::format("{}", member.cpus), short_size(member.memory),
+                    fmt::format("{}", fmt::join(member.address, " ")), host.condition});
+  }
+  context.print_table(rows);
+  // What went wrong stays readable: the failures among its events, with the last console lines.
+  TRY_ASSIGN(const auto events, connection->events(0, cluster.id, Duration(0)));
+  for (const auto& event : events) {
+    if (event.severity == "error") context.print_line(fmt::format("{}  {}", event.time.to_string(), event.text));
+  }
+  return {};
+}
+
+Status show_events(Context& context, const std::string& name, bool follow) {
+  std::string id;
+  if (!name.empty()) {
+    TRY_ASSIGN(const auto cluster, find_cluster(context, name));
+    id = cluster.id;
+  }
+  TRY_ASSIGN(auto* connection, context.connection());
+  std::int64_t sequence = 0;
+  while (true) {
+    TRY_ASSIGN(const auto events,
+               connection->events(sequence, id, follow ? Duration(std::chrono::seconds(30)) : Duration(0)));
+    for (const auto& event : events) {
+      sequence = event.sequence;
+      print_event(context, event);
+    }
+    std::fflush(stdout);
+    if (events.empty() && !follow) return {};
+  }
+}
+
+Status change_cluster(Context& context, const std::string& verb, const std::string& name) {
+  TRY_ASSIGN(const auto cluster, find_cluster(context, name));
+  TRY_ASSIGN(auto* connection, context.connection());
+  contracts::vcm::Client manager(connection->caller(), connection->service("vcm"));
+  if (verb == "pause") {
+    TRY(run_operation<contracts::vcm::PauseVcRequest>(
+        context, cluster, [&](const auto& r, const auto& o) { return manager.pause_vc(r, o); }));
+  } else if (verb == "resume") {
+    TRY(run_operation<contracts::vcm::ResumeVcRequest>(
+        context, cluster, [&](const auto& r, const auto& o) { return manager.resume_vc(r, o); }));
+  } else if (verb == "freeze") {
+    TRY(run_operation<contracts::vcm::FreezeVcRequest>(
+        context, cluster, [&](const auto& r, const auto& o) { return manager.freeze_vc(r, o); }));
+  } else {
+    TRY(run_operation<contracts::vcm::ThawVcRequest>(
+        context, cluster, [&](const auto& r, const auto& o) { return manager.thaw_vc(r, o); }));
+  }
+  return show_cluster(context, cluster.id);
+}
+
+Status abort_cluster(Context& context, const std::string& name) {
+  TRY_ASSIGN(const auto cluster, find_cluster(context, name));
+  TRY_ASSIGN(auto* connection, context.connection());
+  if (cluster.operation.empty())
+    return conflict(fmt::format("nothing is at work on cluster {}: it is {}", cluster.name, cluster.state));
+  contracts::vcm::Client manager(connection->caller(), connection->service("vcm"));
+  TRY_ASSIGN(const auto options, context.call_options());
+  TRY(manager.abort_vc({cluster.id}, options));
+  context.print_line(fmt::format("{} of cluster {} is being aborted", cluster.operation, cluster.name));
+  if (context.json()) context.print_json(json::object{{"cluster", cluster.id}, {"aborted", cluster.operation}});
+  return {};
+}
+
+Status destroy_cluster(Context& context, const std::string& name) {
+  TRY_ASSIGN(const auto cluster, find_cluster(context, name));
+  TRY_ASSIGN(auto* connection, context.connection());
+  std::string names;
+  for (const auto& member : cluster.member) names += (names.empty() ? "" : ", ") + member.name;
+  context.print_line(fmt::format("destroying cluster {} ({}): {} virtual hosts with their disks ({}), {} networks",
+                                 cluster.name, cluster.id, cluster.member.size(), names, cluster.network.size()));
+  if (!context.options().yes && context.is_terminal() && !context.json()) {
+    std::printf("Destroy it? [y/N] ");
+    std::fflush(stdout);
+    const int answer = std::getchar();
+    if (answer != 'y' && answer != 'Y') return Error(ErrorCode::kCancelled, "nothing was destroyed");
+  }
+  contracts::vcm::Client manager(connection->caller(), connection->service("vcm"));
+  TRY(run_operation<contracts::vcm::DestroyVcRequest>(
+      context, cluster, [&](const auto& r, const auto& o) { return manager.destroy_vc(r, o); }));
+  if (context.json()) context.print_json(json::object{{"cluster", cluster.id}, {"state", "destroyed"}});
+  return {};
+}
+
+}  // namespace nuraghe::cli

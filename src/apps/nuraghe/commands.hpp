@@ -1,0 +1,60 @@
+// The commands of `nuraghe`, one function each. They print their result; an Error becomes a message and an exit code.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apps/nuraghe/context.hpp"
+
+namespace nuraghe::cli {
+
+// ---- clusters (clusters.cpp) ----
+struct CreateOptions {
+  std::string file;
+  std::string idempotency_key;
+  std::string policy;
+  std::string name;  // instead of the blueprint's
+  bool explain = false;
+  bool dry_run = false;
+};
+Status create(Context& context, const CreateOptions& options);
+Status list_clusters(Context& context);
+Status show_cluster(Context& context, const std::string& cluster);
+Status show_events(Context& context, const std::string& cluster, bool follow);
+// pause, resume, freeze, thaw
+Status change_cluster(Context& context, const std::string& verb, const std::string& cluster);
+Status abort_cluster(Context& context, const std::string& cluster);
+Status destroy_cluster(Context& context, const std::string& cluster);
+Result<contracts::vcf::Cluster> find_cluster(Context& context, const std::string& cluster);
+
+// ---- single virtual hosts and physical hosts (hosts.cpp) ----
+Status create_host(Context& context, const std::string& file, const std::string& name);
+Status list_hosts(Context& context);
+Status show_host(Context& context, const std::string& host);
+Status change_host(Context& context, const std::string& verb, const std::string& host);
+Status destroy_host(Context& context, const std::string& host);
+Status list_physical_hosts(Context& context);
+
+// ---- images (images.cpp) ----
+Status list_images(Context& context);
+Status import_image(Context& context, const std::string& folder);
+Status remove_image(Context& context, const std::string& name);
+Status verify_image(Context& context, const std::string& name);
+
+// ---- into the hosts (access.cpp); HOST is CLUSTER/NAME, or the id or name of a single host ----
+Result<std::string> own_public_key(Context& context);
+Result<int> ssh(Context& context, const std::string& host, const std::vector<std::string>& command);
+Result<int> copy(Context& context, const std::string& from, const std::string& to);
+Result<int> console(Context& context, const std::string& host, bool follow);
+
+// ---- workflows (workflows.cpp) ----
+Status list_workflows(Context& context, bool running_only);
+Status show_workflow(Context& context, const std::string& id);
+
+// ---- on this machine (local.cpp) ----
+Status init(Context& context);
+Status validate(Context& context, const std::string& file);
+Result<int> doctor(Context& context);
+Status completion(const std::string& shell, const std::vector<std::string>& commands);
+
+}  // namespace nuraghe::cli

@@ -1,0 +1,67 @@
+// What every command of `nuraghe` shares: how it reaches nuraghed, how it prints, its exit codes.
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "client/connection.hpp"
+#include "contracts/vcf.hpp"
+
+namespace nuraghe::cli {
+
+// Stable exit codes: scripts rely on them (docs/cli.md).
+enum ExitCode {
+  kOk = 0,
+  kFailed = 1,        // the operation failed; the reason was printed
+  kUsage = 2,         // the command line is wrong
+  kInvalidInput = 3,  // a blueprint or another input has findings
+  kNotThere = 4,      // what was named does not exist
+  kRefused = 5,       // the state or somebody else's operation does not allow it
+  kNoRoom = 6,        // resources are missing; the message says which and how much
+  kNoDaemon = 7,      // nuraghed cannot be reached
+  kTimedOut = 8,      // the time given with --timeout is over; the operation goes on
+};
+int exit_code_of(const Error& error);
+
+struct Options {
+  std::string state;
+  std::string output = "text";  // or json
+  bool no_wait = false;
+  std::string timeout = "30m";
+  bool yes = false;
+};
+
+class Context {
+ public:
+  explicit Context(Options options) : options_(std::move(options)) {}
+  Result<client::Connection*> connection();
+  const Options& options() const { return options_; }
+  bool json() const { return options_.output == "json"; }
+  // Standard output is a terminal.
+  bool is_terminal() const;
+  Result<contracts::CallOptions> call_options() const;
+
+  // Prints a table (first row: headings) or, with -o json, the value.
+  void print_table(const std::vector<std::vector<std::string>>& rows) const;
+  void print_json(const boost::json::value& value) const;
+  void print_line(const std::string& line) const;  // text only
+
+  // Runs a long operation while the events of its cluster (empty: all that appear from now on) are shown as they come:
+  // a list that is redrawn on a terminal, plain lines otherwise, nothing with -o json. `work` runs in another thread.
+  Status with_progress(const std::string& cluster, const std::function<Status()>& work);
+
+ private:
+  Options options_;
+  std::unique_ptr<client::Connection> connection_;
+};
+
+// What a client shows of states and sizes.
+std::string short_size(Bytes size);
+std::string age(TimePoint since);
+
+}  // namespace nuraghe::cli

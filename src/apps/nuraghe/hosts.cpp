@@ -1,0 +1,179 @@
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <cstdio>
+
+#include "apps/nuraghe/commands.hpp"
+#include "client/blueprint_files.hpp"
+#include "contracts/vhm.hpp"
+#include "env/posix.hpp"
+
+namespace nuraghe::cli {
+namespace {
+
+namespace json = boost::json;
+using contracts::vhf::VirtualHost;
+
+json::object host_json(const VirtualHost& host) {
+  return {{"id", host.id},
+          {"name", host.name},
+          {"cluster", host.cluster},
+          {"state", contracts::vhc::to_string(host.state)},
+          {"operation", host.operation},
+          {"condition", host.condition},
+          {"physical_host", host.physical_host},
+          {"reference", host.reference.address},
+          {"image", host.image},
+          {"cpus", host.cpus},
+          {"memory", host.memory.count},
+          {"ssh_port", host.ssh_port},
+          {"since", host.since.to_string()}};
+}
+
+std::vector<std::string> host_row(const VirtualHost& host) {
+  return {
+      host.name,
+      std::string(contracts::vhc::to_string(host.state)) + (host.operation.empty() ? "" : " (" + host.operation + ")"),
+      host.physical_host,
+      fmt::format("{}", host.cpus),
+      short_size(host.memory),
+      host.id,
+      host.condition};
+}
+
+Result<VirtualHost> find_host(Context& context, const std::string& name) {
+  TRY_ASSIGN(auto* connection, context.connection());
+  contracts::vhf::Client factory(connection->caller(), connection->service("vhf"));
+  TRY_ASSIGN(auto response, factory.get_virtual_host({name}));
+  return std::move(response.host);
+}
+
+}  // namespace
+
+Status create_host(Context& context, const std::string& file, const std::string& name) {
+  TRY_ASSIGN(const auto fragment, client::load_node_configuration(file, name));
+  TRY_ASSIGN(auto* connection, context.connection());
+  TRY_ASSIGN(const auto call, context.call_options());
+  contracts::vcf::Client identity(connection->caller(), connection->service("vcf"));
+  contracts::vcf::IdentifyHostRequest identify;
+  identify.fragment = fragment;
+  TRY_ASSIGN(auto key, own_public_key(context));
+  identify.authorized_key.push_back(std::move(key));
+  TRY_ASSIGN(auto identified, identity.identify_host(identify));
+  contracts::vhm::Client manager(connection->caller(), connection->service("vhm"));
+  contracts::vhm::CreateVhRequest request;
+  request.request.fragment = identified.fragment;
+  request.request.seed = identified.seed;
+  contracts::vhm::CreateVhResponse response;
+  TRY(context.with_progress("", [&]() -> Status {
+    auto answer = manager.create_vh(request, call);
+    if (!answer) return answer.error();
+    response = std::move(*answer);
+    return {};
+  }));
+  if (context.json())
+    context.print_json(json::object{{"host", response.host}, {"reference", response.reference.address}});
+  else
+    context.print_line(fmt::format("virtual host {} runs: {}", response.host, response.reference.address));
+  return {};
+}
+
+Status list_hosts(Context& context) {
+  TRY_ASSIGN(auto* connection, context.connection());
+  contracts::vhf::Client factory(connection->caller(), connection->service("vhf"));
+  TRY_ASSIGN(const auto response, factory.list_virtual_hosts({}));
+  if (context.json()) {
+    json::array hosts;
+    for (const auto& host : response.host) hosts.push_back(host_json(host));
+    context.print_json(hosts);
+    return {};
+  }
+  std::vector<std::vector<std::string>> rows{{"NAME", "STATE", "ON", "CPUS", "MEMORY", "ID", "CONDITION"}};
+  for (const auto& host : response.host) rows.push_back(host_row(host));
+  context.print_table(rows);
+  return {};
+}
+
+Status show_host(Context& context, const std::string& name) {
+  TRY_ASSIGN(const auto host, find_host(context, name));
+  if (context.json()) {
+    context.print_json(host_json(host));
+    return {};
+  }
+  context.print_table({{"NAME", "STATE", "ON", "CPUS", "MEMORY", "ID", "CONDITION"}, host_row(host)});
+  context.print_line("image " + host.image);
+  context.print_line("reference " + host.reference.address);
+  TRY_ASSIGN(auto* connection, context.connection());
+  TRY_ASSIGN(const auto events, connection->events(0, "", Duration(0)));
+  for (const auto& event : events) {
+    if (event.host == host.id)
+      context.print_line(fmt::format("{}  {:7}  {}", event.time.to_string(), event.severity, event.text));
+  }
+  return {};
+}
+
+Status change_host(Context& context, const std::string& verb, const std::string& name) {
+  TRY_ASSIGN(const auto host, find_host(context, name));
+  TRY_ASSIGN(auto* connection, context.connection());
+  TRY_ASSIGN(const auto call, context.call_options());
+  contracts::vhm::Client manager(connection->caller(), connection->service("vhm"));
+  TRY(context.with_progress("", [&]() -> Status {
+    const auto status = [](auto&& response) -> Status {
+      if (!response) return response.error();
+      return {};
+    };
+    if (verb == "pause") return status(manager.pause_vh({host.id}, call));
+    if (verb == "resume") return status(manager.resume_vh({host.id}, call));
+    if (verb == "freeze") return status(manager.freeze_vh({host.id}, call));
+    if (verb == "thaw") return status(manager.thaw_vh({host.id, false}, call));
+    return status(manager.abort_vh({host.id}, call));
+  }));
+  return show_host(context, host.id);
+}
+
+Status destroy_host(Context& context, const std::string& name) {
+  TRY_ASSIGN(const auto host, find_host(context, name));
+  TRY_ASSIGN(auto* connection, context.connection());
+  TRY_ASSIGN(const auto call, context.call_options());
+  if (!host.cluster.empty())
+    return conflict(fmt::format("virtual host {} belongs to cluster {}: destroy the cluster", host.name, host.cluster));
+  context.print_line(fmt::format("destroying virtual host {} ({}) with its disks", host.name, host.id));
+  contracts::vhm::Client manager(connection->caller(), connection->service("vhm"));
+  TRY(manager.destroy_vh({host.id}, call));
+  if (context.json()) context.print_json(json::object{{"host", host.id}, {"state", "destroyed"}});
+  return {};
+}
+
+Status list_physical_hosts(Context& context) {
+  TRY_ASSIGN(auto* connection, context.connection());
+  contracts::vhf::Client factory(connection->caller(), connection->service("vhf"));
+  TRY_ASSIGN(const auto response, factory.list_physical_hosts({}));
+  if (context.json()) {
+    json::array hosts;
+    for (const auto& host : response.physical_host) {
+      const auto capacity = [](const contracts::vhc::Capacity& c) {
+        return json::object{{"cpus", c.cpus}, {"memory", c.memory.count}, {"disk", c.disk.count}};
+      };
+      hosts.push_back(json::object{{"name", host.name},
+                                   {"site", host.site},
+                                   {"driver", host.driver},
+                                   {"accelerator", host.accelerator},
+                                   {"alive", host.alive},
+                                   {"hosts", host.hosts},
+                                   {"total", capacity(host.total)},
+                                   {"reserved", capacity(host.reserved)}});
+    }
+    context.print_json(hosts);
+    return {};
+  }
+  std::vector<std::vector<std::string>> rows{{"NAME", "SITE", "ALIVE", "DRIVER", "HOSTS", "CPUS", "MEMORY", "DISK"}};
+  for (const auto& host : response.physical_host)
+    rows.push_back({host.name, host.site, host.alive ? "yes" : "no", host.driver + "/" + host.accelerator,
+                    fmt::format("{}", host.hosts), fmt::format("{} of {}", host.reserved.cpus, host.total.cpus),
+                    fmt::format("{} of {}", short_size(host.reserved.memory), short_size(host.total.memory)),
+                    fmt::format("{} of {}", short_size(host.reserved.disk), short_size(host.total.disk))});
+  context.print_table(rows);
+  return {};
+}
+
+}  // namespace nuraghe::cli

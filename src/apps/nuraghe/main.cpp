@@ -1,0 +1,235 @@
+// nuraghe: the command line. Wiring only: options and commands; what they do stands in the files beside it.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "apps/nuraghe/commands.hpp"
+#include "xml/xml.hpp"
+
+namespace {
+
+using nuraghe::Error;
+using nuraghe::Result;
+using nuraghe::Status;
+namespace cli = nuraghe::cli;
+
+// Prints the error of a command where people look for it and answers the exit code.
+int finish(const cli::Context& context, const Status& status) {
+  if (status) return cli::kOk;
+  const Error& error = status.error();
+  if (context.json()) {
+    boost::json::object value{{"error", error.to_string()}, {"code", nuraghe::error_code_name(error.code())}};
+    context.print_json(value);
+  }
+  std::fprintf(stderr, "nuraghe: %s\n", error.to_string().c_str());
+  return cli::exit_code_of(error);
+}
+
+int finish(const cli::Context& context, const Result<int>& code) {
+  if (code) return *code;
+  return finish(context, Status(code.error()));
+}
+
+struct Arguments {
+  cli::Options options;
+  cli::CreateOptions create;
+  std::string name, file, folder, from, to, shell = "bash";
+  std::vector<std::string> command;
+  bool follow = false, running = false;
+};
+
+using Action = std::function<int(cli::Context&)>;
+
+void add_cluster_commands(CLI::App& app, Arguments& a, Action& action) {
+  auto* create = app.add_subcommand("create", "Create a cluster from a blueprint: whole, or not at all")->alias("up");
+  create->add_option("BLUEPRINT", a.create.file, "Blueprint file (XML)")->required();
+  create->add_option("--name", a.create.name, "Name of the cluster, instead of the blueprint's");
+  create->add_option("--idempotency-key", a.create.idempotency_key,
+                     "The same key again answers the cluster that it made");
+  create->add_option("--policy", a.create.policy, "Placement policy: random, round-robin, pack, spread, optimise");
+  create->add_flag("--explain", a.create.explain, "Say why each host is where it is");
+  create->add_flag("--dry-run", a.create.dry_run, "Show placement and steps, create nothing");
+  create->footer("Example: nuraghe create examples/mpi/cluster.xml");
+  create->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::create(c, a.create)); }; });
+
+  auto* list = app.add_subcommand("ls", "List clusters")->footer("Example: nuraghe ls -o json");
+  list->callback([&] { action = [](cli::Context& c) { return finish(c, cli::list_clusters(c)); }; });
+  auto* show = app.add_subcommand("show", "Show a cluster and its hosts")->footer("Example: nuraghe show mpi");
+  show->add_option("CLUSTER", a.name, "Name or id")->required();
+  show->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::show_cluster(c, a.name)); }; });
+  auto* events =
+      app.add_subcommand("events", "What happened, oldest first")->footer("Example: nuraghe events mpi --follow");
+  events->add_option("CLUSTER", a.name, "Name or id; all when absent");
+  events->add_flag("-f,--follow", a.follow, "Go on with what happens from now on");
+  events->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::show_events(c, a.name, a.follow)); }; });
+  const std::pair<const char*, const char*> verbs[] = {
+      {"pause", "Pause every host of a cluster"},
+      {"resume", "Resume a paused cluster"},
+      {"freeze", "Freeze a cluster: its state goes to files, its resources are free again"},
+      {"thaw", "Thaw a frozen cluster"}};
+  for (const auto& [verb, what] : verbs) {
+    auto* command = app.add_subcommand(verb, what)->footer(std::string("Example: nuraghe ") + verb + " mpi");
+    command->add_option("CLUSTER", a.name, "Name or id")->required();
+    command->callback([&, name = std::string(verb)] {
+      action = [&, name](cli::Context& c) { return finish(c, cli::change_cluster(c, name, a.name)); };
+    });
+  }
+  auto* abort = app.add_subcommand("abort", "End the operation at work on a cluster and undo it")
+                    ->footer("Example: nuraghe abort mpi");
+  abort->add_option("CLUSTER", a.name, "Name or id")->required();
+  abort->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::abort_cluster(c, a.name)); }; });
+  auto* destroy =
+      app.add_subcommand("destroy", "Destroy a cluster with its disks")->footer("Example: nuraghe destroy mpi --yes");
+  destroy->add_option("CLUSTER", a.name, "Name or id")->required();
+  destroy->add_flag("-y,--yes", a.options.yes, "Do not ask");
+  destroy->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::destroy_cluster(c, a.name)); }; });
+}
+
+void add_host_commands(CLI::App& app, Arguments& a, Action& action) {
+  auto* vh = app.add_subcommand("vh", "Single virtual hosts")->require_subcommand(1);
+  auto* create = vh->add_subcommand("create", "Create one virtual host from a node configuration")
+                     ->footer("Example: nuraghe vh create examples/mpi/worker.xml --name one");
+  create->add_option("NODE", a.file, "Node configuration file (XML)")->required();
+  create->add_option("--name", a.name, "Name of the host, instead of the file's");
+  create->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::create_host(c, a.file, a.name)); }; });
+  auto* list = vh->add_subcommand("ls", "List virtual hosts")->footer("Example: nuraghe vh ls");
+  list->callback([&] { action = [](cli::Context& c) { return finish(c, cli::list_hosts(c)); }; });
+  auto* show = vh->add_subcommand("show", "Show a virtual host")->footer("Example: nuraghe vh show one");
+  show->add_option("HOST", a.name, "Id or name")->required();
+  show->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::show_host(c, a.name)); }; });
+  for (const std::string verb : {"pause", "resume", "freeze", "thaw", "abort"}) {
+    auto* command = vh->add_subcommand(verb, verb + " a virtual host")->footer("Example: nuraghe vh " + verb + " one");
+    command->add_option("HOST", a.name, "Id or name")->required();
+    command->callback(
+        [&, verb] { action = [&, verb](cli::Context& c) { return finish(c, cli::change_host(c, verb, a.name)); }; });
+  }
+  auto* destroy =
+      vh->add_subcommand("destroy", "Destroy a virtual host with its disks")->footer("Example: nuraghe vh destroy one");
+  destroy->add_option("HOST", a.name, "Id or name")->required();
+  destroy->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::destroy_host(c, a.name)); }; });
+
+  auto* host = app.add_subcommand("host", "Physical hosts")->require_subcommand(1);
+  auto* physical = host->add_subcommand("ls", "List physical hosts and what is reserved on them")
+                       ->footer("Example: nuraghe host ls");
+  physical->callback([&] { action = [](cli::Context& c) { return finish(c, cli::list_physical_hosts(c)); }; });
+}
+
+void add_image_commands(CLI::App& app, Arguments& a, Action& action) {
+  auto* image = app.add_subcommand("image", "Virtual host images")->require_subcommand(1);
+  auto* list = image->add_subcommand("ls", "List images")->footer("Example: nuraghe image ls");
+  list->callback([&] { action = [](cli::Context& c) { return finish(c, cli::list_images(c)); }; });
+  auto* import = image->add_subcommand("import", "Take an image folder into the repository")
+                     ->footer("Example: nuraghe image import ./mini");
+  import->add_option("FOLDER", a.folder, "Folder with vhi.xml")->required();
+  import->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::import_image(c, a.folder));
+};
+}  // namespace
+);
+auto* remove =
+    image->add_subcommand("rm", "Remove an image that no host uses") -> footer("Example: nuraghe image rm mini");
+remove->add_option("IMAGE", a.name, "NAME or NAME:VERSION")->required();
+remove->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::remove_image(c, a.name)); }; });
+auto* verify = image->add_subcommand("verify", "Compare every part with its digest")
+                   -> footer("Example: nuraghe image verify mini");
+verify->add_option("IMAGE", a.name, "NAME or NAME:VERSION")->required();
+verify->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::verify_image(c, a.name)); }; });
+
+auto* workflow = app.add_subcommand("workflow", "Workflows and their instances") -> require_subcommand(1);
+auto* workflows =
+    workflow->add_subcommand("ls", "List workflows and instances") -> footer("Example: nuraghe workflow ls --running");
+workflows->add_flag("--running", a.running, "Only instances that run");
+workflows->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::list_workflows(c, a.running)); }; });
+auto* instance = workflow->add_subcommand("show", "Show an instance: where it stands, what it did")
+                     -> footer("Example: nuraghe workflow show INSTANCE");
+instance->add_option("INSTANCE", a.name, "Id")->required();
+instance->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::show_workflow(c, a.name)); }; });
+}
+
+void add_access_commands(CLI::App& app, Arguments& a, Action& action) {
+  auto* ssh = app.add_subcommand("ssh", "Log in to a host")->footer("Example: nuraghe ssh mpi/head")->prefix_command();
+  ssh->add_option("HOST", a.name, "CLUSTER/NAME, or a single host")->required();
+  ssh->callback([&, ssh] {
+    a.command = ssh->remaining();
+    action = [&](cli::Context& c) { return finish(c, cli::ssh(c, a.name, a.command)); };
+  });
+  auto* exec = app.add_subcommand("exec", "Run a command in a host")
+                   ->footer("Example: nuraghe exec mpi/head mpirun pi")
+                   ->prefix_command();
+  exec->add_option("HOST", a.name, "CLUSTER/NAME, or a single host")->required();
+  exec->callback([&, exec] {
+    a.command = exec->remaining();
+    if (!a.command.empty() && a.command.front() == "--") a.command.erase(a.command.begin());
+    action = [&](cli::Context& c) {
+      if (a.command.empty())
+        return finish(c, Status(nuraghe::invalid("exec needs a command: nuraghe exec CLUSTER/HOST COMMAND")));
+      return finish(c, cli::ssh(c, a.name, a.command));
+    };
+  });
+  auto* copy = app.add_subcommand("cp", "Copy a file into a host or out of it")
+                   ->footer("Example: nuraghe cp data.txt mpi/head:/root/");
+  copy->add_option("FROM", a.from, "FILE or HOST:PATH")->required();
+  copy->add_option("TO", a.to, "FILE or HOST:PATH")->required();
+  copy->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::copy(c, a.from, a.to)); }; });
+  auto* console =
+      app.add_subcommand("console", "A host's serial console")->footer("Example: nuraghe console mpi/head --follow");
+  console->add_option("HOST", a.name, "CLUSTER/NAME, or a single host")->required();
+  console->add_flag("-f,--follow", a.follow, "Go on with what comes");
+  console->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::console(c, a.name, a.follow)); }; });
+}
+
+void add_local_commands(CLI::App& app, Arguments& a, Action& action) {
+  auto* init = app.add_subcommand("init", "Print a commented blueprint sized to this machine")
+                   ->footer("Example: nuraghe init > cluster.xml");
+  init->callback([&] { action = [](cli::Context& c) { return finish(c, cli::init(c)); }; });
+  auto* validate = app.add_subcommand("validate", "Check a blueprint: all findings at once")
+                       ->footer("Example: nuraghe validate cluster.xml");
+  validate->add_option("BLUEPRINT", a.file, "Blueprint file (XML)")->required();
+  validate->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::validate(c, a.file)); }; });
+  auto* doctor =
+      app.add_subcommand("doctor", "Check this machine: KVM, disk, ports, packages")->footer("Example: nuraghe doctor");
+  doctor->callback([&] { action = [](cli::Context& c) { return finish(c, cli::doctor(c)); }; });
+  auto* completion = app.add_subcommand("completion", "Print a shell completion script")
+                         ->footer("Example: source <(nuraghe completion bash)");
+  completion->add_option("SHELL", a.shell, "bash or zsh")->check(CLI::IsMember({"bash", "zsh"}));
+  completion->callback([&] {
+    action = [&](cli::Context& c) {
+      std::vector<std::string> commands;
+      for (const auto* command : app.get_subcommands({})) {
+        std::string line = command->get_name();
+        for (const auto* below : command->get_subcommands({})) line += " " + below->get_name();
+        commands.push_back(line);
+      }
+      return finish(c, cli::completion(a.shell, commands));
+    };
+  });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Nuraghe: one blueprint in, a running cluster out");
+  Arguments arguments;
+  Action action;
+  arguments.options.state = nuraghe::client::default_state_folder();
+  app.add_option("--state", arguments.options.state, "nuraghed's state folder");
+  app.add_option("-o,--output", arguments.options.output, "text or json")->check(CLI::IsMember({"text", "json"}));
+  app.add_option("--timeout", arguments.options.timeout, "How long to wait for an operation, as 30s, 5m, PT1H");
+  app.add_flag(
+      "--wait,!--no-wait", [&](std::int64_t count) { arguments.options.no_wait = count < 0; },
+      "Wait until an operation is done (default), or not");
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.set_version_flag("--version", NURAGHE_VERSION);
+  add_cluster_commands(app, arguments, action);
+  add_host_commands(app, arguments, action);
+  add_image_commands(app, arguments, action);
+  add_access_commands(app, arguments, action);
+  add_local_commands(app, arguments, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? cli::kOk : cli::kUsage;
+  }
+  nuraghe::xml::initialise();
+  cli::Context context(arguments.options);
+  return action(context);
+}

@@ -1,0 +1,191 @@
+#include "apps/nuraghed/controller_node.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/log.hpp"
+#include "env/posix.hpp"
+#include "hypervisor/qemu/driver.hpp"
+#include "hypervisor/sim/driver.hpp"
+#include "store/sqlite.hpp"
+
+namespace nuraghe::daemon {
+namespace {
+
+std::vector<std::string> split(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  std::size_t begin = 0;
+  while (true) {
+    const auto end = text.find(separator, begin);
+    parts.push_back(text.substr(begin, end - begin));
+    if (end == std::string::npos) return parts;
+    begin = end + 1;
+  }
+}
+
+Result<int> to_int(const std::string& text) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 1)
+    return invalid(fmt::format("'{}' is not a number above 0", text));
+  return value;
+}
+
+// "VERB:PATTERN[:every=N]"
+Result<hypervisor::SimFailure> parse_failure(const std::string& text) {
+  const auto parts = split(text, ':');
+  hypervisor::SimFailure failure;
+  const auto verb = std::find_if(hypervisor::kVerbs.begin(), hypervisor::kVerbs.end(),
+                                 [&](hypervisor::Verb one) { return hypervisor::verb_name(one) == parts[0]; });
+  if (verb == hypervisor::kVerbs.end()) return invalid(fmt::format("'{}' is no verb of a hypervisor driver", parts[0]));
+  failure.verb = *verb;
+  if (parts.size() > 1) failure.name = parts[1];
+  if (parts.size() > 2) {
+    if (!parts[2].starts_with("every=")) return invalid(fmt::format("'{}' is not every=N", parts[2]));
+    TRY_ASSIGN(failure.every, to_int(parts[2].substr(6)));
+  }
+  return failure;
+}
+
+Result<std::unique_ptr<hypervisor::Driver>> open_driver(const Settings& settings, const ControllerSettings& controller,
+                                                        const std::string& folder) {
+  if (controller.driver == "sim") {
+    hypervisor::SimOptions options;
+    options.root = folder + "/hosts";
+    options.persisted = settings.sim_persisted;
+    for (const auto& text : settings.sim_failures) {
+      TRY_ASSIGN(auto failure, parse_failure(text));
+      options.failures.push_back(std::move(failure));
+    }
+    TRY_ASSIGN(auto driver, hypervisor::open_sim_driver(std::move(options)));
+    return std::unique_ptr<hypervisor::Driver>(std::move(driver));
+  }
+  if (controller.driver != "qemu")
+    return invalid(fmt::format("'{}' is not a hypervisor driver; there are qemu and sim", controller.driver));
+  hypervisor::QemuOptions options;
+  options.root = folder + "/hosts";
+  options.shim_program = settings.programs + "/nuraghe-shim";
+  options.accelerator = settings.accelerator;
+  options.accelerator_cache = settings.state + "/accelerator";
+  return hypervisor::open_qemu_driver(std::move(options));
+}
+
+}  // namespace
+
+Result<ControllerSettings> parse_controller(const std::string& text) {
+  ControllerSettings controller;
+  const auto colon = text.find(':');
+  controller.name = text.substr(0, colon);
+  const bool is_plain = !controller.name.empty() &&
+                        controller.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
+  if (!is_plain)
+    return invalid(
+        fmt::format("'{}' is not a controller's name; use lower-case letters, digits and '-'", controller.name));
+  if (colon == std::string::npos) return controller;
+  for (const auto& part : split(text.substr(colon + 1), ',')) {
+    const auto equals = part.find('=');
+    const std::string key = part.substr(0, equals);
+    const std::string value = equals == std::string::npos ? "" : part.substr(equals + 1);
+    if (key == "cpus") {
+      TRY_ASSIGN(controller.cpus, to_int(value));
+    } else if (key == "memory") {
+      TRY_ASSIGN(controller.memory, parse_bytes(value));
+    } else if (key == "disk") {
+      TRY_ASSIGN(controller.disk, parse_bytes(value));
+    } else if (key == "site") {
+      controller.site = value;
+    } else if (key == "driver") {
+      controller.driver = value;
+    } else {
+      return invalid(
+          fmt::format("'{}' is no property of a controller; there are cpus, memory, disk, site, driver", key));
+    }
+  }
+  return controller;
+}
+
+Result<std::unique_ptr<ControllerNode>> ControllerNode::open(const Settings& settings,
+                                                             const ControllerSettings& controller,
+                                                             const std::string& base, exchange::Router& router,
+                                                             services::vhc::SeedSource& seeds) {
+  const std::string folder = settings.state + "/vhc/" + controller.name;
+  TRY(env::make_directories(folder, 0700));
+  std::unique_ptr<ControllerNode> node(new ControllerNode);
+  node->name_ = controller.name;
+  const bool is_simulated = controller.driver == "sim";
+  TRY_ASSIGN(node->driver_, open_driver(settings, controller, folder));
+  if (is_simulated) {
+    node->fabric_ = network::make_simulated_fabric(controller.name);
+  } else {
+    network::SwitchOptions options;
+    options.folder = folder + "/switch";
+    options.program = settings.programs + "/nuraghe-switch";
+    TRY_ASSIGN(node->fabric_, network::open_switch_fabric(options));
+  }
+  services::vhc::WorkerOptions worker;
+  worker.folder = folder;
+  worker.uses_files = !is_simulated;
+  node->worker_ = std::make_unique<services::vhc::Worker>(std::move(worker), *node->driver_, *node->fabric_, seeds);
+  services::vhc::ControllerOptions options;
+  options.name = controller.name;
+  options.site = controller.site;
+  options.address = base + "/services/" + controller.name;
+  options.factory = "/services/vhf";
+  options.capacity.cpus = controller.cpus;
+  options.capacity.memory = controller.memory;
+  options.capacity.disk = controller.disk;
+  options.renewal = settings.renewal;
+  options.on_registered = [raw = node.get()] { raw->registered_.set_value(); };
+  node->controller_ = std::make_unique<services::vhc::Controller>(std::move(options), *node->worker_);
+  TRY_ASSIGN(auto store, store::open_sqlite(folder + "/vhc.db"));
+  exchange::ExchangeOptions exchange_options;
+  exchange_options.name = "vhc-" + controller.name;
+  exchange_options.lanes = 64;
+  exchange_options.clock = &env::system_clock();
+  exchange_options.random = &env::system_random();
+  node->exchange_ = exchange::make_exchange(std::move(store), router, exchange_options);
+  node->exchange_->add_actor(*node->controller_);
+  TRY(node->exchange_->open());
+  auto* raw = node.get();
+  node->driver_->on_lost([raw](const std::string& id, const hypervisor::HostCondition& condition) {
+    raw->exchange_->post(
+        "vhc",
+        [raw, id, reason = condition.exit_reason](exchange::Turn& turn) {
+          return raw->controller_->host_lost(turn, id, reason);
+        },
+        [id](const Status& status) {
+          if (!status)
+            log_error("vhc", "a lost host could not be recorded",
+                      {{"host", id}, {"error", status.error().to_string()}});
+        });
+  });
+  const auto capabilities = node->driver_->capabilities();
+  log_info("vhc", "controller is open",
+           {{"name", controller.name},
+            {"driver", capabilities.name},
+            {"accelerator", capabilities.accelerator},
+            {"reason", capabilities.accelerator_reason}});
+  return node;
+}
+
+void ControllerNode::when_visible(const std::string& host, const std::string& vo,
+                                  std::function<void(const Status&)> done) {
+  exchange_->post(
+      "vhc", [this, host, vo](exchange::Turn& turn) { return controller_->check_visible(turn, vo, host); },
+      std::move(done));
+}
+
+bool ControllerNode::wait_registered(Duration timeout) {
+  return is_registered_.wait_for(timeout) == std::future_status::ready;
+}
+
+ControllerNode::~ControllerNode() { stop(); }
+
+void ControllerNode::stop() {
+  if (driver_) driver_->on_lost({});
+  if (exchange_) exchange_->stop();
+}
+
+}  // namespace nuraghe::daemon

@@ -1,0 +1,47 @@
+// ControllerNode: one Virtual Host Controller with all that it stands on: driver, fabric, worker, database, exchange.
+// The same inside nuraghed and, alone, in vhcd.
+#pragma once
+
+#include <functional>
+#include <future>
+#include <memory>
+#include <string>
+
+#include "apps/nuraghed/daemon.hpp"
+#include "exchange/exchange.hpp"
+#include "hypervisor/driver.hpp"
+#include "network/fabric.hpp"
+#include "services/vhc/vhc.hpp"
+
+namespace nuraghe::daemon {
+
+class ControllerNode {
+ public:
+  // The router and the seeds outlive it.
+  static Result<std::unique_ptr<ControllerNode>> open(const Settings& settings, const ControllerSettings& controller,
+                                                      const std::string& base, exchange::Router& router,
+                                                      services::vhc::SeedSource& seeds);
+  ~ControllerNode();
+  const std::string& name() const { return name_; }
+  exchange::Exchange& exchange() { return *exchange_; }
+  void start() { exchange_->start(); }
+  void stop();
+  hypervisor::Driver& driver() { return *driver_; }
+  // Answers, on the exchange's thread, whether the VO may see the host: kNotFound otherwise.
+  void when_visible(const std::string& host, const std::string& vo, std::function<void(const Status&)> done);
+  // True when the factory knows this controller within the time.
+  bool wait_registered(Duration timeout);
+
+ private:
+  ControllerNode() = default;
+  std::promise<void> registered_;
+  std::future<void> is_registered_ = registered_.get_future();
+  std::string name_;
+  std::unique_ptr<hypervisor::Driver> driver_;
+  std::unique_ptr<network::Fabric> fabric_;
+  std::unique_ptr<services::vhc::Worker> worker_;
+  std::unique_ptr<services::vhc::Controller> controller_;
+  std::unique_ptr<exchange::Exchange> exchange_;
+};
+
+}  // namespace nuraghe::daemon

@@ -1,0 +1,65 @@
+// Daemon: what one nuraghed is made of: the control exchange with the engine and the services, an exchange per Virtual
+// Host Controller with its own database, the router between them, and the doors.
+//
+//   STATE/token            who may enter (mode 0600)
+//   STATE/nuraghed.sock    the UNIX socket
+//   STATE/port             the TCP port on 127.0.0.1, kept from the first start on
+//   STATE/control.db       engine, VHF, VHIR, VCF
+//   STATE/images/          the OCI image layout of the VHIR
+//   STATE/vhc/NAME/        one Virtual Host Controller: vhc.db, hosts/ (driver), seeds/, switch/
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/units.hpp"
+
+namespace nuraghe::daemon {
+
+struct ControllerSettings {
+  std::string name;
+  std::string site = "local";
+  std::string driver = "qemu";
+  std::int32_t cpus = 4;
+  Bytes memory = gib(4);
+  Bytes disk = gib(40);
+};
+// "NAME[:key=value,...]" with cpus, memory, disk, site, driver.
+Result<ControllerSettings> parse_controller(const std::string& text);
+
+struct Settings {
+  std::string state;
+  std::string contracts;  // folder of WSDL and XSD files
+  std::string workflows;  // folder of BPEL files
+  std::string programs;   // folder of nuraghe-shim and nuraghe-switch
+  int port = 0;           // 0: as kept in the state folder, else any free one
+  bool tcp = true;
+  std::vector<ControllerSettings> controllers;
+  std::string vo = "default";
+  std::string accelerator = "auto";
+  bool force_http = false;  // services of this process call one another by SOAP over HTTP
+  Duration renewal = std::chrono::seconds(10);
+  std::vector<std::string> sim_failures;  // "VERB:PATTERN[:every=N]"
+  bool sim_persisted = true;
+};
+
+class Daemon {
+ public:
+  // Opens everything; serves when it returns.
+  static Result<std::unique_ptr<Daemon>> start(Settings settings);
+  ~Daemon();
+  // Lets the work in hand finish and closes the doors. Virtual hosts go on running.
+  void stop();
+  int port() const;
+  // True when an exchange gave up (its database failed, or a newer nuraghed took over).
+  bool failed() const;
+
+ private:
+  struct Parts;
+  explicit Daemon(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace nuraghe::daemon

@@ -1,0 +1,254 @@
+// The planning half of the Virtual Cluster Factory: from a blueprint to a demand, from a grant to fragments and seeds.
+#include <fmt/format.h>
+
+#include <map>
+
+#include "env/env.hpp"
+#include "images/digest.hpp"
+#include "model/blueprint.hpp"
+#include "model/plan.hpp"
+#include "services/catalogue.hpp"
+#include "services/vcf/seed.hpp"
+#include "services/vcf/vcf.hpp"
+#include "services/vhc/agent_addresses.hpp"
+
+namespace nuraghe::services::vcf {
+namespace {
+
+constexpr const char* kDefaultPolicy = "spread";
+
+Result<contracts::vhf::Policy> policy_of(const api::ClusterRequest& request, const model::Blueprint& blueprint) {
+  if (request.policy) return *request.policy;
+  contracts::vhf::Policy policy{};
+  TRY(contracts::vhf::from_string(blueprint.policy.empty() ? kDefaultPolicy : blueprint.policy, policy));
+  return policy;
+}
+
+void fill_demand(const model::Blueprint& blueprint, const std::vector<model::PlannedNode>& nodes,
+                 contracts::vhf::Demand& demand) {
+  for (const auto& planned : nodes) {
+    contracts::vhf::NodeRequest node;
+    node.name = planned.node.name;
+    node.cpus = planned.node.cpus;
+    node.memory = planned.node.memory;
+    node.disk = model::disk_demand(planned.node);
+    node.site = planned.site;
+    node.pin = planned.pin;
+    node.image = planned.node.image.name;
+    demand.node.push_back(std::move(node));
+  }
+  for (const auto& wish : blueprint.wishes)
+    demand.wish.push_back({wish.kind == model::PlacementWish::Kind::kApart ? "apart" : "together", wish.nodes});
+  const auto sizes = model::network_sizes(blueprint);
+  for (const auto& network : blueprint.networks) {
+    contracts::vhf::NetworkRequest request;
+    request.name = network.name;
+    request.subnet = network.subnet ? network.subnet->to_string() : "";
+    request.uplink = network.uplink ? "nat" : "none";
+    const auto size = sizes.find(network.name);
+    request.addresses = size == sizes.end() ? 0 : static_cast<std::int32_t>(size->second);
+    demand.network.push_back(std::move(request));
+  }
+}
+
+// The seed's view of a node: its NICs in order, the management network last, as its controller plugs them.
+SeedHost seed_host(const model::PlannedNode& planned, const std::string& id) {
+  SeedHost host;
+  host.id = id;
+  host.name = planned.node.name;
+  host.role = planned.role;
+  bool has_uplink = false;
+  for (const auto& nic : planned.node.nics) {
+    SeedAddress address;
+    address.network = nic.network;
+    address.mac = nic.mac;
+    if (!nic.address.empty()) address.address = fmt::format("{}/{}", nic.address, nic.prefix);
+    address.mtu = nic.mtu;
+    has_uplink = has_uplink || nic.uplink;
+    host.addresses.push_back(std::move(address));
+  }
+  SeedAddress management;
+  management.mac = vhc::management_mac(id);
+  management.is_uplink = has_uplink;
+  host.addresses.push_back(std::move(management));
+  for (const auto& disk : planned.node.disks) {
+    for (std::size_t i = 0; i < disk.partitions.size(); ++i)
+      host.disks.push_back({disk.name, static_cast<int>(i) + 1, disk.partitions[i].size, disk.partitions[i].filesystem,
+                            disk.partitions[i].mount});
+  }
+  return host;
+}
+
+}  // namespace
+
+Status Factory::plan(exchange::Turn& turn, const exchange::Message& request, const api::PlanRequest& input) {
+  auto& tx = turn.transaction();
+  const auto& wanted = input.request;
+  if (!wanted.blueprint) return invalid("the request lacks a blueprint");
+  const bool dry_run = wanted.dry_run.value_or(false);
+  const std::string key = wanted.idempotency_key.value_or("");
+  api::PlanResponse response;
+  response.timeout = options_.timeout;
+  if (!key.empty()) {
+    TRY_ASSIGN(const auto mark, keys_.find(tx, fmt::format("{}/{}", request.vo, key)));
+    if (mark) {
+      response.cluster = mark->value;
+      response.existing = true;
+      return answer(turn, request.message_id, response);
+    }
+  }
+  const Catalogue catalogue(input.catalogue.image);
+  model::ParseContext context;
+  context.images = &catalogue;
+  context.capabilities = options_.capabilities;
+  context.node_limit = options_.node_limit;
+  auto parsed = model::parse_blueprint(*wanted.blueprint, context);
+  TRY(parsed.status());
+  auto& blueprint = parsed.blueprint;
+  if (!blueprint.vo.empty() && blueprint.vo != request.vo)
+    return denied(fmt::format("the blueprint belongs to VO {}, the caller to {}", blueprint.vo, request.vo));
+  const auto nodes = model::expand(blueprint, &catalogue);
+  ClusterRow row;
+  row.id = env::make_id(turn.random(), "vc");
+  row.name = blueprint.name;
+  row.vo = request.vo;
+  row.state = "creating";
+  row.operation = "create";
+  row.on_failure = blueprint.keep_on_failure ? "keep" : "undo";
+  row.idempotency_key = key;
+  row.blueprint = wanted.blueprint->to_string();
+  row.authorized_keys = wanted.authorized_key;
+  row.created = row.since = turn.now();
+  row.timeout = options_.timeout;
+  response.cluster = row.id;
+  response.dry_run = dry_run;
+  response.on_failure = row.on_failure;
+  auto& demand = response.demand;
+  demand.cluster = row.id;
+  TRY_ASSIGN(demand.policy, policy_of(wanted, blueprint));
+  demand.explain = wanted.explain.value_or(false);
+  demand.dry_run = dry_run;
+  fill_demand(blueprint, nodes, demand);
+  if (dry_run) return answer(turn, request.message_id, response);
+  const std::string name_key = fmt::format("{}/{}", row.vo, row.name);
+  TRY_ASSIGN(const auto named, names_.find(tx, name_key));
+  if (named)
+    return conflict(
+        fmt::format("there is a cluster named {} already; destroy it, or choose another name with --name", row.name));
+  TRY(names_.put(tx, name_key, {row.id}));
+  if (!key.empty()) TRY(keys_.put(tx, fmt::format("{}/{}", row.vo, key), {row.id}));
+  TRY(put(turn, row));
+  TRY(announce(turn, row, "cluster.planned", "info",
+               fmt::format("cluster {} is planned: {} hosts", row.name, nodes.size())));
+  return answer(turn, request.message_id, response);
+}
+
+Status Factory::prepare(exchange::Turn& turn, const exchange::Message& request, const api::PrepareRequest& input) {
+  TRY_ASSIGN(auto row, visible_cluster(turn, request.vo, input.cluster));
+  TRY_ASSIGN(const auto document, xml::Document::parse(row.blueprint));
+  model::ParseContext context;
+  context.capabilities = options_.capabilities;
+  context.node_limit = options_.node_limit;
+  auto parsed = model::parse_blueprint(document, context);
+  TRY(parsed.status());
+  auto nodes = model::expand(parsed.blueprint);
+  std::map<std::string, model::NetworkGrant> grants;
+  for (const auto& network : input.grant.network) {
+    model::NetworkGrant grant;
+    grant.segment = network.segment;
+    TRY_ASSIGN(grant.subnet, model::parse_subnet(network.subnet));
+    grants.emplace(network.name, grant);
+  }
+  TRY(model::assign_addresses(nodes, grants));
+  row.networks = input.grant.network;
+  row.member_count = static_cast<std::int64_t>(nodes.size());
+  std::map<std::string, const contracts::vhf::Placement*> places;
+  for (const auto& place : input.grant.placement) places.emplace(place.node, &place);
+  for (const auto& planned : nodes) {
+    if (!places.contains(planned.node.name)) return internal(fmt::format("node {} got no place", planned.node.name));
+  }
+  TRY_ASSIGN(const auto seeds, make_seeds(turn, row, nodes, places));
+  api::PrepareResponse response;
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    auto& node = nodes[i].node;
+    const auto& place = *places.at(node.name);
+    node.seed_digest = seeds[i].digest;
+    api::Node prepared;
+    prepared.name = node.name;
+    prepared.host = place.host;
+    prepared.physical_host = place.physical_host;
+    prepared.request.host = place.host;
+    prepared.request.fragment = model::node_fragment(node).share();
+    prepared.request.requirement = requirement_of(node.image);
+    prepared.request.seed = {seeds[i].digest, fmt::format("{}/{}", options_.seed_base, row.id)};
+    prepared.request.keep = row.on_failure == "keep";
+    response.node.push_back(std::move(prepared));
+    api::Member member;
+    member.name = node.name;
+    member.host = place.host;
+    member.role = nodes[i].role;
+    member.physical_host = place.physical_host;
+    for (const auto& nic : node.nics)
+      if (!nic.address.empty()) member.address.push_back(fmt::format("{}={}/{}", nic.network, nic.address, nic.prefix));
+    member.cpus = node.cpus;
+    member.memory = node.memory;
+    member.image = node.image.to_string();
+    member.host_key = seeds[i].host_key;
+    TRY(members_.put(turn.transaction(), fmt::format("{}/{:06}", row.id, i), member));
+  }
+  TRY(put(turn, row));
+  return answer(turn, request.message_id, response);
+}
+
+Result<std::vector<Factory::StoredSeed>> Factory::make_seeds(
+    exchange::Turn& turn, const ClusterRow& row, const std::vector<model::PlannedNode>& nodes,
+    const std::map<std::string, const contracts::vhf::Placement*>& places) {
+  std::vector<SeedHost> hosts;
+  std::vector<HostSeed> seeds;
+  std::vector<std::string> host_keys;
+  for (const auto& planned : nodes) {
+    hosts.push_back(seed_host(planned, places.at(planned.node.name)->host));
+    TRY_ASSIGN(auto seed, make_host_seed(row.name, hosts.back(), turn.random()));
+    host_keys.push_back(seed.host_key);
+    seeds.push_back(std::move(seed));
+  }
+  TRY_ASSIGN(const auto shared, make_shared_seed(row.name, hosts, host_keys, row.authorized_keys, turn.random()));
+  TRY(seeds_.put(turn.transaction(), row.id + "/" + shared.digest, {shared.vendor_data}));
+  std::vector<StoredSeed> stored;
+  for (auto& seed : seeds) {
+    seed.bundle.shared["vendor-data"] = shared.digest;
+    const std::string bytes = encode_record(seed.bundle);
+    stored.push_back({images::digest_of(bytes), std::move(seed.host_key)});
+    TRY(seeds_.put(turn.transaction(), row.id + "/" + stored.back().digest, {bytes}));
+  }
+  return stored;
+}
+
+Status Factory::identify_host(exchange::Turn& turn, const exchange::Message& request,
+                              const api::IdentifyHostRequest& input) {
+  if (!input.fragment) return invalid("the request lacks a node configuration");
+  TRY_ASSIGN(auto node, model::parse_node_fragment(input.fragment->root()));
+  if (!node.nics.empty())
+    return unsupported(
+        fmt::format("the node configuration of {} names networks; only a cluster has networks", node.name));
+  model::PlannedNode planned;
+  planned.node = node;
+  // A single host has no cluster whose end removes its seed: it is kept under its own name and replaced by the next.
+  ClusterRow owner;
+  owner.id = "single-" + request.vo + "-" + node.name;
+  owner.name = "single";
+  owner.vo = request.vo;
+  owner.authorized_keys = input.authorized_key;
+  TRY(seeds_.erase_prefix(turn.transaction(), owner.id + "/"));
+  contracts::vhf::Placement place;
+  place.node = node.name;
+  place.host = env::make_id(turn.random(), "instance");
+  TRY_ASSIGN(const auto seeds, make_seeds(turn, owner, {planned}, {{node.name, &place}}));
+  node.seed_digest = seeds.front().digest;
+  api::IdentifyHostResponse response;
+  response.fragment = model::node_fragment(node).share();
+  response.seed = {seeds.front().digest, fmt::format("{}/{}", options_.seed_base, owner.id)};
+  return answer(turn, request.message_id, response);
+}
+
+}  // namespace nuraghe::services::vcf

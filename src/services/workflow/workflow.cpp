@@ -1,0 +1,97 @@
+#include "services/workflow/workflow.hpp"
+
+#include <fmt/format.h>
+
+namespace nuraghe::services::workflow {
+namespace {
+
+api::Instance instance_of(const bpel::InstanceSummary& summary) {
+  api::Instance instance;
+  instance.id = summary.id;
+  instance.process = summary.process;
+  instance.program = summary.program;
+  instance.vo = summary.vo;
+  instance.state = summary.state;
+  instance.started = summary.started;
+  instance.ended = summary.ended;
+  instance.fault = xml::printable(summary.fault);
+  instance.parent = summary.parent;
+  return instance;
+}
+
+}  // namespace
+
+Status Administration::list_processes(exchange::Turn& turn, const exchange::Message& request,
+                                      const api::ListProcessesRequest&) {
+  api::ListProcessesResponse response;
+  for (const auto& process : engine_.processes()) {
+    api::Process item;
+    item.id = process.id;
+    item.file = process.file;
+    item.name = process.name.local;
+    item.version = process.version;
+    item.active = process.active;
+    for (const auto& route : process.routes) item.operation.push_back(route.path + " " + route.operation);
+    response.process.push_back(std::move(item));
+  }
+  return answer(turn, request.message_id, response);
+}
+
+Status Administration::list_instances(exchange::Turn& turn, const exchange::Message& request,
+                                      const api::ListInstancesRequest& input) {
+  bpel::Engine::Filter filter;
+  filter.vo = request.vo;
+  filter.running_only = input.running_only;
+  filter.limit = input.limit > 0 ? static_cast<std::size_t>(input.limit) : filter.limit;
+  TRY_ASSIGN(const auto instances, engine_.list(turn, filter));
+  api::ListInstancesResponse response;
+  for (const auto& summary : instances) response.instance.push_back(instance_of(summary));
+  return answer(turn, request.message_id, response);
+}
+
+Status Administration::show_instance(exchange::Turn& turn, const exchange::Message& request,
+                                     const api::ShowInstanceRequest& input) {
+  TRY_ASSIGN(const auto details, engine_.show(turn, input.id, request.vo));
+  api::ShowInstanceResponse response;
+  response.instance = instance_of(details.summary);
+  for (const auto& activity : details.activities)
+    response.activity.push_back(
+        {activity.kind, activity.name, activity.path, activity.state, activity.file, activity.line});
+  for (const auto& entry : details.history)
+    response.step.push_back({entry.sequence, entry.time, entry.kind, entry.operation});
+  return answer(turn, request.message_id, response);
+}
+
+Status Administration::suspend_instance(exchange::Turn& turn, const exchange::Message& request,
+                                        const api::SuspendInstanceRequest& input) {
+  TRY(engine_.show(turn, input.id, request.vo));
+  TRY(engine_.suspend(turn, input.id));
+  return answer(turn, request.message_id, api::SuspendInstanceResponse{});
+}
+
+Status Administration::resume_instance(exchange::Turn& turn, const exchange::Message& request,
+                                       const api::ResumeInstanceRequest& input) {
+  TRY(engine_.show(turn, input.id, request.vo));
+  TRY(engine_.resume(turn, input.id));
+  return answer(turn, request.message_id, api::ResumeInstanceResponse{});
+}
+
+Status Administration::terminate_instance(exchange::Turn& turn, const exchange::Message& request,
+                                          const api::TerminateInstanceRequest& input) {
+  TRY(engine_.show(turn, input.id, request.vo));
+  TRY(engine_.terminate(turn, input.id, input.reason));
+  return answer(turn, request.message_id, api::TerminateInstanceResponse{});
+}
+
+Status Administration::replay_instance(exchange::Turn& turn, const exchange::Message& request,
+                                       const api::ReplayInstanceRequest& input) {
+  TRY(engine_.show(turn, input.id, request.vo));
+  TRY_ASSIGN(const auto replay, engine_.replay(turn, input.id));
+  api::ReplayInstanceResponse response;
+  response.steps = replay.steps;
+  if (!replay.same)
+    response.difference = xml::printable(fmt::format("step {}: {}", replay.different, replay.explanation));
+  return answer(turn, request.message_id, response);
+}
+
+}  // namespace nuraghe::services::workflow
