@@ -167,3 +167,22 @@ int json_true(const struct json *node) {
     if (node->type == JSON_TRUE) return 1;
     return node->type == JSON_STRING && (!strcasecmp(node->text, "true") || !strcasecmp(node->text, "yes"));
 }
+
+struct json *json_merge(struct json *base, struct json *over) {
+    if (!base || !over) return over ? over : base;
+    if (base->type != over->type || (base->type != JSON_OBJECT && base->type != JSON_ARRAY)) return over;
+    struct json **tail = &base->child, *item = over->child;
+    if (base->type == JSON_ARRAY) {
+        while (*tail) tail = &(*tail)->next;
+        *tail = item;
+        return base;
+    }
+    for (struct json *after; item; item = after) {
+        after = item->next;
+        for (tail = &base->child; *tail && strcmp((*tail)->key, item->key) != 0;) tail = &(*tail)->next;
+        struct json *rest = *tail ? (*tail)->next : NULL;
+        *tail = json_merge(*tail, item);
+        (*tail)->next = rest;
+    }
+    return base;
+}

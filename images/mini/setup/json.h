@@ -22,3 +22,7 @@ const char *json_text(const struct json *node);
 
 // True for the literal true and for the strings that YAML 1.1 reads as true.
 int json_true(const struct json *node);
+
+// `over` laid upon `base`: members of objects one by one, lists behind one another, of everything else `over`. Either may
+// be null. Both trees become part of the answer.
+struct json *json_merge(struct json *base, struct json *over);

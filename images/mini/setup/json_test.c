@@ -32,6 +32,30 @@ static void refuses(const char *text, int where) {
     expect(line == where, text);
 }
 
+// Prints the values of a tree, keys before them, without blanks.
+static void print(const struct json *node, FILE *out) {
+    const int is_object = node->type == JSON_OBJECT;
+    if (json_text(node)) fprintf(out, "%s", node->text);
+    if (!is_object && node->type != JSON_ARRAY) return;
+    fputc(is_object ? '{' : '[', out);
+    for (const struct json *m = node->child; m; m = m->next) {
+        if (is_object) fprintf(out, "%s:", m->key);
+        print(m, out);
+        if (m->next) fputc(',', out);
+    }
+    fputc(is_object ? '}' : ']', out);
+}
+
+static void merges(const char *base, const char *over, const char *expected) {
+    int line;
+    char text[256] = "";
+    struct json *tree = json_merge(base ? parse(base, &line) : NULL, over ? parse(over, &line) : NULL);
+    FILE *out = fmemopen(text, sizeof text, "w");
+    if (tree) print(tree, out);
+    fclose(out);
+    expect(!strcmp(text, expected), text);
+}
+
 int main(void) {
     takes("{\"a\":\"b\"}", "b");
     takes(" {\n\t\"z\" : [1, [], {}, null, true, false] , \"a\" : -12.5e3 }\n", "-12.5e3");
@@ -69,5 +93,15 @@ int main(void) {
     expect(json_true(json_get(tree, "t")) && json_true(json_get(tree, "y")), "true");
     expect(!json_true(json_get(tree, "f")) && !json_true(json_get(tree, "n")) && !json_true(NULL), "false");
     expect(!json_text(json_get(tree, "list")) && !json_get(json_get(tree, "list"), "x") && !json_get(NULL, "x"), "absent");
+
+    merges(NULL, NULL, "");
+    merges("{\"a\":1}", NULL, "{a:1}");
+    merges(NULL, "{\"a\":1}", "{a:1}");
+    merges("{\"a\":1,\"b\":2,\"c\":3}", "{\"d\":4,\"b\":5}", "{a:1,b:5,c:3,d:4}");
+    merges("{\"a\":[1,2],\"b\":[],\"c\":[3]}", "{\"c\":[],\"b\":[4],\"a\":[2,5]}", "{a:[1,2,2,5],b:[4],c:[3]}");
+    merges("{\"k\":{\"x\":1,\"l\":[1]}}", "{\"k\":{\"l\":[2],\"y\":2,\"x\":3}}", "{k:{x:3,l:[1,2],y:2}}");
+    merges("{\"a\":[1],\"b\":2,\"c\":{\"d\":1}}", "{\"a\":3,\"b\":[4],\"c\":5}", "{a:3,b:[4],c:5}");
+    merges("[1]", "{\"a\":2}", "{a:2}");
+    merges("{}", "{\"a\":2}", "{a:2}");
     return failed;
 }

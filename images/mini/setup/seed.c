@@ -20,7 +20,7 @@
 #define KEPT "/var/lib/cloud/seed/"
 #define INSTANCE "/var/lib/cloud/data/instance-id"
 
-static const char *const parts[] = {"meta-data", "user-data", "network-config"};
+static const char *const parts[] = {"meta-data", "vendor-data", "user-data", "network-config"};
 
 // File system of the device when it bears the volume label cidata: ISO 9660 (ECMA-119 §8.4: primary volume descriptor in
 // sector 16, identifier at byte 40), FAT32 (label at 71) or FAT12/16 (label at 43); else null.
@@ -50,7 +50,7 @@ static void keep_copy(void) {
     mkdir("/run/seed", 0700);
     if (mount(device, "/run/seed", type, MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, ""))
         return say("seed %s: %s", device, strerror(errno));
-    for (int i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         char from[64], to[64], *text;
         size_t size;
         snprintf(from, sizeof from, "/run/seed/%s", parts[i]);
@@ -81,7 +81,9 @@ static struct json *parse(const char *part) {
 }
 
 struct seed seed_kept(void) {
-    struct seed seed = {.meta = parse("meta-data"), .user = parse("user-data"), .network = parse("network-config")};
+    struct seed seed = {.meta = parse("meta-data"),
+                        .user = json_merge(parse("vendor-data"), parse("user-data")),
+                        .network = parse("network-config")};
     const char *id = json_text(json_get(seed.meta, "instance-id"));
     char *known = read_file(INSTANCE, NULL);
     seed.first = !known || (id && strcmp(known, id) != 0);
@@ -115,7 +117,7 @@ void seed_complain(const struct seed *seed) {
     for (const struct json *m = seed->user && seed->user->type == JSON_OBJECT ? seed->user->child : NULL; m; m = m->next) {
         int i = 0;
         while (known[i] && strcmp(known[i], m->key) != 0) i++;
-        if (!known[i]) say("user-data: '%s' is not honoured by this image", m->key);
+        if (!known[i]) say("user-data or vendor-data: '%s' is not honoured by this image", m->key);
     }
     if (json_true(json_get(seed->user, "ssh_pwauth"))) say("user-data: ssh_pwauth: this image takes keys only");
     if (json_true(json_get(seed->user, "manage_etc_hosts")))

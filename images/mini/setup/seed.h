@@ -1,10 +1,11 @@
-// The NoCloud seed: a disk labelled cidata with meta-data, user-data and network-config, all three JSON (which is YAML).
+// The NoCloud seed: a disk labelled cidata with meta-data, vendor-data, user-data and network-config, all four JSON (which
+// is YAML). What all hosts share may stand in vendor-data: it is user-data's first half.
 #pragma once
 
 struct json;
 
 struct seed {
-    struct json *meta, *user, *network; // null: absent, or not understood (which is said)
+    struct json *meta, *user, *network; // null: absent, or not understood (which is said); user: vendor-data below user-data
     int first;                          // this instance-id is seen for the first time: apply what is done once
 };
 
