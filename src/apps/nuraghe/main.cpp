@@ -144,20 +144,30 @@ instance->add_option("INSTANCE", a.name, "Id")->required();
 instance->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::show_workflow(c, a.name)); }; });
 }
 
+// What stands behind HOST in `ssh` and `exec` belongs to the guest's shell, options and all: it is taken off before the
+// options are read. Answers how many arguments stay.
+int take_guest_command(int argc, char** argv, std::vector<std::string>& command) {
+  int at = 1;
+  while (at < argc && argv[at][0] == '-') {
+    const std::string option = argv[at];
+    at += option == "--state" || option == "-o" || option == "--output" || option == "--timeout" ? 2 : 1;
+  }
+  const std::string verb = at < argc ? argv[at] : "";
+  const int host = at + 1;
+  if ((verb != "exec" && verb != "ssh") || host >= argc || argv[host][0] == '-') return argc;
+  command.assign(argv + host + 1, argv + argc);
+  if (!command.empty() && command.front() == "--") command.erase(command.begin());
+  return host + 1;
+}
+
 void add_access_commands(CLI::App& app, Arguments& a, Action& action) {
-  auto* ssh = app.add_subcommand("ssh", "Log in to a host")->footer("Example: nuraghe ssh mpi/head")->prefix_command();
-  ssh->add_option("HOST", a.name, "CLUSTER/NAME, or a single host")->required();
-  ssh->callback([&, ssh] {
-    a.command = ssh->remaining();
-    action = [&](cli::Context& c) { return finish(c, cli::ssh(c, a.name, a.command)); };
-  });
-  auto* exec = app.add_subcommand("exec", "Run a command in a host")
-                   ->footer("Example: nuraghe exec mpi/head mpirun pi")
-                   ->prefix_command();
-  exec->add_option("HOST", a.name, "CLUSTER/NAME, or a single host")->required();
-  exec->callback([&, exec] {
-    a.command = exec->remaining();
-    if (!a.command.empty() && a.command.front() == "--") a.command.erase(a.command.begin());
+  auto* ssh = app.add_subcommand("ssh", "Log in to a host")->footer("Example: nuraghe ssh mpi/head");
+  ssh->add_option("HOST", a.name, "CLUSTER/NAME, or a single host; a command may follow")->required();
+  ssh->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::ssh(c, a.name, a.command)); }; });
+  auto* exec =
+      app.add_subcommand("exec", "Run a command in a host")->footer("Example: nuraghe exec mpi/head mpirun pi");
+  exec->add_option("HOST", a.name, "CLUSTER/NAME, or a single host; the command follows")->required();
+  exec->callback([&] {
     action = [&](cli::Context& c) {
       if (a.command.empty())
         return finish(c, Status(nuraghe::invalid("exec needs a command: nuraghe exec CLUSTER/HOST COMMAND")));
@@ -225,7 +235,7 @@ int main(int argc, char** argv) {
   add_access_commands(app, arguments, action);
   add_local_commands(app, arguments, action);
   try {
-    app.parse(argc, argv);
+    app.parse(take_guest_command(argc, argv, arguments.command), argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? cli::kOk : cli::kUsage;
   }

@@ -273,7 +273,8 @@ Result<Outcome> Worker::boot(const Order& order, exchange::JobContext& context) 
 }
 
 Result<Outcome> Worker::join(const Order& order, exchange::JobContext& context) {
-  if (order.ready != "agent") return Outcome{};  // nobody in the guest can be asked
+  // Nobody in the guest can be asked, or there is no guest (simulated).
+  if (order.ready != "agent" || !options_.uses_files) return Outcome{};
   TRY_ASSIGN(const auto document, xml::Document::parse(order.fragment));
   TRY_ASSIGN(const auto node, model::parse_node_fragment(document.root()));
   std::vector<ExpectedAddress> missing;

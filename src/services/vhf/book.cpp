@@ -204,7 +204,8 @@ Result<std::string> Book::choose_subnet(store::Transaction& tx, std::int32_t add
 }
 
 Result<api::Network> Book::add_network(store::Transaction& tx, const std::string& cluster, const std::string& vo,
-                                       const api::NetworkRequest& request, env::Random& random) const {
+                                       const api::NetworkRequest& request, const std::set<std::string>& physical_hosts,
+                                       env::Random& random) const {
   TRY_ASSIGN(auto counters, state(tx));
   NetworkRow row;
   for (std::int64_t tries = 0;; ++tries) {
@@ -223,6 +224,7 @@ Result<api::Network> Book::add_network(store::Transaction& tx, const std::string
   }
   row.uplink = request.uplink;
   row.vo = vo;
+  row.physical_hosts.assign(physical_hosts.begin(), physical_hosts.end());
   row.key = env::make_id(random, "segment");
   TRY(segment_.put(tx, segment_key(row.network.segment), {cluster}));
   TRY(network_.put(tx, fmt::format("{}/{}", cluster, request.name), row));

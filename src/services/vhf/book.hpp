@@ -13,6 +13,7 @@
 // Invariant: a physical host's `reserved` is the sum of the rows in vhf_host that hold resources on it.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,9 +55,10 @@ struct NetworkRow {
   std::string vo;
   std::string key;  // names the segment's secret
   bool automatic_subnet = false;
+  std::vector<std::string> physical_hosts;  // that take part, also when their virtual hosts are gone already
   template <class V>
   void fields(V& v) {
-    v(1, network), v(2, uplink), v(3, vo), v(4, key), v(5, automatic_subnet);
+    v(1, network), v(2, uplink), v(3, vo), v(4, key), v(5, automatic_subnet), v(6, physical_hosts);
   }
 };
 
@@ -110,7 +112,8 @@ class Book {
   };
   Result<std::vector<api::Placement>> add_hosts(store::Transaction& tx, const NewHosts& add, env::Random& random) const;
   Result<api::Network> add_network(store::Transaction& tx, const std::string& cluster, const std::string& vo,
-                                   const api::NetworkRequest& request, env::Random& random) const;
+                                   const api::NetworkRequest& request, const std::set<std::string>& physical_hosts,
+                                   env::Random& random) const;
   Result<std::vector<NetworkRow>> networks(store::Transaction& tx, const std::string& cluster) const;
   Status remove_networks(store::Transaction& tx, const std::string& cluster) const;
 

@@ -184,8 +184,10 @@ Status Factory::reserve(exchange::Turn& turn, const exchange::Message& request, 
   TRY(book_.put_state(tx, state));
   TRY_ASSIGN(response.grant.placement,
              book_.add_hosts(tx, {demand.cluster, request.vo, &demand.node, &decision, turn.now()}, turn.random()));
+  std::set<std::string> physical_hosts;
+  for (const auto& place : response.grant.placement) physical_hosts.insert(place.physical_host);
   for (const auto& network : demand.network) {
-    TRY_ASSIGN(auto granted, book_.add_network(tx, demand.cluster, request.vo, network, turn.random()));
+    TRY_ASSIGN(auto granted, book_.add_network(tx, demand.cluster, request.vo, network, physical_hosts, turn.random()));
     response.grant.network.push_back(std::move(granted));
   }
   for (const auto& place : response.grant.placement) {
@@ -315,13 +317,14 @@ Status Factory::get_controller(exchange::Turn& turn, const exchange::Message& re
 
 Status Factory::get_segments(exchange::Turn& turn, const exchange::Message& request,
                              const api::GetSegmentsRequest& input) {
-  TRY_ASSIGN(const auto hosts, book_.hosts(turn.transaction(), input.cluster));
   TRY_ASSIGN(const auto networks, book_.networks(turn.transaction(), input.cluster));
   std::map<std::string, PhysicalRow> taking_part;
-  for (const auto& row : hosts) {
-    if (row.host.vo != request.vo || taking_part.contains(row.host.physical_host)) continue;
-    TRY_ASSIGN(auto physical, book_.physical_host(turn.transaction(), row.host.physical_host));
-    if (physical) taking_part.emplace(row.host.physical_host, std::move(*physical));
+  for (const auto& network : networks) {
+    if (network.vo != request.vo) return not_found(fmt::format("there is no cluster {}", input.cluster));
+    for (const auto& name : network.physical_hosts) {
+      TRY_ASSIGN(auto physical, book_.physical_host(turn.transaction(), name));
+      if (physical) taking_part.emplace(name, std::move(*physical));
+    }
   }
   api::GetSegmentsResponse response;
   for (const auto& network : networks) {
