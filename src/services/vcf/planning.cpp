@@ -73,8 +73,8 @@ SeedHost seed_host(const model::PlannedNode& planned, const std::string& id) {
   host.addresses.push_back(std::move(management));
   for (const auto& disk : planned.node.disks) {
     for (std::size_t i = 0; i < disk.partitions.size(); ++i)
-      host.disks.push_back({disk.name, static_cast<int>(i) + 1, disk.partitions[i].size, disk.partitions[i].filesystem,
-                            disk.partitions[i].mount});
+      host.disks.push_back(
+          {disk.name, static_cast<int>(i) + 1, disk.partitions[i].filesystem, disk.partitions[i].mount});
   }
   return host;
 }

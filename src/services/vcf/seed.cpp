@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 
 #include "images/digest.hpp"
+#include "services/partition_label.hpp"
 #include "services/vcf/ssh_key.hpp"
 
 namespace nuraghe::services::vcf {
@@ -70,31 +71,15 @@ json::object network_config(const SeedHost& host) {
   return {{"version", 2}, {"ethernets", std::move(ethernets)}};
 }
 
-// cloud-init "Disk Setup": disks are named by the serial number that the hypervisor gives them.
-void add_disks(const SeedHost& host, json::object& user) {
-  json::object disk_setup;
-  json::array fs_setup;
+// cloud-init "Mounts": partitions and file systems are there already, found by their labels.
+void add_mounts(const SeedHost& host, json::object& user) {
   json::array mounts;
   for (const auto& partition : host.disks) {
-    const std::string device = "/dev/disk/by-id/virtio-" + partition.disk;
-    const std::string part = fmt::format("{}-part{}", device, partition.number);
-    auto& entry = disk_setup[device];
-    if (entry.is_null()) entry = json::object{{"table_type", "gpt"}, {"overwrite", false}, {"layout", json::array{}}};
-    // A layout lists sizes: of cloud-init in percent, with the exact number of bytes beside it for readers that take
-    // it.
-    entry.get_object()["layout"].get_array().emplace_back(true);
-    auto& sizes = entry.get_object()["sizes"];
-    if (sizes.is_null()) sizes = json::array{};
-    sizes.get_array().emplace_back(partition.size.count);
-    if (!partition.filesystem.empty())
-      fs_setup.push_back(json::object{{"device", part}, {"filesystem", partition.filesystem}, {"overwrite", false}});
-    if (!partition.mount.empty())
-      mounts.push_back(json::array{json::value(part), json::value(partition.mount),
-                                   json::value(partition.filesystem.empty() ? "auto" : partition.filesystem),
-                                   json::value("defaults")});
+    if (partition.mount.empty()) continue;
+    mounts.push_back(
+        json::array{json::value("LABEL=" + partition_label(partition.disk, static_cast<std::size_t>(partition.number))),
+                    json::value(partition.mount), json::value(partition.filesystem), json::value("defaults,nofail")});
   }
-  if (!disk_setup.empty()) user["disk_setup"] = std::move(disk_setup);
-  if (!fs_setup.empty()) user["fs_setup"] = std::move(fs_setup);
   if (!mounts.empty()) user["mounts"] = std::move(mounts);
 }
 
@@ -135,7 +120,7 @@ Result<HostSeed> make_host_seed(const std::string& cluster, const SeedHost& host
       {"ssh_keys", json::object{{"ed25519_private", key.private_key}, {"ed25519_public", key.public_key}}},
       {"random_seed", json::object{{"data", base64({reinterpret_cast<const char*>(entropy.data()), entropy.size()})},
                                    {"encoding", "b64"}}}};
-  add_disks(host, user);
+  add_mounts(host, user);
   HostSeed seed;
   seed.host_key = key.public_key;
   seed.bundle.files["meta-data"] =

@@ -23,7 +23,7 @@ struct SeedAddress {
   bool is_uplink = false;  // by DHCP, with a default route
 };
 
-// A partition that a node's disk is to have, with its file system and where it is mounted.
+// A partition of a node's disk, its file system and where it is mounted.
 struct SeedPartition {
   std::string disk;  // its name: the guest sees it as the serial number
   int number = 1;

@@ -18,6 +18,7 @@
 #include "model/node.hpp"
 #include "services/seed_bundle.hpp"
 #include "services/vhc/agent_addresses.hpp"
+#include "services/vhc/disks.hpp"
 
 namespace nuraghe::services::vhc {
 namespace {
@@ -210,6 +211,12 @@ Result<Outcome> Worker::create(const Order& order, exchange::JobContext& context
       disk_spec.backing = image.disk;
       disk_spec.backing_format = image.disk_format;
     }
+    if (!disk.partitions.empty() && options_.uses_files) {
+      TRY(env::make_directories(disk_folder(order.id), 0700));
+      disk_spec.backing = disk_folder(order.id) + "/" + disk.name + ".raw";
+      disk_spec.backing_format = "raw";
+      TRY(make_partitioned_disk(disk_spec.backing, disk, options_.operation_timeout));
+    }
     spec.disks.push_back(std::move(disk_spec));
   }
   if (!has_root && !image.disk.empty()) {
@@ -243,8 +250,10 @@ void Worker::undo_create(const Order& order, const Outcome& outcome) {
     if (const auto removed = fabric_.remove_port(port); !removed)
       log_warning("vhc", "a port stays plugged in", {{"port", port}, {"error", removed.error().to_string()}});
   }
-  if (const auto removed = env::remove_tree(seed_path(order.id)); !removed)
-    log_warning("vhc", "a seed disk stays", {{"host", order.id}, {"error", removed.error().to_string()}});
+  for (const auto& path : {seed_path(order.id), disk_folder(order.id)}) {
+    if (const auto removed = env::remove_tree(path); !removed)
+      log_warning("vhc", "a disk stays", {{"path", path}, {"error", removed.error().to_string()}});
+  }
 }
 
 Result<Outcome> Worker::destroy(const Order& order, exchange::JobContext& context) {
@@ -254,6 +263,7 @@ Result<Outcome> Worker::destroy(const Order& order, exchange::JobContext& contex
     if (port.starts_with(order.id + "/")) TRY(fabric_.remove_port(port));
   }
   TRY(env::remove_tree(seed_path(order.id)));
+  TRY(env::remove_tree(disk_folder(order.id)));
   TRY(fabric_.release_if_idle());
   TRY(driver_.forget(order.id));
   return Outcome{};

@@ -55,6 +55,7 @@ class Worker {
   Status plug_ports(const Order& order, hypervisor::HostSpec& spec, Outcome& outcome);
   void undo_create(const Order& order, const Outcome& outcome);
   std::string seed_path(const std::string& id) const { return options_.folder + "/seeds/" + id + ".iso"; }
+  std::string disk_folder(const std::string& id) const { return options_.folder + "/disks/" + id; }
   hypervisor::Control control(exchange::JobContext& context, Duration timeout) const;
 
   WorkerOptions options_;
