@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/check.hpp"
 #include "bpel/expression/xpath_syntax.hpp"
 
 namespace nuraghe::bpel {
@@ -217,9 +218,22 @@ void Checker::resolve_variable(const std::string& text) {
 
 }  // namespace
 
+std::string own_text(xml::Node element) {
+  if (!element.has_element_children()) return element.text();
+  static const auto kTexts = xml::XPath::compile("text()", std::map<std::string, std::string>());
+  CHECK(kTexts.has_value());
+  xml::XPathContext context;
+  context.node = element;
+  const auto texts = kTexts->evaluate(context);
+  std::string text;
+  if (!texts) return text;
+  for (const xml::Node node : std::get<xml::NodeSet>(*texts)) text += node.text();
+  return text;
+}
+
 std::optional<Expression> compile_expression(xml::Node element, ExpressionUse use, const NameScope& names,
                                              const wsdl::Definitions& wsdl, std::vector<ExpressionFinding>& findings) {
-  const std::string text = trimmed(element.text());
+  const std::string text = trimmed(own_text(element));
   if (text.empty()) {
     findings.push_back({"", "the expression is empty"});
     return std::nullopt;

@@ -31,7 +31,10 @@ struct ExpressionFinding {
   std::string sentence;
 };
 
-// The expression that is the text of `element`, whose prefixes it uses. Nullopt when it does not compile; then, and
+// The text that stands directly in an element, without that of its children (such as <documentation>).
+std::string own_text(xml::Node element);
+
+// The expression that is the own text of `element`, whose prefixes it uses. Nullopt when it does not compile; then, and
 // whenever a rule is broken, there are findings.
 std::optional<Expression> compile_expression(xml::Node element, ExpressionUse use, const NameScope& names,
                                              const wsdl::Definitions& wsdl, std::vector<ExpressionFinding>& findings);

@@ -46,7 +46,7 @@ class Lexer {
     const Token& last = tokens_.back();
     if (last.kind == TokenKind::kOperator) return false;
     if (last.kind != TokenKind::kSymbol) return true;
-    return last.text == ")" || last.text == "]" || last.text == "." || last.text == "..";
+    return last.text == ")" || last.text == "]" || last.text == "." || last.text == ".." || last.text == "*";
   }
 
   Status next() {

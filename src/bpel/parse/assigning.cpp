@@ -11,17 +11,6 @@ namespace {
 
 bool is_blank(const std::string& text) { return text.find_first_not_of(" \t\r\n") == std::string::npos; }
 
-// Text that stands directly in the element, outside its children.
-std::string own_text(xml::Node element) {
-  std::string text = element.text();
-  for (const xml::Node child : element.children()) {
-    const std::string inner = child.text();
-    const auto at = text.find(inner);
-    if (!inner.empty() && at != std::string::npos) text.erase(at, inner.size());
-  }
-  return text;
-}
-
 // All attribute values and texts of an element: where prefixes of QName values may hide.
 void gather_content(xml::Node element, std::string& into) {
   for (const auto& attribute : element.attributes()) into += attribute.value + " ";
