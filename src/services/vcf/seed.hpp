@@ -27,7 +27,6 @@ struct SeedAddress {
 struct SeedPartition {
   std::string disk;  // its name: the guest sees it as the serial number
   int number = 1;
-  Bytes size;  // 0: the rest
   std::string filesystem;
   std::string mount;
 };
