@@ -63,8 +63,8 @@ struct CommandResult {
   std::string errors;  // standard error, at most 64 KiB
 };
 struct CommandOptions {
-  std::string input;                          // standard input
-  std::string directory;                      // working directory; empty: inherited
+  std::string input;      // standard input
+  std::string directory;  // working directory; empty: inherited
   Duration timeout = std::chrono::seconds(60);
 };
 // Runs argv[0] (looked up in PATH) without a shell, waits until it ends. kTimeout kills its whole process group.

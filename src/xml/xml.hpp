@@ -57,11 +57,11 @@ class Node {
   std::string_view namespace_uri() const;
   QName name() const;
   bool is(std::string_view ns, std::string_view local) const;  // an element with this name
-  Position position() const;                                  // of the start tag's '<'; {0,0} for nodes made by code
+  Position position() const;                                   // of the start tag's '<'; {0,0} for nodes made by code
 
-  Node parent() const;         // null at the document element
-  Node first_child() const;    // first child element, or null
-  Node next_sibling() const;   // next sibling element, or null
+  Node parent() const;                                            // null at the document element
+  Node first_child() const;                                       // first child element, or null
+  Node next_sibling() const;                                      // next sibling element, or null
   Node child(std::string_view ns, std::string_view local) const;  // first child element of that name, or null
   std::vector<Node> children() const;                             // all child elements
   std::vector<Node> children(std::string_view ns, std::string_view local) const;
@@ -93,11 +93,11 @@ class Node {
   void remove_attribute(std::string_view local, std::string_view ns = {});
   // Declares a prefix here (also when unused: for QNames in content).
   void declare_namespace(std::string_view prefix, std::string_view uri);
-  void clear();                          // removes children, keeps attributes
-  void clear_all();                      // removes children and attributes
-  void remove();                         // unlinks and frees; the handle is dead afterwards
-  Node insert_copy_before(Node other);   // a deep copy of other before this element; returns the copy
-  Node replace_with_copy(Node other);    // this element is freed; returns the copy in its place
+  void clear();                         // removes children, keeps attributes
+  void clear_all();                     // removes children and attributes
+  void remove();                        // unlinks and frees; the handle is dead afterwards
+  Node insert_copy_before(Node other);  // a deep copy of other before this element; returns the copy
+  Node replace_with_copy(Node other);   // this element is freed; returns the copy in its place
   void rename(const QName& name);
   // Moves all children and attributes of `other` (of any document, copied) here, replacing this one's.
   void assign_content_from(Node other);
@@ -147,8 +147,8 @@ class Document {
 // Deep equality of two elements: names, attributes, children, text (whitespace-only text between elements ignored).
 bool equivalent(Node a, Node b);
 std::string escape_text(std::string_view text);
-// Any bytes (a console's output) as text that XML 1.0 can carry: what is no allowed UTF-8 character becomes '?', carriage
-// returns go.
+// Any bytes (a console's output) as text that XML 1.0 can carry: what is no UTF-8 character allowed there becomes '?',
+// carriage returns go.
 std::string printable(std::string_view bytes);
 
 // Prepares the XML library; call once in main before threads start. Tests' main and programs do so implicitly by the

@@ -213,6 +213,7 @@ Status Controller::begin(exchange::Turn& turn, HostRow row, std::string_view ver
   order.seed = row.seed;
   order.ports = row.ports;
   order.paused = paused;
+  order.ready = row.ready;
   TRY(put(turn, row));
   return turn.start_job({job_key(order), encode_record(order)});
 }

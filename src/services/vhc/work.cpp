@@ -92,6 +92,7 @@ Result<Outcome> Worker::run(const Order& order, exchange::JobContext& context) {
   if (order.verb == "pause") TRY(driver_.pause(order.id, limits));
   if (order.verb == "resume") TRY(driver_.resume(order.id, limits));
   if (order.verb == "thaw") TRY(driver_.thaw(order.id, order.paused, limits));
+  if (order.verb == "resume" || (order.verb == "thaw" && !order.paused)) set_guest_clock(order, context);
   if (order.verb == "freeze") {
     TRY_ASSIGN(const auto report, driver_.freeze(order.id, limits));
     outcome.memory_saved = report.memory_saved;
@@ -99,6 +100,17 @@ Result<Outcome> Worker::run(const Order& order, exchange::JobContext& context) {
     outcome.guest_pause = report.guest_pause;
   }
   return outcome;
+}
+
+void Worker::set_guest_clock(const Order& order, exchange::JobContext& context) {
+  if (order.ready != "agent" || !options_.uses_files) return;
+  // The guest slept; its clock did not notice. A guest whose agent does not answer keeps its own time.
+  const auto nanoseconds = context.clock().now().micros * 1000;
+  const auto done = driver_.agent_command(
+      order.id, fmt::format("{{\"execute\":\"guest-set-time\",\"arguments\":{{\"time\":{}}}}}", nanoseconds),
+      control(context, kAgentTimeout));
+  if (!done)
+    log_warning("vhc", "the guest's clock was not set", {{"host", order.id}, {"error", done.error().to_string()}});
 }
 
 Result<Worker::ImageFiles> Worker::image_files(const contracts::vhir::ImageReference& reference) {

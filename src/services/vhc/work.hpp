@@ -53,6 +53,7 @@ class Worker {
   Result<ImageFiles> image_files(const contracts::vhir::ImageReference& reference);
   Status fetch_seed(const Order& order, const ImageFiles& image, hypervisor::HostSpec& spec);
   Status plug_ports(const Order& order, hypervisor::HostSpec& spec, Outcome& outcome);
+  void set_guest_clock(const Order& order, exchange::JobContext& context);
   void undo_create(const Order& order, const Outcome& outcome);
   std::string seed_path(const std::string& id) const { return options_.folder + "/seeds/" + id + ".iso"; }
   std::string disk_folder(const std::string& id) const { return options_.folder + "/disks/" + id; }
