@@ -114,6 +114,7 @@ Status create(Context& context, const CreateOptions& options) {
     response = std::move(*answer);
     return {};
   }));
+  if (response.cluster.empty()) return {};  // not waited for
   if (context.json()) {
     json::array placements;
     if (response.grant) {

@@ -14,6 +14,9 @@
 #include "env/posix.hpp"
 
 namespace nuraghe::cli {
+namespace {
+constexpr Duration kAcceptance = std::chrono::seconds(2);
+}  // namespace
 
 int exit_code_of(const Error& error) {
   switch (error.code()) {
@@ -45,6 +48,8 @@ bool Context::is_terminal() const { return ::isatty(STDOUT_FILENO) == 1; }
 Result<contracts::CallOptions> Context::call_options() const {
   contracts::CallOptions call;
   TRY_ASSIGN(call.timeout, parse_duration(options_.timeout));
+  // Long enough for what is wrong with the request itself to come back.
+  if (options_.no_wait) call.timeout = kAcceptance;
   return call;
 }
 
@@ -70,6 +75,12 @@ void Context::print_line(const std::string& line) const {
 
 Status Context::with_progress(const std::string& cluster, const std::function<Status()>& work) {
   TRY_ASSIGN(auto* connection, this->connection());
+  if (options_.no_wait) {
+    const auto status = work();
+    if (status || status.error().code() != ErrorCode::kTimeout) return status;
+    print_line("the operation goes on; 'nuraghe events' shows it");
+    return {};
+  }
   if (json()) return work();
   TRY_ASSIGN(auto sequence, connection->newest_event());
   auto done = std::async(std::launch::async, work);
