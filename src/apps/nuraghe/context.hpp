@@ -23,7 +23,6 @@ enum ExitCode {
   kNotThere = 4,      // what was named does not exist
   kRefused = 5,       // the state or somebody else's operation does not allow it
   kNoRoom = 6,        // resources are missing; the message says which and how much
-  kNoDaemon = 7,      // nuraghed cannot be reached
   kTimedOut = 8,      // the time given with --timeout is over; the operation goes on
 };
 int exit_code_of(const Error& error);
