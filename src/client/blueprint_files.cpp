@@ -45,6 +45,8 @@ Result<xml::DocumentPtr> load_node_configuration(const std::string& file, const 
   // One node of a cluster of its own: the same reading and the same checks as a blueprint's.
   xml::Document cluster = xml::Document::create({model::kClusterNamespace, "cluster"});
   cluster.root().set_attribute("name", "single");
+  // A cluster needs a network; the host does not get it.
+  cluster.root().append_element(model::kClusterNamespace, "network").set_attribute("name", "none");
   xml::Node node = cluster.root().append_element(model::kClusterNamespace, "node");
   node.set_attribute("name", name.empty() ? base.substr(0, base.find('.')) : name);
   node.append_element(model::kNodeNamespace, "configuration").set_attribute("href", base);
@@ -52,7 +54,11 @@ Result<xml::DocumentPtr> load_node_configuration(const std::string& file, const 
   context.files = files_beside(folder_of(file));
   const auto parsed = model::parse_blueprint(cluster.to_string(), file, context);
   TRY(parsed.status());
-  const auto nodes = model::expand(parsed.blueprint);
+  if (!parsed.blueprint.groups.front().configuration.networks.empty())
+    return unsupported(
+        fmt::format("{}: <network>: a single virtual host is in no network; only a cluster has some", file));
+  auto nodes = model::expand(parsed.blueprint);
+  nodes.front().node.nics.clear();
   return model::node_fragment(nodes.front().node).share();
 }
 
