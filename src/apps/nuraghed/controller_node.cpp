@@ -33,14 +33,18 @@ Result<int> to_int(const std::string& text) {
   return value;
 }
 
+Result<hypervisor::Verb> parse_verb(const std::string& text) {
+  const auto verb = std::find_if(hypervisor::kVerbs.begin(), hypervisor::kVerbs.end(),
+                                 [&](hypervisor::Verb one) { return hypervisor::verb_name(one) == text; });
+  if (verb == hypervisor::kVerbs.end()) return invalid(fmt::format("'{}' is no verb of a hypervisor driver", text));
+  return *verb;
+}
+
 // "VERB:PATTERN[:every=N]"
 Result<hypervisor::SimFailure> parse_failure(const std::string& text) {
   const auto parts = split(text, ':');
   hypervisor::SimFailure failure;
-  const auto verb = std::find_if(hypervisor::kVerbs.begin(), hypervisor::kVerbs.end(),
-                                 [&](hypervisor::Verb one) { return hypervisor::verb_name(one) == parts[0]; });
-  if (verb == hypervisor::kVerbs.end()) return invalid(fmt::format("'{}' is no verb of a hypervisor driver", parts[0]));
-  failure.verb = *verb;
+  TRY_ASSIGN(failure.verb, parse_verb(parts[0]));
   if (parts.size() > 1) failure.name = parts[1];
   if (parts.size() > 2) {
     if (!parts[2].starts_with("every=")) return invalid(fmt::format("'{}' is not every=N", parts[2]));
@@ -58,6 +62,11 @@ Result<std::unique_ptr<hypervisor::Driver>> open_driver(const Settings& settings
     for (const auto& text : settings.sim_failures) {
       TRY_ASSIGN(auto failure, parse_failure(text));
       options.failures.push_back(std::move(failure));
+    }
+    for (const auto& text : settings.sim_delays) {
+      const auto equals = std::min(text.find('='), text.size());
+      TRY_ASSIGN(const auto verb, parse_verb(text.substr(0, equals)));
+      TRY_ASSIGN(options.delays[verb], parse_duration(equals == text.size() ? "" : text.substr(equals + 1)));
     }
     TRY_ASSIGN(auto driver, hypervisor::open_sim_driver(std::move(options)));
     return std::unique_ptr<hypervisor::Driver>(std::move(driver));
@@ -109,7 +118,7 @@ Result<ControllerSettings> parse_controller(const std::string& text) {
 Result<std::unique_ptr<ControllerNode>> ControllerNode::open(const Settings& settings,
                                                              const ControllerSettings& controller,
                                                              const std::string& base, exchange::Router& router,
-                                                             services::vhc::SeedSource& seeds) {
+                                                             services::vhc::SeedSource& seeds, Drainer* drainer) {
   const std::string folder = settings.state + "/vhc/" + controller.name;
   TRY(env::make_directories(folder, 0700));
   std::unique_ptr<ControllerNode> node(new ControllerNode);
@@ -146,6 +155,7 @@ Result<std::unique_ptr<ControllerNode>> ControllerNode::open(const Settings& set
   exchange_options.clock = &env::system_clock();
   exchange_options.random = &env::system_random();
   node->exchange_ = exchange::make_exchange(std::move(store), router, exchange_options);
+  if (drainer != nullptr) node->exchange_ = make_drained(std::move(node->exchange_), *drainer);
   node->exchange_->add_actor(*node->controller_);
   TRY(node->exchange_->open());
   auto* raw = node.get();

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "apps/nuraghed/daemon.hpp"
+#include "apps/nuraghed/drained_exchange.hpp"
 #include "exchange/exchange.hpp"
 #include "hypervisor/driver.hpp"
 #include "network/fabric.hpp"
@@ -17,10 +18,10 @@ namespace nuraghe::daemon {
 
 class ControllerNode {
  public:
-  // The router and the seeds outlive it.
+  // The router, the seeds and the drainer (null: the exchange has its own threads) outlive it.
   static Result<std::unique_ptr<ControllerNode>> open(const Settings& settings, const ControllerSettings& controller,
                                                       const std::string& base, exchange::Router& router,
-                                                      services::vhc::SeedSource& seeds);
+                                                      services::vhc::SeedSource& seeds, Drainer* drainer = nullptr);
   ~ControllerNode();
   const std::string& name() const { return name_; }
   exchange::Exchange& exchange() { return *exchange_; }

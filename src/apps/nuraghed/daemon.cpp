@@ -13,6 +13,7 @@
 #include "api/gateway.hpp"
 #include "api/tokens.hpp"
 #include "apps/nuraghed/controller_node.hpp"
+#include "apps/nuraghed/drained_exchange.hpp"
 #include "base/log.hpp"
 #include "bpel/engine.hpp"
 #include "contracts/texts.hpp"
@@ -39,7 +40,9 @@ constexpr Bytes kPackageFileLimit = {4 << 20};
 // Seeds of this process's own VCF: read within a turn of its exchange.
 class OwnSeeds final : public services::vhc::SeedSource {
  public:
-  OwnSeeds(exchange::Exchange& control, services::vcf::Factory& factory) : control_(control), factory_(factory) {}
+  // `drains`: fetch is called by the thread that drains the exchange.
+  OwnSeeds(exchange::Exchange& control, services::vcf::Factory& factory, bool drains)
+      : control_(control), factory_(factory), drains_(drains) {}
   Result<std::string> fetch(const std::string& address, const std::string& digest, Duration timeout) override {
     constexpr std::string_view kFolder = "/seeds/";
     const auto at = address.find(kFolder);
@@ -60,6 +63,7 @@ class OwnSeeds final : public services::vhc::SeedSource {
           else
             promise->set_value(status.error());
         });
+    if (drains_) TRY(control_.drain());
     if (answer.wait_for(timeout) != std::future_status::ready) return timed_out("the seed was not read in time");
     return answer.get();
   }
@@ -67,6 +71,7 @@ class OwnSeeds final : public services::vhc::SeedSource {
  private:
   exchange::Exchange& control_;
   services::vcf::Factory& factory_;
+  const bool drains_;
 };
 
 Status add_files(bpel::Package& package, const std::string& folder, const std::string& prefix) {
@@ -119,6 +124,7 @@ struct Daemon::Parts final : api::ConsoleProvider {
   std::unique_ptr<services::vhir::Repository> vhir;
   std::unique_ptr<services::vcf::Factory> vcf;
   std::unique_ptr<services::workflow::Administration> workflow;
+  std::unique_ptr<Drainer> drainer;  // null: every exchange has its own threads
   std::unique_ptr<exchange::Exchange> control;
   std::unique_ptr<OwnSeeds> seeds;
   std::vector<std::unique_ptr<ControllerNode>> nodes;
@@ -243,12 +249,16 @@ Status Daemon::Parts::open_control() {
   options.clock = &env::system_clock();
   options.random = &env::system_random();
   control = exchange::make_exchange(std::move(store), *router, options);
+  if (settings.deterministic) {
+    drainer = std::make_unique<Drainer>();
+    control = make_drained(std::move(control), *drainer);
+  }
   for (exchange::Actor* actor : {static_cast<exchange::Actor*>(engine.get()), static_cast<exchange::Actor*>(vhf.get()),
                                  static_cast<exchange::Actor*>(vhir.get()), static_cast<exchange::Actor*>(vcf.get()),
                                  static_cast<exchange::Actor*>(workflow.get())})
     control->add_actor(*actor);
   TRY(control->open());
-  seeds = std::make_unique<OwnSeeds>(*control, *vcf);
+  seeds = std::make_unique<OwnSeeds>(*control, *vcf, settings.deterministic);
   return {};
 }
 
@@ -278,7 +288,7 @@ void Daemon::Parts::add_routes() {
 
 Status Daemon::Parts::open_controllers() {
   for (const auto& controller : settings.controllers) {
-    TRY_ASSIGN(auto node, ControllerNode::open(settings, controller, base, *router, *seeds));
+    TRY_ASSIGN(auto node, ControllerNode::open(settings, controller, base, *router, *seeds, drainer.get()));
     router->add_route("/services/" + controller.name, "*", node->exchange(), "vhc");
     nodes.push_back(std::move(node));
   }
@@ -298,6 +308,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Settings settings) {
   TRY(parts->open_doors());
   parts->control->start();
   for (auto& node : parts->nodes) node->start();
+  if (parts->drainer) parts->drainer->start();
   // A cluster can be placed only on controllers that are registered.
   for (auto& node : parts->nodes) {
     if (!node->wait_registered(kRegistrationTimeout))
@@ -318,6 +329,17 @@ void Daemon::stop() {
   if (parts_->control) parts_->control->stop();
   for (auto& node : parts_->nodes) node->stop();
   parts_->http.reset();
+}
+
+Daemon::Work Daemon::work() const {
+  Work sum;
+  const auto add = [&](const exchange::ExchangeStatistics& one) {
+    sum.commits += one.store.commits;
+    sum.sends += one.messages_sent + one.replies_sent;
+  };
+  add(parts_->control->statistics());
+  for (const auto& node : parts_->nodes) add(node->exchange().statistics());
+  return sum;
 }
 
 int Daemon::port() const { return parts_->settings.tcp ? parts_->settings.port : 0; }

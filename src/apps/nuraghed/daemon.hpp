@@ -42,6 +42,8 @@ struct Settings {
   bool force_http = false;  // services of this process call one another by SOAP over HTTP
   Duration renewal = std::chrono::seconds(10);
   std::vector<std::string> sim_failures;  // "VERB:PATTERN[:every=N]"
+  std::vector<std::string> sim_delays;    // "VERB=DURATION"
+  bool deterministic = false;             // one thread does all work, jobs inline (drained_exchange.hpp)
   bool sim_persisted = true;
 };
 
@@ -55,6 +57,11 @@ class Daemon {
   int port() const;
   // True when an exchange gave up (its database failed, or a newer nuraghed took over).
   bool failed() const;
+  // Store commits, and messages and replies that were sent, since it was opened.
+  struct Work {
+    std::int64_t commits = 0, sends = 0;
+  };
+  Work work() const;
 
  private:
   struct Parts;

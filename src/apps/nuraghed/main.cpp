@@ -54,6 +54,10 @@ int main(int argc, char** argv) {
                "Services call one another by SOAP over HTTP also within this process");
   app.add_option("--renewal", renewal, "How often a controller renews its registration");
   app.add_option("--sim-fail", settings.sim_failures, "Simulated hypervisor: VERB:PATTERN[:every=N] fails")->take_all();
+  app.add_option("--sim-delay", settings.sim_delays, "Simulated hypervisor: VERB=DURATION, how long a verb takes")
+      ->take_all();
+  app.add_flag("--deterministic", settings.deterministic, "For tests: one thread does all work, in a fixed order");
+  app.add_flag("!--sim-volatile", settings.sim_persisted, "Simulated hypervisor: keep nothing on disk (for benchmarks)");
   app.add_option("--crash-at", crash_at, "For tests: end by SIGKILL at the Nth store commit or outgoing message");
   app.add_flag("--count-crash-points", count_crash_points, "For tests: print how many of them were passed, at the end");
   CLI11_PARSE(app, argc, argv);
@@ -100,7 +104,11 @@ int main(int argc, char** argv) {
   }
   const bool failed = (*daemon)->failed();
   (*daemon)->stop();
-  if (count_crash_points)
-    std::printf("crash points passed: %llu\n", static_cast<unsigned long long>(nuraghe::crash_points_passed()));
+  if (count_crash_points) {
+    const auto work = (*daemon)->work();
+    std::printf("crash points passed: %llu\ncommits: %lld\nsends: %lld\n",
+                static_cast<unsigned long long>(nuraghe::crash_points_passed()), static_cast<long long>(work.commits),
+                static_cast<long long>(work.sends));
+  }
   return failed ? 1 : 0;
 }

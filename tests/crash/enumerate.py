@@ -1,0 +1,158 @@
+#!/usr/bin/python3
+"""Kills nuraghed at every store commit and every outgoing message of a create and of a destroy.
+
+  enumerate.py PROGRAMS [--jobs N] [--stride K] [--offset K] [--only create|destroy] [--point N]
+
+An uninterrupted run with --deterministic counts the places: two per commit (before it, after it), one per message or
+reply. Then, for each of them, nuraghed is started on a copy of the same state, gets the same request, and ends by
+SIGKILL there. It is started again, as always (many threads), and when nothing is at work any more the cluster exists
+whole or not at all, and everything in invariants.py holds. Then the request is repeated as its client would.
+"""
+import argparse
+import concurrent.futures
+import os
+import re
+import sys
+import time
+import traceback
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../sim"))
+from invariants import check, check_empty  # noqa: E402
+from world import Died, Fault, World, blueprint, child  # noqa: E402
+
+WORKERS = 1
+KEY = "the-key"
+
+
+class Create:
+    name = "create"
+    blueprint = "<x:request xmlns:f='urn:nuraghe:vcf:1'><f:blueprint>" + blueprint("duo", WORKERS) + \
+        f"</f:blueprint><f:idempotency_key>{KEY}</f:idempotency_key></x:request>"
+
+    @staticmethod
+    def prepare(world):
+        pass
+
+    @staticmethod
+    def send(world):
+        return child(world.soap("vcm", "create_vc", Create.blueprint, "urn:test:create"), "cluster")
+
+    @staticmethod
+    def verify(world):
+        before = check(world)
+        assert len(before) <= 1, before
+        for _, state, hosts in before.values():
+            assert state == "running" and len(hosts) == WORKERS + 1, f"half a cluster: {before}"
+        # The same message gets its first answer, another one with the same key the same cluster.
+        cluster = Create.send(world)
+        again = child(world.soap("vcm", "create_vc", Create.blueprint), "cluster")
+        assert again == cluster, f"the key gave {cluster}, then {again}"
+        assert not before or set(before) == {cluster}, f"it was {before}, the key gave {cluster}"
+        world.until_quiet()
+        after = check(world)
+        assert list(after) == [cluster] and after[cluster][1] == "running" and len(after[cluster][2]) == WORKERS + 1
+        return "whole" if before else "absent"
+
+
+class Destroy:
+    name = "destroy"
+
+    @staticmethod
+    def prepare(world):
+        Create.send(world)
+        world.until_quiet()
+
+    @staticmethod
+    def send(world):
+        world.soap("vcm", "destroy_vc", "<x:cluster>duo</x:cluster>", "urn:test:destroy")
+
+    @staticmethod
+    def verify(world):
+        before = check(world)
+        for _, state, hosts in before.values():
+            assert state == "running" and len(hosts) == WORKERS + 1, f"half a cluster: {before}"
+        if before:
+            Destroy.send(world)
+            world.until_quiet()
+        check_empty(world)
+        return "whole" if before else "absent"
+
+
+def prepare(world, flow):
+    """Leaves a stopped World in which the flow may begin."""
+    world.start()
+    world.import_image()
+    flow.prepare(world)
+    world.until_quiet()
+    world.stop()
+
+
+def count(base, flow):
+    """The places of an uninterrupted run, its commits, its messages and replies."""
+    with base.copy() as world:
+        world.start("--deterministic", "--count-crash-points")
+        flow.send(world)
+        code, output = world.stop()
+        assert code == 0, code
+        return tuple(int(re.search(f"{what}: ([0-9]+)", output)[1]) for what in ("passed", "commits", "sends"))
+
+
+def kill_at(base, flow, point):
+    """What stood there after the restart."""
+    with base.copy() as world:
+        if world.start("--deterministic", "--crash-at", str(point), expect_death=True):
+            try:
+                flow.send(world)
+            except Died:
+                pass
+            code, _ = world.stop()
+            assert code == -9, f"nuraghed was not killed at place {point}: exit code {code}"
+        world.start()
+        world.until_quiet()
+        outcome = flow.verify(world)
+        code, _ = world.stop()
+        assert code == 0, code
+        return outcome
+
+
+def enumerate_flow(arguments, flow):
+    with World(arguments.programs, options=["--no-tcp"]) as base:
+        prepare(base, flow)
+        passed, commits, sends = count(base, flow)
+        assert count(base, flow) == (passed, commits, sends), "an uninterrupted run is not the same twice"
+        assert passed == 2 * commits + sends, f"{passed} places, {commits} commits, {sends} messages"
+        points = range(1 + arguments.offset, passed + 1, arguments.stride)
+        if arguments.point:
+            points = [arguments.point]
+        failed, outcomes, begin = [], {}, time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+            runs = {pool.submit(kill_at, base, flow, point): point for point in points}
+            for run in concurrent.futures.as_completed(runs):
+                try:
+                    outcome = run.result()
+                    outcomes[outcome] = outcomes.get(outcome, 0) + 1
+                except (AssertionError, Died, Fault, OSError):
+                    failed.append(runs[run])
+                    print(f"{flow.name}: killed at place {runs[run]}:", flush=True)
+                    traceback.print_exc(limit=-3, file=sys.stdout)
+        print(f"{flow.name}: {passed} places = {commits} commits, before and after each, + {sends} messages and "
+              f"replies of an uninterrupted run; killed at {len(points)} of them in {time.monotonic() - begin:.0f} s; "
+              f"afterwards the cluster was {outcomes}; failed: {sorted(failed) or 'none'}", flush=True)
+        return not failed
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("programs")
+    parser.add_argument("--jobs", type=int, default=3)
+    parser.add_argument("--stride", type=int, default=1)
+    parser.add_argument("--offset", type=int, default=0)
+    parser.add_argument("--only", choices=["create", "destroy"])
+    parser.add_argument("--point", type=int, default=0)
+    arguments = parser.parse_args()
+    flows = [flow for flow in (Create, Destroy) if arguments.only in (None, flow.name)]
+    return 0 if all([enumerate_flow(arguments, flow) for flow in flows]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
