@@ -117,6 +117,7 @@ class World:
         self.controllers = controllers or ["host-1:cpus=3,memory=1GiB,disk=10GiB", "host-2:cpus=3,memory=1GiB,disk=10GiB"]
         self.options = list(options)
         self.daemon = None
+        self.reader = None
         self.log = []
         self.lines = threading.Condition()
         self.host_ids = set()
@@ -132,7 +133,8 @@ class World:
         self.daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                        text=True, errors="replace", start_new_session=True)
         begin = len(self.log)
-        threading.Thread(target=self._read_log, args=(self.daemon.stdout,), daemon=True).start()
+        self.reader = threading.Thread(target=self._read_log, args=(self.daemon.stdout,), daemon=True)
+        self.reader.start()
         line = self.wait_for_log(lambda text: "nuraghed serves on" in text or text == "", begin, seconds)
         check(line, "nuraghed did not start:\n" + "".join(self.log[begin:][-20:]))
 
@@ -166,6 +168,12 @@ class World:
                 return f"{reason}: {found[1].upper()}" if reason else found[1].upper()
         return "unknown"
 
+    def _daemon_ended(self) -> None:
+        self.reader.join(60)  # what it said last
+        check(not self.reader.is_alive(), "another process holds nuraghed's output open after its end")
+        self.daemon.stdout.close()
+        self.daemon = None
+
     def stop_daemon(self, seconds: float = 120) -> None:
         self.daemon.terminate()
         try:
@@ -173,12 +181,12 @@ class World:
         except subprocess.TimeoutExpired:
             raise Failure(f"nuraghed did not end within {seconds:.0f} s of SIGTERM") from None
         check(code == 0, f"nuraghed ended with exit code {code}:\n" + "".join(self.log[-20:]))
-        self.daemon = None
+        self._daemon_ended()
 
     def kill_daemon(self) -> None:
         self.daemon.kill()
         self.daemon.wait()
-        self.daemon = None
+        self._daemon_ended()
 
     # ---- the command line
 
