@@ -80,7 +80,9 @@ bool ControlServer::read(Connection& connection) {
   for (;;) {
     const auto end = connection.input.find('\n');
     if (end == std::string::npos) break;
-    connection.output += handler_(std::string_view(connection.input).substr(0, end)) + "\n";
+    const std::string answer = handler_(std::string_view(connection.input).substr(0, end));
+    if (answer.empty()) return false;
+    connection.output += answer + "\n";
     connection.input.erase(0, end + 1);
   }
   if (connection.input.size() > kLineLimit) return false;

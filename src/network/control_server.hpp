@@ -16,7 +16,8 @@ namespace nuraghe::network {
 
 class ControlServer {
  public:
-  using Handler = std::function<std::string(std::string_view line)>;  // the answer, without the line's end
+  // The answer, without the line's end; empty: hang up without one.
+  using Handler = std::function<std::string(std::string_view line)>;
 
   // Replaces a socket that lies at the path.
   static Result<std::unique_ptr<ControlServer>> open(Poller& poller, const std::string& path, Handler handler);

@@ -92,6 +92,7 @@ Status Switch::run() {
 std::string Switch::handle(std::string_view line) {
   const auto request = decode_request(line);
   if (!request) return encode_error(request.error());
+  if (stopping_) return {};  // too late for this one: who asks again finds the next switch
   const auto answer = execute(*request);
   bound_log();
   if (answer) return encode_answer(*request, *answer);
@@ -100,7 +101,6 @@ std::string Switch::handle(std::string_view line) {
 }
 
 Status Switch::change_to(Configuration wanted) {
-  if (stopping_) return unavailable("this switch is about to end");
   std::string bytes = encode_record(wanted);
   if (bytes != encode_record(configuration_)) TRY(env::write_file_durably(files_.saved(), bytes, 0600));
   configuration_ = std::move(wanted);

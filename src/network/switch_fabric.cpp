@@ -140,6 +140,7 @@ class SwitchFabric : public Fabric {
   // Everything below requires mutex_.
   Result<Answer> ask(const Request& request);
   Status start();
+  Result<FolderLock> lock_made_folder();
   Status launch();
   Status greet();
   void set_process(env::UniqueFd process) {
@@ -231,10 +232,22 @@ Status SwitchFabric::launch() {
   return with(options_.listen);
 }
 
+Result<FolderLock> SwitchFabric::lock_made_folder() {
+  const auto deadline = Steady::now() + options_.timeout;
+  for (;;) {
+    // Another fabric that releases the switch may remove the folder between any two of these.
+    const auto lock = [&]() -> Result<FolderLock> {
+      TRY(env::make_directories(files_.folder, 0700));
+      TRY(check_folder(files_.folder));
+      return FolderLock::take(files_.folder, options_.timeout);
+    };
+    auto locked = lock();
+    if (locked || locked.error().code() != ErrorCode::kNotFound || Steady::now() > deadline) return locked;
+  }
+}
+
 Status SwitchFabric::start() {
-  TRY(env::make_directories(files_.folder, 0700));
-  TRY(check_folder(files_.folder));
-  TRY_ASSIGN(const FolderLock lock, FolderLock::take(files_.folder, options_.timeout));
+  TRY_ASSIGN(const FolderLock lock, lock_made_folder());
   if (greet()) return {};  // somebody else was first
   TRY(launch());
   return greet();
@@ -243,7 +256,8 @@ Status SwitchFabric::start() {
 Result<Answer> SwitchFabric::ask(const Request& request) {
   const std::lock_guard guard(mutex_);
   const bool makes = request.command == Command::kSetSegment || request.command == Command::kAddPort;
-  for (int attempt = 0;; ++attempt) {
+  const auto deadline = Steady::now() + options_.timeout;
+  for (;;) {  // others may release the switch as often as this starts it
     env::UniqueFd process;
     auto line = ask_switch(files_, request, options_.timeout, &process);
     if (line) {
@@ -251,7 +265,7 @@ Result<Answer> SwitchFabric::ask(const Request& request) {
       return decode_answer(request, *line);
     }
     const ErrorCode code = line.error().code();
-    if ((code != ErrorCode::kNotFound && code != ErrorCode::kUnavailable) || attempt == 2) {
+    if ((code != ErrorCode::kNotFound && code != ErrorCode::kUnavailable) || Steady::now() > deadline) {
       return std::move(line).error();
     }
     if (!makes && !has_saved() && code == ErrorCode::kNotFound) return Answer{};  // there is nothing, and nothing to do
