@@ -59,6 +59,8 @@ def check(world):
     for table, kind in (("vcf_member", clusters), ("vhf_network", clusters), ("vcf_seed", clusters)):
         for key, _ in world.table(table):
             owner = bytes(key).decode().split("/")[0]
+            if table == "vcf_seed" and owner.startswith("single-"):
+                continue  # of single hosts: the next of the name replaces it
             assert owner in kind, f"{table} has a row of {owner}, which is not there"
     assert len(world.table("vhf_host")) == len(ids)
     assert len(world.table("vhf_segment")) == len(world.table("vhf_network"))

@@ -221,6 +221,20 @@ class World:
             file.write(text)
         return name
 
+    def own_workflows(self):
+        """A copy of the workflows that this World's nuraghed uses from its next start on; returns the folder."""
+        folder = os.path.join(self.folder, "workflows")
+        shutil.copytree(os.path.join(self.programs, "../workflows"), folder)
+        self.options += ["--workflows", folder]
+        return folder
+
+    def edit(self, path, old, new):
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        assert old in text, f"{path} has no {old}"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text.replace(old, new))
+
     def import_image(self, name="tiny"):
         self.write("image/vhi.xml", IMAGE.replace('name="tiny" version="1">', f'name="{name}" version="1">'))
         self.write("image/tiny.elf", "")

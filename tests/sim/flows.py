@@ -1,0 +1,349 @@
+#!/usr/bin/python3
+"""Every flow of clusters and single hosts through the real programs, on simulated hypervisors.
+
+  flows.py PROGRAMS direct|http [NAME...]
+
+direct: services of nuraghed call one another directly; http: everything goes as SOAP over HTTP. After each flow the
+control plane must be as empty as before.
+"""
+import concurrent.futures
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from invariants import check, check_empty  # noqa: E402
+from world import CONFIGURATION, SOAP, World, blueprint, child, children  # noqa: E402
+
+NODE = '<?xml version="1.0"?>\n' + CONFIGURATION.format(image="tiny", cpus=1, memory="16MiB").replace(
+    "xmlns=", 'name="one" xmlns=')
+
+
+def reserved(world):
+    """CPUs and memory that are reserved on all physical hosts."""
+    hosts = world.json("host", "ls")
+    return sum(host["reserved"]["cpus"] for host in hosts), sum(host["reserved"]["memory"] for host in hosts)
+
+
+def states(world, cluster):
+    shown = world.json("show", cluster)
+    return shown["state"], sorted({member["state"] for member in shown["members"]})
+
+
+def cluster_lifecycle(world):
+    world.write("c.xml", blueprint("duo", 2))
+    created = world.json("create", "c.xml")
+    assert len(created["placements"]) == 3, created
+    assert states(world, "duo") == ("running", ["running"])
+    assert {place["physical_host"] for place in created["placements"]} == {"a", "b"}
+    assert reserved(world) == (3, 48 << 20)
+    for verb, state in (("pause", "paused"), ("resume", "running"), ("freeze", "frozen"), ("thaw", "running")):
+        for _ in range(2):  # a command may be repeated
+            world.cli(verb, "duo")
+            assert states(world, "duo") == (state, [state])
+        assert reserved(world) == ((0, 0) if state == "frozen" else (3, 48 << 20))
+        check(world)
+    world.cli("pause", "duo")
+    before = check(world)
+    assert "is paused" in world.cli("freeze", "duo", check=5).stderr
+    assert "is paused" in world.cli("thaw", "duo", check=5).stderr
+    assert check(world) == before
+    said = world.cli("destroy", "duo", "--yes").stdout
+    assert "head" in said and "worker-2" in said, said  # says what it destroys
+    check_empty(world)
+    assert world.json("ls") == []
+    # What is gone can still be looked at, and destroying it again is no harm.
+    assert world.json("show", "duo")["state"] == "destroyed"
+    kinds = [json.loads(line)["kind"] for line in world.cli("-o", "json", "events", "duo").stdout.splitlines()]
+    assert "cluster.running" in kinds and "cluster.destroyed" in kinds, kinds
+    world.cli("destroy", "duo", "--yes", check=4)
+    world.cli("pause", "nobody", check=4)
+    check_empty(world)
+
+
+def host_lifecycle(world):
+    world.write("node.xml", NODE)
+    host = world.json("vh", "create", "node.xml", "--name", "alone")["host"]
+    for verb, state in (("pause", "paused"), ("resume", "running"), ("freeze", "frozen"), ("thaw", "running")):
+        for _ in range(2):
+            world.cli("vh", verb, "alone")
+            assert world.json("vh", "show", "alone")["state"] == state
+        check(world)
+    assert world.json("vh", "show", host)["name"] == "alone"
+    assert len(world.json("vh", "ls")) == 1
+    assert "alone" in world.cli("vh", "create", "node.xml", "--name", "alone", check=5).stderr
+    check(world)
+    world.cli("vh", "destroy", "alone")
+    check_empty(world)
+    world.cli("vh", "destroy", "alone", check=4)
+
+
+def validation_and_dry_run(world):
+    world.write("c.xml", blueprint("duo", 2))
+    world.cli("validate", "c.xml")
+    text = world.cli("create", "c.xml", "--dry-run", "--explain").stdout
+    assert re.search(r"worker-1 +[ab] +\S", text), text
+    placed = world.json("create", "c.xml", "--dry-run", "--explain", "--policy", "optimise")
+    assert len(placed["placements"]) == 3 and all(place["explanation"] for place in placed["placements"]), placed
+    for policy in ("random", "round-robin", "pack", "spread"):
+        assert len(world.json("create", "c.xml", "--dry-run", "--policy", policy)["placements"]) == 3
+    check_empty(world)
+    # All findings at once, each with its place.
+    bad = blueprint("duo", 2, image="nothing").replace('name="head" role', 'name="worker-1" role')
+    world.write("bad.xml", bad.replace("<network", "\n<network"))
+    done = world.cli("validate", "bad.xml", check=3)
+    places = re.findall(r"^bad\.xml:\d+:\d+", done.stdout, re.M)
+    assert len(places) >= 2 and "nothing" in done.stdout and "worker-1" in done.stdout, done.stdout
+    assert world.cli("create", "bad.xml", check=3).stderr
+    check_empty(world)
+
+
+def idempotency_key(world):
+    world.write("c.xml", blueprint("duo", 1))
+    first = world.json("create", "c.xml", "--idempotency-key", "k1")["cluster"]
+    assert world.json("create", "c.xml", "--idempotency-key", "k1")["cluster"] == first
+    assert "duo" in world.cli("create", "c.xml", check=5).stderr  # the name is taken
+    other = world.json("create", "c.xml", "--idempotency-key", "k2", "--name", "other")["cluster"]
+    assert other != first
+    assert len(check(world)) == 2
+    for name in ("duo", "other"):
+        world.cli("destroy", name, "--yes")
+    check_empty(world)
+    again = world.json("create", "c.xml", "--idempotency-key", "k1")["cluster"]
+    assert again != first
+    world.cli("destroy", "duo", "--yes")
+    check_empty(world)
+
+
+def one_creates_at_a_time(world):
+    """Two creates at once that fit only one: one succeeds, the other is refused, never half of it."""
+    for round_number in range(3):
+        for name in ("left", "right"):
+            world.write(f"{name}.xml", blueprint(name, 2, cpus=18))
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            done = list(pool.map(lambda name: world.cli("create", f"{name}.xml", check=None), ("left", "right")))
+        codes = sorted(one.returncode for one in done)
+        assert codes == [0, 6], f"round {round_number}: {codes} {[one.stderr for one in done]}"
+        refusal = max(done, key=lambda one: one.returncode).stderr
+        assert re.search(r"\d+ .*cpu", refusal, re.I), refusal
+        clusters = list(check(world).values())
+        assert len(clusters) == 1 and len(clusters[0][2]) == 3, clusters
+        world.cli("destroy", clusters[0][0], "--yes")
+        check_empty(world)
+
+
+def curl(world, service, envelope, *options):
+    """A POST by curl over TCP; returns the status and the text."""
+    with open(os.path.join(world.state, "port"), encoding="utf-8") as file:
+        port = file.read().strip()
+    done = subprocess.run(["curl", "-s", "-w", "\n%{http_code}", "-H", "Content-Type: text/xml", *options, "--data-binary", "@-",
+                           f"http://127.0.0.1:{port}/services/{service}"], input=envelope, capture_output=True, text=True,
+                          timeout=120, check=True)
+    text, _, status = done.stdout.rpartition("\n")
+    return int(status), text
+
+
+def one_envelope_by_curl(world):
+    cluster = (f'<Envelope xmlns="{SOAP}"><Body><create_vc xmlns="urn:nuraghe:vcm:1"><request>'
+               f'<blueprint xmlns="urn:nuraghe:vcf:1">{blueprint("curled", 1)}</blueprint>'
+               "</request></create_vc></Body></Envelope>")
+    node = ('<node xmlns="urn:nuraghe:node:1" name="single"><image name="tiny"/><cpus>1</cpus>'
+            "<memory>16MiB</memory></node>")
+    host = (f'<Envelope xmlns="{SOAP}"><Body><create_vh xmlns="urn:nuraghe:vhm:1"><request xmlns:f="urn:nuraghe:vhf:1">'
+            f"<f:host/><f:fragment>{node}</f:fragment><f:requirement/>"
+            '<f:seed xmlns:c="urn:nuraghe:vhc:1"><c:digest/><c:address/></f:seed><f:keep>false</f:keep>'
+            "</request></create_vh></Body></Envelope>")
+    token = ("-H", "Authorization: Bearer " + world.token())
+    for options in ((), ("-H", "Authorization: Bearer wrong"), ("-H", "Authorization: Basic " + world.token())):
+        for service, envelope in (("vcm", cluster), ("vhm", host)):
+            status, _ = curl(world, service, envelope, *options)
+            assert status == 401, status
+    check_empty(world)
+    status, text = curl(world, "vcm", cluster, *token)
+    assert status == 200 and "create_vcResponse" in text, text
+    status, text = curl(world, "vhm", host, *token)
+    assert status == 200 and "create_vhResponse" in text and "/services/" in text, text
+    names = {one["name"] for one in world.json("vh", "ls")}
+    assert names == {"head", "worker", "single"}, names
+    check(world)
+    world.cli("destroy", "curled", "--yes")
+    world.cli("vh", "destroy", "single")
+    check_empty(world)
+
+
+# ---- when something fails: each starts a nuraghed of its own ----
+def third_of_four_fails(world):
+    world.write("c.xml", blueprint("quad", 3))
+    failed = world.cli("create", "c.xml", check=1)
+    assert "worker-2" in failed.stderr and "fail" in failed.stderr, failed.stderr
+    check_empty(world)
+    # What happened stays readable.
+    events = world.cli("events", "quad").stdout
+    assert "worker-2" in events, events
+    assert "worker-2" in world.cli("show", "quad").stdout
+
+
+def kept_when_failed(world):
+    world.write("c.xml", blueprint("quad", 3, on_failure="keep"))
+    failed = world.cli("create", "c.xml", check=1)
+    assert "worker-2" in failed.stderr, failed.stderr
+    world.until_quiet()
+    shown = world.json("show", "quad")
+    assert shown["state"] == "broken" and "worker-2" in shown["condition"], shown
+    by_name = {member["name"]: member for member in shown["members"]}
+    assert by_name["worker-2"]["condition"], by_name
+    # It says so itself, and can be looked at.
+    assert "worker-2" in world.cli("show", "quad").stdout
+    world.cli("pause", "quad", check=5)
+    world.cli("destroy", "quad", "--yes")
+    check_empty(world)
+
+
+def one_in_eight_fails(world):
+    world.write("c.xml", blueprint("many", 63))
+    failed = world.cli("create", "c.xml", check=1)
+    assert re.search(r"worker-\d+|head", failed.stderr), failed.stderr
+    world.until_quiet()
+    check_empty(world)
+
+
+def freeze_fails(world):
+    """What was paused for a freeze that fails goes on."""
+    world.write("c.xml", blueprint("duo", 2))
+    world.cli("create", "c.xml")
+    failed = world.cli("freeze", "duo", check=1)
+    assert "worker-2" in failed.stderr, failed.stderr
+    world.until_quiet()
+    assert states(world, "duo") == ("running", ["running"]), world.cli("show", "duo").stdout
+    check(world)
+    world.cli("destroy", "duo", "--yes")
+    check_empty(world)
+
+
+def until_event(world, kind, after=0):
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        events, after = world.events(after, "30s")
+        if any(event["kind"] == kind for event in events):
+            return
+    raise AssertionError(f"no event {kind}")
+
+
+def abort_of_a_create(world):
+    """Creation takes an hour here: only an abort can end it."""
+    world.write("c.xml", blueprint("slow", 2))
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        creating = pool.submit(world.cli, "create", "c.xml", check=None)
+        until_event(world, "host.placed")
+        world.until(lambda: any(key for key in running_jobs(world)), "hosts were being created")
+        assert "slow" in world.cli("pause", "slow", check=5).stderr
+        world.cli("abort", "slow")
+        done = creating.result()
+    assert done.returncode == 1 and "abort" in done.stderr, (done.returncode, done.stderr)
+    world.until_quiet()
+    check_empty(world)
+    world.cli("abort", "slow", check=5)
+
+
+def running_jobs(world):
+    return [one for one in world.unfinished() if "exchange_jobs" in one]
+
+
+def client_timeout(world):
+    """--timeout ends the waiting, not the operation."""
+    world.write("c.xml", blueprint("slow", 1))
+    done = world.cli("--timeout", "300ms", "create", "c.xml", check=8)
+    assert done.stderr
+    world.until_quiet()
+    clusters = list(check(world).values())
+    assert [one[:2] for one in clusters] == [("slow", "running")], clusters
+    world.cli("destroy", "slow", "--yes")
+    check_empty(world)
+
+
+def operation_timeout(world):
+    """A creation that hangs ends by its time-out, which stands in the workflow."""
+    world.write("c.xml", blueprint("slow", 1))
+    failed = world.cli("create", "c.xml", check=8)
+    assert "time-out" in failed.stderr, failed.stderr
+    world.until_quiet()
+    check_empty(world)
+
+
+def short_timeout(world):
+    workflows = world.own_workflows()
+    world.edit(os.path.join(workflows, "vcf/create.bpel"), "<for>$planned.parameters/vcf:timeout</for>",
+               "<for>'PT2S'</for>")
+
+
+SHARED = [cluster_lifecycle, host_lifecycle, validation_and_dry_run, idempotency_key, one_creates_at_a_time,
+          one_envelope_by_curl]
+SMALL = ("a:driver=sim,cpus=36,memory=64GiB", "b:driver=sim,cpus=36,memory=64GiB")
+# test, options of nuraghed, what is done before it starts
+OWN = [(third_of_four_fails, ["--sim-fail", "create:worker-2"], None),
+       (kept_when_failed, ["--sim-fail", "create:worker-2"], None),
+       (one_in_eight_fails, ["--sim-fail", "create:*:every=8"], None),
+       (freeze_fails, ["--sim-fail", "freeze:worker-2"], None),
+       (abort_of_a_create, ["--sim-delay", "create=3600s"], None),
+       (client_timeout, ["--sim-delay", "create=3s"], None),
+       (operation_timeout, ["--sim-delay", "create=3600s"], short_timeout)]
+
+
+def run(name, begin, problem):
+    took = time.monotonic() - begin
+    print(f"{'ok    ' if problem is None else 'FAILED'} {name} ({took:.1f} s)" + (f": {problem}" if problem else ""),
+          flush=True)
+    return problem is None
+
+
+def attempt(test, world):
+    begin = time.monotonic()
+    try:
+        test(world)
+        return run(test.__name__, begin, None)
+    except Exception as error:  # pylint: disable=broad-except  (each test is reported)
+        import traceback
+        traceback.print_exc(file=sys.stdout)
+        return run(test.__name__, begin, f"{type(error).__name__}: {error}")
+
+
+def main():
+    programs, mode, *names = sys.argv[1:]
+    options = {"direct": [], "http": ["--force-http"]}[mode]
+    ok = True
+    shared = [test for test in SHARED if not names or test.__name__ in names]
+    if shared:
+        with World(programs, SMALL, options) as world:
+            world.start()
+            world.import_image()
+            for test in shared:
+                ok = attempt(test, world) and ok
+                clear(world)
+            code, _ = world.stop()
+            ok = ok and code == 0
+    for test, own, before in OWN:
+        if names and test.__name__ not in names:
+            continue
+        with World(programs, options=options + own) as world:
+            if before:
+                before(world)
+            world.start()
+            world.import_image()
+            ok = attempt(test, world) and ok
+            world.stop()
+    return 0 if ok else 1
+
+
+def clear(world):
+    """What a failed test left shall not make the next one fail."""
+    for cluster in world.json("ls"):
+        world.cli("destroy", cluster["id"], "--yes", check=None)
+    for host in world.json("vh", "ls"):
+        world.cli("vh", "destroy", host["id"], check=None)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
