@@ -101,8 +101,8 @@ Status Engine::Implementation::hold(exchange::Turn& turn, Live& live, const jour
   if (header.held >= options.limits.held_events) {
     return exhausted(fmt::format("{} events wait for the suspended instance {} already", header.held, header.id));
   }
-  ++header.held;
-  TRY(turn.transaction().put(tables.held, header.id + runtime::big_endian(header.next_number++), encode_record(event)));
+  const auto number = static_cast<std::uint64_t>(header.held++);
+  TRY(turn.transaction().put(tables.held, header.id + runtime::big_endian(number), encode_record(event)));
   return turn.transaction().put(tables.instance, header.id, encode_record(header));
 }
 
@@ -161,6 +161,13 @@ Status Engine::Implementation::prune(exchange::Turn& turn) {
   return {};
 }
 
+// A turn that deployed may have been undone: then the rows tell what is deployed.
+Status Engine::Implementation::reload(exchange::Turn& turn) {
+  if (!reload_needed) return {};
+  reload_needed = false;
+  return registry.reload(turn.transaction(), tables);
+}
+
 Result<HeaderRow> Engine::Implementation::header(exchange::Turn& turn, const std::string& id) {
   TRY_ASSIGN(const auto row, turn.transaction().get(tables.instance, id));
   if (!row) return not_found("there is no workflow instance " + id);
@@ -177,10 +184,12 @@ Deployment Engine::deploy(const std::string& package, Package files) {
 }
 
 Result<Deployment> Engine::deploy(exchange::Turn& turn, const std::string& package, Package files) {
+  implementation_->deployed_while_running = true;
   return implementation_->registry.deploy(turn.transaction(), implementation_->tables, package, std::move(files));
 }
 
 Status Engine::undeploy(exchange::Turn& turn, const std::string& package) {
+  implementation_->deployed_while_running = true;
   return implementation_->registry.undeploy(turn.transaction(), implementation_->tables, package);
 }
 
@@ -198,10 +207,12 @@ Status Engine::on_start(exchange::Turn& turn) {
 }
 
 Status Engine::on_request(exchange::Turn& turn, const exchange::Message& request) {
+  TRY(implementation_->reload(turn));
   return implementation_->route(turn, request);
 }
 
 Status Engine::on_reply(exchange::Turn& turn, const exchange::Message& reply, std::string_view token) {
+  TRY(implementation_->reload(turn));
   const auto target = runtime::parse_token(token);
   if (!target) return internal(fmt::format("an answer came with the token {}", token));
   journal::StepEvent event;
@@ -213,6 +224,7 @@ Status Engine::on_reply(exchange::Turn& turn, const exchange::Message& reply, st
 }
 
 Status Engine::on_timer(exchange::Turn& turn, std::string_view key) {
+  TRY(implementation_->reload(turn));
   if (key == kPrune) return implementation_->prune(turn);
   journal::StepEvent event;
   if (key.substr(0, kContinue.size()) == kContinue) {
@@ -240,6 +252,7 @@ void Engine::on_rollback() {
   implementation_->cache.clear();
   implementation_->recent.clear();
   implementation_->cached_bytes = 0;
+  implementation_->reload_needed = implementation_->deployed_while_running;
 }
 
 }  // namespace nuraghe::bpel

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/log.hpp"
 #include "bpel/engine_state.hpp"
 
 namespace nuraghe::bpel {
@@ -119,9 +120,20 @@ Status Engine::Implementation::route(exchange::Turn& turn, const exchange::Messa
     return dispatch(turn, rows.front().value, event);
   }
   if (entries.empty()) {
-    return not_found(fmt::format("no process serves the operation {} at {}", request.operation, path));
+    return refuse(turn, request,
+                  not_found(fmt::format("no process serves the operation {} at {}", request.operation, path)));
   }
-  return not_found(fmt::format("no running process waits for {} at {} with these values", request.operation, path));
+  return refuse(
+      turn, request,
+      not_found(fmt::format("no running process waits for {} at {} with these values", request.operation, path)));
+}
+
+// An answer rather than an undone turn: what other turns have in memory stays.
+Status Engine::Implementation::refuse(exchange::Turn& turn, const exchange::Message& request, const Error& error) {
+  if (!request.one_way) return turn.reply_fault(request.message_id, exchange::fault_of(error, "engine"));
+  log_warning("bpel", "a one-way message has no receiver",
+              {{"message", request.message_id}, {"error", error.message()}});
+  return {};
 }
 
 }  // namespace nuraghe::bpel

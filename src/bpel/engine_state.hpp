@@ -27,6 +27,8 @@ struct Engine::Implementation {
   std::list<std::string> recent;  // newest first
   std::size_t cached_bytes = 0;
   bool prune_armed = false;
+  bool deployed_while_running = false;
+  bool reload_needed = false;
 
   // ---- engine.cpp ----
   // Null when there is no such instance, or it has ended.
@@ -41,10 +43,12 @@ struct Engine::Implementation {
   Status hold(exchange::Turn& turn, Live& live, const journal::StepEvent& event);
   Status finish(exchange::Turn& turn, const runtime::HeaderRow& header);
   Status prune(exchange::Turn& turn);
+  Status reload(exchange::Turn& turn);
   Result<runtime::HeaderRow> header(exchange::Turn& turn, const std::string& id);
 
   // ---- engine_routing.cpp ----
   Status route(exchange::Turn& turn, const exchange::Message& request);
+  Status refuse(exchange::Turn& turn, const exchange::Message& request, const Error& error);
 };
 
 }  // namespace nuraghe::bpel

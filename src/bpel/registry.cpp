@@ -125,6 +125,22 @@ Status Registry::retire(store::Transaction& transaction, const runtime::Tables& 
   return {};
 }
 
+// Inactive versions that nobody runs any more.
+Status Registry::forget_unused(store::Transaction& transaction, const runtime::Tables& tables) {
+  for (auto& [package, versions] : packages_) {
+    for (auto at = versions.begin(); at != versions.end();) {
+      bool keep = at->second.row.active;
+      if (!keep) {
+        TRY_ASSIGN(keep, is_run(transaction, tables, at->second));
+      }
+      if (!keep) TRY(transaction.erase(tables.process, version_key(package, at->first)));
+      at = keep ? std::next(at) : versions.erase(at);
+    }
+  }
+  std::erase_if(packages_, [](const auto& entry) { return entry.second.empty(); });
+  return {};
+}
+
 Status Registry::activate(store::Transaction& transaction, const runtime::Tables& tables, const std::string& package,
                           Package files, const Checked& checked) {
   const auto found = packages_.find(package);
@@ -143,7 +159,7 @@ Status Registry::activate(store::Transaction& transaction, const runtime::Tables
   return {};
 }
 
-Status Registry::start(store::Transaction& transaction, const runtime::Tables& tables) {
+Status Registry::read_rows(store::Transaction& transaction, const runtime::Tables& tables) {
   packages_.clear();
   std::string after;
   for (;;) {
@@ -163,6 +179,17 @@ Status Registry::start(store::Transaction& transaction, const runtime::Tables& t
       packages_[version.row.package].emplace(version.row.version, std::move(version));
     }
   }
+  return {};
+}
+
+Status Registry::reload(store::Transaction& transaction, const runtime::Tables& tables) {
+  TRY(read_rows(transaction, tables));
+  rebuild_index();
+  return {};
+}
+
+Status Registry::start(store::Transaction& transaction, const runtime::Tables& tables) {
+  TRY(read_rows(transaction, tables));
   std::vector<std::string> others;
   for (const auto& [package, versions] : packages_) {
     if (!staged_.contains(package)) others.push_back(package);
@@ -173,6 +200,7 @@ Status Registry::start(store::Transaction& transaction, const runtime::Tables& t
   if (options_.packages_are_complete) {
     for (const auto& package : others) TRY(retire(transaction, tables, package));
   }
+  TRY(forget_unused(transaction, tables));
   rebuild_index();
   return {};
 }
@@ -181,8 +209,7 @@ Result<Deployment> Registry::deploy(store::Transaction& transaction, const runti
                                     const std::string& package, Package files) {
   const auto checked = check(package, files);
   if (!checked.deployment.accepted) return checked.deployment;
-  TRY(activate(transaction, tables, package, files, checked));
-  staged_[package] = {std::move(files), checked};
+  TRY(activate(transaction, tables, package, std::move(files), checked));
   rebuild_index();
   return describe(checked, packages_[package].rbegin()->second);
 }
@@ -251,6 +278,7 @@ std::vector<Route> Registry::routes() const {
   std::set<Route> routes;
   for (const auto& [route, entries] : index_) routes.insert(route);
   for (const auto& [package, staged] : staged_) {
+    if (packages_.contains(package)) continue;
     PackageRow row;
     row.package = package;
     for (const auto& program : make_programs(staged.second, row)) {

@@ -41,6 +41,8 @@ class Registry {
   Deployment stage(const std::string& package, Package files);
   // Reads what is stored, makes the staged packages its newest versions, forgets versions that nobody runs.
   Status start(store::Transaction& transaction, const runtime::Tables& tables);
+  // Reads again what is stored.
+  Status reload(store::Transaction& transaction, const runtime::Tables& tables);
   Result<Deployment> deploy(store::Transaction& transaction, const runtime::Tables& tables, const std::string& package,
                             Package files);
   Status undeploy(store::Transaction& transaction, const runtime::Tables& tables, const std::string& package);
@@ -69,6 +71,8 @@ class Registry {
   Status activate(store::Transaction& transaction, const runtime::Tables& tables, const std::string& package,
                   Package files, const Checked& checked);
   Status retire(store::Transaction& transaction, const runtime::Tables& tables, const std::string& package);
+  Status read_rows(store::Transaction& transaction, const runtime::Tables& tables);
+  Status forget_unused(store::Transaction& transaction, const runtime::Tables& tables);
   Result<bool> is_run(store::Transaction& transaction, const runtime::Tables& tables, const Version& version);
   void rebuild_index();
 

@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "base/crash_point.hpp"
 #include "bpel/engine.hpp"
 #include "env/sim.hpp"
 #include "exchange/exchange.hpp"
@@ -205,8 +206,8 @@ class World {
     exchange_options.name = "test";
     exchange_options.clock = &clock;
     exchange_options.random = &random;
-    control = exchange::make_exchange(wrap_store ? wrap_store(store::open_memory(disk)) : store::open_memory(disk),
-                                      *router, exchange_options);
+    exchange_options.crash_hook = crash_hook;
+    control = exchange::make_exchange(store::open_memory(disk), *router, exchange_options);
     control->add_actor(*engine);
     control->add_actor(*partner);
     router->add_route("/svc", "*", *control, "engine");
@@ -344,7 +345,7 @@ class World {
 
   EngineOptions options;
   std::function<Answer(const std::string&, const exchange::Message&)> script;
-  std::function<std::unique_ptr<store::Store>(std::unique_ptr<store::Store>)> wrap_store;
+  std::function<bool(CrashPoint)> crash_hook;  // of the exchange
   std::shared_ptr<store::MemoryDisk> disk = store::make_memory_disk();
   env::SimClock clock;
   env::SimRandom random{1};

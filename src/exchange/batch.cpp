@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/log.hpp"
 #include "base/record.hpp"
 #include "exchange/exchange_impl.hpp"
@@ -50,7 +52,10 @@ void ExchangeImpl::process(std::vector<Incoming>& events) {
 }
 
 Status ExchangeImpl::handle_all(std::vector<Incoming>& events, Batch& batch) {
-  TRY(handle_due_timers(batch));
+  // An actor sees on_start before any timer: timers that became due meanwhile wait for the next batch.
+  const bool starting = std::any_of(events.begin(), events.end(),
+                                    [](const Incoming& event) { return std::holds_alternative<StartEvent>(event); });
+  if (!starting) TRY(handle_due_timers(batch));
   for (Incoming& incoming : events) {
     TRY(std::visit([&](auto& event) { return handle(batch, event); }, incoming));
   }

@@ -147,6 +147,7 @@ class Machine : public AssignContext {
   void drop(Region& region);
   void drop_rows(const Region& region);
   void drop_memory(Region& region);
+  void account(Region& region, std::size_t bytes);
   void write_region(Region& region);
   void write_slots(Region& region, std::vector<VariableSlot>& slots, std::uint32_t base);
   void put(store::Table table, const std::string& key, const std::string& value);

@@ -150,7 +150,7 @@ bool Machine::load_slot(Region& owner, VariableSlot& slot, std::uint32_t number)
   auto value = from_row(*decoded);
   if (!value) return check(std::move(value).error().with("reading a variable of " + instance_.header.id));
   slot.value = std::move(*value);
-  owner.bytes += (*row)->size();
+  account(owner, owner.bytes + (*row)->size());
   return true;
 }
 
@@ -224,6 +224,13 @@ Evaluated<void> Machine::store_endpoint_reference(const PartnerLinkRef& ref, xml
 
 // ---- writing ----
 
+// Memory is about four times the text: trees of small nodes.
+void Machine::account(Region& region, std::size_t bytes) {
+  instance_.bytes += 4 * bytes;
+  instance_.bytes -= std::min(instance_.bytes, 4 * region.bytes);
+  region.bytes = bytes;
+}
+
 void Machine::write_slots(Region& region, std::vector<VariableSlot>& slots, std::uint32_t base) {
   for (std::uint32_t i = 0; i < slots.size(); ++i) {
     if (!slots[i].dirty) continue;
@@ -233,7 +240,7 @@ void Machine::write_slots(Region& region, std::vector<VariableSlot>& slots, std:
       return fail(exhausted(
           fmt::format("a variable of {} is larger than {}", instance_.header.id, limits_.variable.to_string())));
     }
-    region.bytes += text.size();
+    account(region, region.bytes + text.size());
     put(tables_.variable, slot_key(key_of(region.path), base | i), text);
   }
 }
@@ -245,7 +252,7 @@ void Machine::write_region(Region& region) {
   for (const auto& [number, frame] : region.frames) row.frames.push_back(frame);
   const auto text = encode_record(row);
   row.frames.clear();
-  region.bytes = text.size() + 512;
+  account(region, std::max(region.bytes, text.size() + 512));
   put(tables_.region, key_of(region.path), text);
   write_slots(region, region.variables, 0);
   write_slots(region, region.partner_links, kPartnerLinkBase);
@@ -262,7 +269,8 @@ void Machine::write_header() {
     keep_tasks();
   else
     tasks_.clear(), instance_.header.tasks.clear();
-  put(tables_.instance, instance_.header.id, encode_record(instance_.header));
+  // Not in the digest: suspending changes it between steps.
+  check(turn_.transaction().put(tables_.instance, instance_.header.id, encode_record(instance_.header)));
 }
 
 void Machine::flush() {
@@ -275,8 +283,6 @@ void Machine::flush() {
     }
     settle();
     if (error_) return;
-    instance_.bytes = 512;
-    for (const auto& [path, region] : instance_.regions) instance_.bytes += 512 + 4 * region->bytes;
   }
   dirty_.clear();
   write_header();
@@ -302,6 +308,7 @@ void Machine::drop_memory(Region& region) {
   for (const auto& set : region.row.sets) {
     if (!set.index_key.empty()) erase(tables_.correlation, set.index_key + instance_.header.id);
   }
+  account(region, 0);
   region.dropped = true;
   dirty_.erase(region.path);
   const auto found = instance_.regions.find(region.path);

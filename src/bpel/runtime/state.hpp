@@ -296,7 +296,7 @@ struct Region {
 struct Instance {
   HeaderRow header;
   std::map<Path, std::unique_ptr<Region>> regions;
-  std::size_t bytes = 0;
+  std::size_t bytes = 0;  // about what it takes of memory
 };
 
 // The tables of the engine.
