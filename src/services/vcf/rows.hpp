@@ -60,11 +60,12 @@ struct ClusterOperation {
   std::string_view name;
   std::string_view source;  // the state it needs; empty: any
   std::string_view during;
-  std::string_view target;  // empty: the cluster is gone
+  std::string_view target;             // empty: the cluster is gone
+  std::string_view other_source = {};  // another state in which it is legal
 };
 inline constexpr ClusterOperation kClusterOperations[] = {
     {"create", "", "creating", "running"},       {"pause", "running", "pausing", "paused"},
-    {"resume", "paused", "resuming", "running"}, {"freeze", "running", "freezing", "frozen"},
+    {"resume", "paused", "resuming", "running"}, {"freeze", "running", "freezing", "frozen", "paused"},
     {"thaw", "frozen", "thawing", "running"},    {"destroy", "", "destroying", ""},
 };
 constexpr const ClusterOperation* find_cluster_operation(std::string_view name) {

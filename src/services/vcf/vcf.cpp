@@ -102,7 +102,7 @@ Status Factory::begin(exchange::Turn& turn, const exchange::Message& request, co
   response.timeout = row.timeout;
   const bool is_done = !operation->target.empty() && row.state == operation->target;
   if (!is_done) {
-    if (!operation->source.empty() && row.state != operation->source)
+    if (!operation->source.empty() && row.state != operation->source && row.state != operation->other_source)
       return conflict(
           fmt::format("cluster {} is {}; {} needs it {}", row.name, row.state, operation->name, operation->source));
     TRY_ASSIGN(const auto hosts, members(turn, row.id));
