@@ -522,8 +522,8 @@ def is_ours(world: World, line: str) -> bool:
     kind = line.split(":", 1)[0]
     if kind in ("links", "namespaces", "mounts"):
         return True
-    names = [world.folder, "nuraghe", "vh-", *world.host_ids]
-    # A socket that no file names belongs to a process; of ours none is left, as was checked.
+    # Processes of ours, which would hold the sockets that no file names, were looked for by the state folder.
+    names = [world.folder, *world.host_ids]
     return any(name in line for name in names)
 
 

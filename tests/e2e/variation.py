@@ -2,6 +2,7 @@
 must look like from inside the guests."""
 import ipaddress
 import json
+import os
 import random
 import re
 
@@ -35,6 +36,9 @@ class Variation:
         self.disk = self.random.choice(WORDS)[:3] + str(self.random.randrange(100))
         self.disk_size = self.random.randrange(16, 65)
         self.root_size = self.random.randrange(300, 700)
+        self.mount = "/" + self.random.choice(WORDS)
+        self.filesystem_size = self.random.randrange(8, self.disk_size - 4)
+        self.mac = "02:" + ":".join(f"{self.random.randrange(256):02x}" for _ in range(5))
         self.parameter = f"nuraghe.seed={seed}"
         self.by_file = self.random.random() < 0.5
         self.shape = self.random.choice(("group", "single nodes"))
@@ -67,14 +71,20 @@ class Variation:
             nodes = "".join(f'<node name="{name}" role="worker">{worker}</node>' for name in self.worker_names())
         text = f"""<?xml version="1.0" encoding="UTF-8"?>
 <cluster xmlns="urn:nuraghe:cluster:1" name="{self.cluster}">
-  <defaults><configuration {namespace}><image name="mini"/><memory>{self.worker_memory}MiB</memory></configuration></defaults>
+  <defaults><configuration {namespace}><image name="mini"/><memory>{self.worker_memory}MiB</memory>
+    <network ref="{self.network}"/></configuration></defaults>
   <network name="{self.network}" subnet="{self.subnet}" uplink="none" mtu="{self.mtu}"/>
+  <network name="outside" uplink="nat"/>
   <node name="{self.head}" role="head">
     <configuration {namespace}>
       <cpus>2</cpus>
       <memory>{self.head_memory}MiB</memory>
-      <disk name="{self.disk}" size="{self.disk_size}MiB"/>
-      <network ref="{self.network}" address="{self.address}"/>
+      <disk name="{self.disk}" size="{self.disk_size}MiB">
+        <partition size="{self.filesystem_size}MiB" filesystem="ext4" mount="{self.mount}"/>
+        <partition/>
+      </disk>
+      <network ref="{self.network}" address="{self.address}" mac="{self.mac}"/>
+      <network ref="outside"/>
     </configuration>
   </node>
   {nodes}
@@ -87,6 +97,16 @@ class Variation:
         return path
 
     # ---- from inside
+
+    def check_file_system(self, world: steps.World) -> None:
+        """The first partition of the head's second disk: its size, its file system, and where it is mounted."""
+        mounted = world.guest(f"{self.cluster}/{self.head}", f"grep ' {self.mount} ' /proc/mounts").split()
+        check(len(mounted) > 2 and mounted[2] == "ext4", f"{self.mount} is mounted as {mounted}")
+        device = os.path.basename(mounted[0])
+        sectors = int(world.guest(f"{self.cluster}/{self.head}", f"cat /sys/class/block/{device}/size"))
+        check(sectors * 512 == self.filesystem_size * MIB, f"the file system has {sectors * 512} bytes, not {self.filesystem_size} MiB")
+        table = world.guest(f"{self.cluster}/{self.head}", f"ls -d /sys/class/block/{device.rstrip('0123456789')}[0-9]*").split()
+        check(len(table) == 2, f"the disk has the partitions {table}")
 
     def check_guests(self, world: steps.World, members: list) -> None:
         by_name = {member["name"]: member for member in members}
@@ -110,16 +130,19 @@ class Variation:
             check(any(interface[0]["address"] in shown for shown in by_name[name]["addresses"]),
                   f"nuraghe show says {by_name[name]['addresses']} for {name}")
             addresses.add(interface[0]["address"])
-            check("default" not in facts["routes"], f"{name} has a way out:\n{facts['routes']}")
+            check(("default" in facts["routes"]) == is_head,
+                  f"{name} is {'' if is_head else 'not '}in a network that leads out, its routes are\n{facts['routes']}")
+            check(not is_head or interface[0]["mac"] == self.mac, f"{name} has the MAC {interface[0]['mac']}, not {self.mac}")
             check(facts["hostname"] == name, f"{name} calls itself {facts['hostname']}")
             disks = facts["disks"]
             root = 256 * MIB if is_head else self.root_size * MIB
             check(disks.get("root") == root, f"the root disk of {name} has {disks.get('root')} bytes, not {root}: {disks}")
             check(not is_head or disks.get(self.disk) == self.disk_size * MIB, f"{name} has the disks {disks}")
             check(is_head or self.disk not in disks, f"{name} has the disks {disks}")
+        self.check_file_system(world)
         check(len(addresses) == len(self.names()), f"addresses are shared: {addresses}")
-        world.report.holds("seen in the guests: processors, memory, disks by serial and size, address, prefix, MTU, kernel parameters, "
-                           "no default route")
+        world.report.holds("seen in the guests: processors, memory, disks by serial and size, partitions, mounts, addresses, prefix, MAC, "
+                           "MTU, kernel parameters, a way out only where uplink is nat")
 
 
 def guest_facts(world: steps.World, host: str) -> dict:
@@ -130,9 +153,10 @@ def guest_facts(world: steps.World, host: str) -> dict:
     check(len(parts) == 8, f"{host} answered {parts}")
     interfaces = []
     for block in re.split(r"^(?=\d+: )", parts[4], flags=re.M):
-        mtu = re.search(r"mtu (\d+)", block)
+        mtu, mac = re.search(r"mtu (\d+)", block), re.search(r"link/ether (\S+)", block)
         for address, prefix in re.findall(r"inet (\S+)/(\d+)", block):
-            interfaces.append({"address": address, "prefix": int(prefix), "mtu": int(mtu[1])})
+            interfaces.append({"address": address, "prefix": int(prefix), "mtu": int(mtu[1]),
+                               "mac": mac[1] if mac else ""})
     sizes = dict(line.split()[:2] for line in parts[6].splitlines() if line.strip())
     serials = dict(line.split()[:2] for line in parts[7].splitlines() if len(line.split()) > 1)
     return {"hostname": parts[0].strip(), "nproc": int(parts[1]), "memory": int(parts[2].split()[1]) / 1024, "cmdline": parts[3].strip(),
