@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
+#include <fstream>
 
 #include "base/log.hpp"
 #include "env/posix.hpp"
@@ -165,6 +167,23 @@ Status Worker::fetch_seed(const Order& order, const ImageFiles& image, hyperviso
   return {};
 }
 
+// A creation that is repeated after a crash must order the same port: the host may be there already. Losing the file
+// with the power is no harm, then the host is gone too.
+Result<int> Worker::ssh_port(const std::string& id) {
+  const std::string path = ssh_port_path(id);
+  if (const auto text = env::read_file(path, kib(1))) {
+    int port = 0;
+    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), port);
+    if (error == std::errc() && *end == '\n') return port;  // else it was being written
+  }
+  TRY_ASSIGN(const int port, free_port());
+  TRY(env::make_directories(options_.folder + "/ssh", 0700));
+  std::ofstream file(path, std::ios::trunc);
+  file << fmt::format("{}\n", port) << std::flush;
+  if (!file) return unavailable(fmt::format("{} cannot be written", path));
+  return port;
+}
+
 Status Worker::plug_ports(const Order& order, hypervisor::HostSpec& spec, Outcome& outcome) {
   TRY_ASSIGN(const auto document, xml::Document::parse(order.fragment));
   TRY_ASSIGN(const auto node, model::parse_node_fragment(document.root()));
@@ -189,7 +208,7 @@ Status Worker::plug_ports(const Order& order, hypervisor::HostSpec& spec, Outcom
     management.mac = management_mac(order.id);
     management.kind = hypervisor::NicSpec::Kind::kUser;
     management.outward = outward;
-    TRY_ASSIGN(management.ssh_port, free_port());
+    TRY_ASSIGN(management.ssh_port, ssh_port(order.id));
     outcome.ssh_port = management.ssh_port;
     spec.nics.push_back(std::move(management));
   }
@@ -200,6 +219,9 @@ Result<Outcome> Worker::create(const Order& order, exchange::JobContext& context
   TRY_ASSIGN(const auto document, xml::Document::parse(order.fragment));
   TRY_ASSIGN(const auto node, model::parse_node_fragment(document.root()));
   TRY_ASSIGN(const auto image, image_files(order.image));
+  // A repeat after a crash: a host that its hypervisor knows has its disks already, and may be writing to them.
+  const auto condition = driver_.inspect(order.id);
+  const bool is_known = condition && condition->state != hypervisor::HostState::kDestroyed;
   Outcome outcome;
   outcome.ready = node.boot.ready.empty() ? image.ready : node.boot.ready;
   hypervisor::HostSpec spec;
@@ -227,7 +249,8 @@ Result<Outcome> Worker::create(const Order& order, exchange::JobContext& context
       TRY(env::make_directories(disk_folder(order.id), 0700));
       disk_spec.backing = disk_folder(order.id) + "/" + disk.name + ".raw";
       disk_spec.backing_format = "raw";
-      TRY(make_partitioned_disk(disk_spec.backing, disk, options_.operation_timeout));
+      if (!is_known || !env::path_exists(disk_spec.backing))
+        TRY(make_partitioned_disk(disk_spec.backing, disk, options_.operation_timeout));
     }
     spec.disks.push_back(std::move(disk_spec));
   }
@@ -245,7 +268,8 @@ Result<Outcome> Worker::create(const Order& order, exchange::JobContext& context
       auto created = driver_.create(spec, control(context, options_.operation_timeout));
       const bool port_taken = !created && outcome.ssh_port != 0 && !is_port_free(outcome.ssh_port);
       if (created || !port_taken || tries == kPortTries) return created;
-      TRY_ASSIGN(outcome.ssh_port, free_port());
+      TRY(env::remove_tree(ssh_port_path(order.id)));
+      TRY_ASSIGN(outcome.ssh_port, ssh_port(order.id));
       spec.nics.back().ssh_port = outcome.ssh_port;
     }
   }();
@@ -262,9 +286,9 @@ void Worker::undo_create(const Order& order, const Outcome& outcome) {
     if (const auto removed = fabric_.remove_port(port); !removed)
       log_warning("vhc", "a port stays plugged in", {{"port", port}, {"error", removed.error().to_string()}});
   }
-  for (const auto& path : {seed_path(order.id), disk_folder(order.id)}) {
+  for (const auto& path : {seed_path(order.id), disk_folder(order.id), ssh_port_path(order.id)}) {
     if (const auto removed = env::remove_tree(path); !removed)
-      log_warning("vhc", "a disk stays", {{"path", path}, {"error", removed.error().to_string()}});
+      log_warning("vhc", "a file stays", {{"path", path}, {"error", removed.error().to_string()}});
   }
 }
 
@@ -276,6 +300,7 @@ Result<Outcome> Worker::destroy(const Order& order, exchange::JobContext& contex
   }
   TRY(env::remove_tree(seed_path(order.id)));
   TRY(env::remove_tree(disk_folder(order.id)));
+  TRY(env::remove_tree(ssh_port_path(order.id)));
   TRY(fabric_.release_if_idle());
   TRY(driver_.forget(order.id));
   return Outcome{};
