@@ -57,7 +57,8 @@ int main(int argc, char** argv) {
   app.add_option("--sim-delay", settings.sim_delays, "Simulated hypervisor: VERB=DURATION, how long a verb takes")
       ->take_all();
   app.add_flag("--deterministic", settings.deterministic, "For tests: one thread does all work, in a fixed order");
-  app.add_flag("!--sim-volatile", settings.sim_persisted, "Simulated hypervisor: keep nothing on disk (for benchmarks)");
+  app.add_flag("!--sim-volatile", settings.sim_persisted,
+               "Simulated hypervisor: keep nothing on disk (for benchmarks)");
   app.add_option("--crash-at", crash_at, "For tests: end by SIGKILL at the Nth store commit or outgoing message");
   app.add_flag("--count-crash-points", count_crash_points, "For tests: print how many of them were passed, at the end");
   CLI11_PARSE(app, argc, argv);
