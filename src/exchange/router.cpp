@@ -56,7 +56,8 @@ class RouterImpl : public Router {
     std::shared_lock lock(mutex_);
     const std::optional<std::string_view> path = own_path(request.to);
     if (!path || options_.force_remote) {
-      if (path && request.to.starts_with('/')) request.to = options_.own_base + request.to;
+      // Whatever it was called by: a WSDL's address need not be one that somebody listens on.
+      if (path && !options_.own_base.empty()) request.to = fmt::format("{}{}", options_.own_base, *path);
       lock.unlock();
       return attempt_remote(request, std::move(handler));
     }

@@ -103,6 +103,8 @@ Status Factory::plan(exchange::Turn& turn, const exchange::Message& request, con
   context.capabilities = options_.capabilities;
   context.node_limit = options_.node_limit;
   auto parsed = model::parse_blueprint(*wanted.blueprint, context);
+  // The document is the workflow's; its author knows it as his blueprint.
+  for (auto& finding : parsed.findings) finding.source = "blueprint";
   TRY(parsed.status());
   auto& blueprint = parsed.blueprint;
   if (!blueprint.vo.empty() && blueprint.vo != request.vo)
