@@ -167,7 +167,7 @@ def one_envelope_by_curl(world):
     status, text = curl(world, "vhm", host, *token)
     assert status == 200 and "create_vhResponse" in text and "/services/" in text, text
     names = {one["name"] for one in world.json("vh", "ls")}
-    assert names == {"head", "worker", "single"}, names
+    assert names == {"head", "worker-1", "single"}, names
     check(world)
     world.cli("destroy", "curled", "--yes")
     world.cli("vh", "destroy", "single")
