@@ -31,7 +31,7 @@ test:
 	@tools/packages ensure build run image test
 	@$(CMAKE) -DNURAGHE_TESTS=ON
 	@cmake --build $(BUILD) --parallel $(JOBS)
-	@cd $(BUILD) && ctest --output-on-failure --timeout 900 $(if $(LABEL),-L '^$(LABEL)$$',)
+	@cd $(BUILD) && ctest --output-on-failure --parallel 2 --timeout 900 $(if $(LABEL),-L '^$(LABEL)$$',)
 
 test-all:
 	@tools/packages ensure build run image test
