@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Kills nuraghed at every store commit and every outgoing message of a create and of a destroy.
+"""Kills nuraghed at every store commit and every outgoing message of a create, a destroy, a freeze and a thaw.
 
-  enumerate.py PROGRAMS [--jobs N] [--stride K] [--offset K] [--only create|destroy] [--point N]
+  enumerate.py PROGRAMS [--jobs N] [--stride K] [--offset K] [--only FLOW] [--point N]
 
 An uninterrupted run with --deterministic counts the places: two per commit (before it, after it), one per message or
 reply. Then, for each of them, nuraghed is started on a copy of the same state, gets the same request, and ends by
@@ -18,7 +18,7 @@ import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../sim"))
 from invariants import check, check_empty  # noqa: E402
-from world import Died, Fault, World, blueprint, child  # noqa: E402
+from world import Died, Fault, World, blueprint, child, clean_up_when_asked_to_end  # noqa: E402
 
 WORKERS = 1
 KEY = "the-key"
@@ -76,6 +76,33 @@ class Destroy:
             world.until_quiet()
         check_empty(world)
         return "whole" if before else "absent"
+
+
+class Change:
+    """Freezes or thaws the cluster: afterwards it is as before, or changed, but every host alike."""
+
+    def __init__(self, name, source, target):
+        self.name, self.source, self.target = name, source, target
+
+    def prepare(self, world):
+        Create.send(world)
+        if self.source == "frozen":
+            world.soap("vcm", "freeze_vc", "<x:cluster>duo</x:cluster>")
+
+    def send(self, world):
+        world.soap("vcm", self.name + "_vc", "<x:cluster>duo</x:cluster>", "urn:test:" + self.name)
+
+    def verify(self, world):
+        [(_, state, hosts)] = check(world).values()
+        assert state in (self.source, self.target) and len(hosts) == WORKERS + 1, state
+        self.send(world)
+        world.until_quiet()
+        [(_, after, _)] = check(world).values()
+        assert after == self.target, after
+        return state
+
+
+FLOWS = [Create, Destroy, Change("freeze", "running", "frozen"), Change("thaw", "frozen", "running")]
 
 
 def prepare(world, flow):
@@ -142,15 +169,16 @@ def enumerate_flow(arguments, flow):
 
 
 def main():
+    clean_up_when_asked_to_end()
     parser = argparse.ArgumentParser()
     parser.add_argument("programs")
     parser.add_argument("--jobs", type=int, default=3)
     parser.add_argument("--stride", type=int, default=1)
     parser.add_argument("--offset", type=int, default=0)
-    parser.add_argument("--only", choices=["create", "destroy"])
+    parser.add_argument("--only", choices=[flow.name for flow in FLOWS])
     parser.add_argument("--point", type=int, default=0)
     arguments = parser.parse_args()
-    flows = [flow for flow in (Create, Destroy) if arguments.only in (None, flow.name)]
+    flows = [flow for flow in FLOWS if arguments.only in (None, flow.name)]
     return 0 if all([enumerate_flow(arguments, flow) for flow in flows]) else 1
 
 

@@ -11,7 +11,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from flows import attempt  # noqa: E402
 from invariants import check, check_empty, refused  # noqa: E402
-from world import SOAP, Died, Fault, World, blueprint, parse_answer  # noqa: E402
+from world import SOAP, blueprint, clean_up_when_asked_to_end, parse_answer, Died, Fault, World  # noqa: E402
 
 REQUEST = "<x:request xmlns:f='urn:nuraghe:vcf:1'><f:blueprint>{}</f:blueprint></x:request>"
 ENVELOPE = (f'<s:Envelope xmlns:s="{SOAP}"><s:Body><x:create_vc xmlns:x="urn:nuraghe:vcm:1">{{}}</x:create_vc>'
@@ -180,6 +180,7 @@ def no_daemon(world):
 
 
 def main():
+    clean_up_when_asked_to_end()
     ok = True
     with World(sys.argv[1]) as world:
         world.start()

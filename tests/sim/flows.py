@@ -16,7 +16,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from invariants import check, check_empty  # noqa: E402
-from world import CONFIGURATION, SOAP, World, blueprint, child, children  # noqa: E402
+from world import CONFIGURATION, SOAP, blueprint, child, children, clean_up_when_asked_to_end, World  # noqa: E402
 
 NODE = '<?xml version="1.0"?>\n' + CONFIGURATION.format(image="tiny", cpus=1, memory="16MiB").replace(
     "xmlns=", 'name="one" xmlns=')
@@ -311,6 +311,7 @@ def attempt(test, world):
 
 
 def main():
+    clean_up_when_asked_to_end()
     programs, mode, *names = sys.argv[1:]
     options = {"direct": [], "http": ["--force-http"]}[mode]
     ok = True

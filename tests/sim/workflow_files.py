@@ -11,7 +11,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from flows import attempt, states  # noqa: E402
 from invariants import check, check_empty  # noqa: E402
-from world import World, blueprint  # noqa: E402
+from world import blueprint, clean_up_when_asked_to_end, World  # noqa: E402
 
 
 def order_of_operations(world, process):
@@ -89,6 +89,7 @@ def broken_file(world):
 
 
 def main():
+    clean_up_when_asked_to_end()
     ok = True
     for test in (swapped_activities, removed_file, broken_file):
         if len(sys.argv) > 2 and test.__name__ not in sys.argv[2:]:
