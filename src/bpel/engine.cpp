@@ -122,6 +122,7 @@ Status Engine::Implementation::create(exchange::Turn& turn, const exchange::Mess
   live.instance = std::make_unique<runtime::Instance>();
   TRY_ASSIGN(live.instance->header, journal::header_for(event, *program, id, turn.now()));
   TRY(turn.transaction().put(tables.running, program->id + '\0' + id, ""));
+  running->add(id);
   recent.push_front(id);
   live.place = recent.begin();
   auto& placed = cache.emplace(id, std::move(live)).first->second;
@@ -131,6 +132,7 @@ Status Engine::Implementation::create(exchange::Turn& turn, const exchange::Mess
 Status Engine::Implementation::finish(exchange::Turn& turn, const HeaderRow& header) {
   auto& transaction = turn.transaction();
   TRY(transaction.erase(tables.running, header.program + '\0' + header.id));
+  running->remove(header.id);
   if (header.held > 0) TRY(transaction.erase_prefix(tables.held, header.id));
   if (options.history_retention.count() == 0) return transaction.erase(tables.instance, header.id);
   TRY(transaction.put(tables.ended, runtime::big_endian(static_cast<std::uint64_t>(header.ended.micros)) + header.id,
@@ -161,8 +163,26 @@ Status Engine::Implementation::prune(exchange::Turn& turn) {
   return {};
 }
 
+Status Engine::Implementation::read_running(exchange::Turn& turn) {
+  std::unordered_set<std::uint64_t> found;
+  std::string after;
+  for (;;) {
+    TRY_ASSIGN(const auto rows, turn.transaction().scan(tables.running, {}, after));
+    if (rows.empty()) break;
+    after = rows.back().key;
+    for (const auto& row : rows) {
+      const std::string_view key = row.key;
+      found.insert(RunningInstances::digest(key.substr(key.find('\0') + 1)));
+    }
+  }
+  running->set(std::move(found));
+  running_unsure = false;
+  return {};
+}
+
 // A turn that deployed may have been undone: then the rows tell what is deployed.
 Status Engine::Implementation::reload(exchange::Turn& turn) {
+  if (running_unsure) TRY(read_running(turn));
   if (!reload_needed) return {};
   reload_needed = false;
   return registry.reload(turn.transaction(), tables);
@@ -201,6 +221,7 @@ Status Engine::open(store::Store& store) {
 Status Engine::on_start(exchange::Turn& turn) {
   on_rollback();
   TRY(implementation_->registry.start(turn.transaction(), implementation_->tables));
+  TRY(implementation_->read_running(turn));
   TRY_ASSIGN(const auto ended, turn.transaction().scan(implementation_->tables.ended, {}, {}, 1));
   implementation_->prune_armed = !ended.empty();
   return ended.empty() ? Status() : turn.set_timer(kPrune, turn.now());
@@ -253,6 +274,7 @@ void Engine::on_rollback() {
   implementation_->recent.clear();
   implementation_->cached_bytes = 0;
   implementation_->reload_needed = implementation_->deployed_while_running;
+  implementation_->running_unsure = true;
 }
 
 }  // namespace nuraghe::bpel

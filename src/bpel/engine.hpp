@@ -143,8 +143,10 @@ class Engine : public exchange::Actor {
   Status terminate(exchange::Turn& turn, const std::string& id, const std::string& reason);
   // Runs the recorded history again in memory. kUnsupported when no history is kept.
   Result<journal::Replay> replay(exchange::Turn& turn, const std::string& id);
-  // True while the instance runs (exchange::ConversationProbe).
   Result<bool> lives(exchange::Turn& turn, const std::string& id);
+  // For Exchange::set_conversation_probe: whether an instance of that id runs. Thread safe; may outlive the engine. It
+  // remembers eight bytes of each running instance, so one in 2^64 of the ended ones is taken for living.
+  exchange::ConversationProbe conversation_probe() const;
   // Of the cache; for tests and statistics.
   std::size_t cached_instances() const;
 

@@ -232,4 +232,8 @@ Result<bool> Engine::lives(exchange::Turn& turn, const std::string& id) {
   return header.state == InstanceState::kRunning;
 }
 
+exchange::ConversationProbe Engine::conversation_probe() const {
+  return [running = implementation_->running](std::string_view id) { return running->contains(id); };
+}
+
 }  // namespace nuraghe::bpel

@@ -3,13 +3,45 @@
 
 #include <list>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "bpel/engine.hpp"
 #include "bpel/registry.hpp"
 
 namespace nuraghe::bpel {
+
+// Which instances run, for askers in any thread.
+class RunningInstances {
+ public:
+  void set(std::unordered_set<std::uint64_t> running) {
+    const std::lock_guard lock(mutex_);
+    running_ = std::move(running);
+  }
+  void add(std::string_view id) {
+    const std::lock_guard lock(mutex_);
+    running_.insert(digest(id));
+  }
+  void remove(std::string_view id) {
+    const std::lock_guard lock(mutex_);
+    running_.erase(digest(id));
+  }
+  bool contains(std::string_view id) const {
+    const std::lock_guard lock(mutex_);
+    return running_.contains(digest(id));
+  }
+  static std::uint64_t digest(std::string_view id) {
+    runtime::Digest digest;
+    digest.add(id);
+    return digest.value();
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::unordered_set<std::uint64_t> running_;
+};
 
 struct Engine::Implementation {
   explicit Implementation(EngineOptions given) : options(std::move(given)), registry(options) {}
@@ -26,6 +58,8 @@ struct Engine::Implementation {
   std::unordered_map<std::string, Live> cache;
   std::list<std::string> recent;  // newest first
   std::size_t cached_bytes = 0;
+  std::shared_ptr<RunningInstances> running = std::make_shared<RunningInstances>();
+  bool running_unsure = true;  // an undone turn may have added or removed one
   bool prune_armed = false;
   bool deployed_while_running = false;
   bool reload_needed = false;
@@ -44,6 +78,7 @@ struct Engine::Implementation {
   Status finish(exchange::Turn& turn, const runtime::HeaderRow& header);
   Status prune(exchange::Turn& turn);
   Status reload(exchange::Turn& turn);
+  Status read_running(exchange::Turn& turn);
   Result<runtime::HeaderRow> header(exchange::Turn& turn, const std::string& id);
 
   // ---- engine_routing.cpp ----

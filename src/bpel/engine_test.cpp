@@ -138,6 +138,20 @@ TEST(Engine, ListsByOrganisation) {
   });
 }
 
+TEST(Engine, TellsWhichConversationsLive) {
+  World world(process_text(round_trip("@call(A)")));
+  world.script = later;
+  world.request("start", "x");
+  const auto id = world.instances()[0].id;
+  EXPECT_TRUE(world.engine->conversation_probe()(id));
+  world.reopen();
+  const auto probe = world.engine->conversation_probe();
+  EXPECT_TRUE(probe(id));
+  EXPECT_FALSE(probe("wf-other"));
+  world.answer("A");
+  EXPECT_FALSE(probe(id));
+}
+
 TEST(Engine, PublishesFaults) {
   World world(process_text(round_trip("<throw faultName=\"t:bad\"/>")));
   world.request("start", "x");
