@@ -159,6 +159,20 @@ def port_in_use(world):
     check_empty(world)
 
 
+def second_daemon(world):
+    """Another nuraghed on the same state folder is refused, and the first one works on."""
+    other = World(world.programs, folder=world.folder)
+    try:
+        other.start()
+        raise AssertionError("two of them work on one state folder")
+    except Died as death:
+        assert "another nuraghed" in str(death), death
+    world.write("c.xml", blueprint("duo", 1))
+    world.cli("create", "c.xml")
+    world.cli("destroy", "duo", "--yes")
+    check_empty(world)
+
+
 def bad_options(world):
     world.stop()
     for options in (["--vhc", "Bad_Name"], ["--vhc", "c:cpus=none"], ["--vhc", "c:driver=magic"],
@@ -185,7 +199,8 @@ def main():
     with World(sys.argv[1]) as world:
         world.start()
         world.import_image()
-        for test in (soap_bodies, operations_on_nothing, command_line, corrupt_image, port_in_use, bad_options, no_daemon):
+        for test in (soap_bodies, operations_on_nothing, command_line, corrupt_image, port_in_use,
+                     second_daemon, bad_options, no_daemon):
             if len(sys.argv) > 2 and test.__name__ not in sys.argv[2:]:
                 continue
             ok = attempt(test, world) and ok

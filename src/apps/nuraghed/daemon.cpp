@@ -1,8 +1,10 @@
 #include "apps/nuraghed/daemon.hpp"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -99,6 +101,16 @@ Result<int> free_port() {
   return ntohs(address.sin_port);
 }
 
+// Held until this process ends, however it does. A second nuraghed would take the databases from the first.
+Result<env::UniqueFd> lock_state(const std::string& state) {
+  const std::string path = state + "/lock";
+  env::UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!fd.valid()) return system_error("open " + path, errno);
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+  if (errno == EWOULDBLOCK) return conflict(fmt::format("another nuraghed works on the state folder {}", state));
+  return system_error("lock " + path, errno);
+}
+
 Result<int> kept_port(const std::string& state) {
   const auto text = env::read_file(state + "/port");
   if (!text) return 0;
@@ -111,6 +123,7 @@ Result<int> kept_port(const std::string& state) {
 
 struct Daemon::Parts final : api::ConsoleProvider {
   Settings settings;
+  env::UniqueFd lock;
   net::HttpServerOptions listen;
   std::string unix_base;
   std::string base;  // "http://127.0.0.1:PORT", or the UNIX socket's
@@ -301,6 +314,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Settings settings) {
   auto parts = std::make_unique<Parts>();
   parts->settings = std::move(settings);
   TRY(env::make_directories(parts->settings.state, 0700));
+  TRY_ASSIGN(parts->lock, lock_state(parts->settings.state));
   TRY(parts->choose_addresses());
   TRY(parts->open_control());
   parts->add_routes();

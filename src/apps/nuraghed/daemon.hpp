@@ -1,6 +1,7 @@
 // Daemon: what one nuraghed is made of: the control exchange with the engine and the services, an exchange per Virtual
 // Host Controller with its own database, the router between them, and the doors.
 //
+//   STATE/lock             held by the one nuraghed that works on the folder
 //   STATE/token            who may enter (mode 0600)
 //   STATE/nuraghed.sock    the UNIX socket
 //   STATE/port             the TCP port on 127.0.0.1, kept from the first start on
