@@ -266,7 +266,10 @@ class World:
 
     def until_quiet(self):
         """Until no workflow runs and nothing is left to be sent, run or answered."""
-        self.until(lambda: not self.running_workflows() and not self.unfinished(), "nothing was at work")
+        try:
+            self.until(lambda: not self.running_workflows() and not self.unfinished(), "nothing was at work")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.running_workflows()} {self.unfinished()}") from None
 
     # ---- what is stored ----
     def databases(self):
