@@ -158,7 +158,8 @@ class World:
                         return self.log[at]
                     at += 1
                 check(self.lines.wait(max(0.0, until - time.monotonic())),
-                      f"nuraghed did not say in {seconds:.0f} s what was waited for; its last lines:\n" + "".join(self.log[-20:]))
+                      f"nuraghed did not say in {seconds:.0f} s what was waited for; its last lines:\n" +
+                      "".join(self.log[-20:]))
 
     def accelerator(self) -> str:
         for line in self.log:
@@ -214,7 +215,8 @@ class World:
         if visible:
             print(done.stdout + done.stderr, end="", flush=True)
         check(code is None or done.returncode == code,
-              f"nuraghe {shlex.join(arguments)} ended with exit code {done.returncode}, not {code}:\n{done.stdout}{done.stderr}")
+              f"nuraghe {shlex.join(arguments)} ended with exit code {done.returncode}, not {code}:\n"
+              f"{done.stdout}{done.stderr}")
         return done.stdout if code == 0 else done.stdout + done.stderr
 
     def json(self, *arguments: str):

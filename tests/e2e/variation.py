@@ -25,8 +25,8 @@ class Variation:
         prefix = self.random.randrange(24, 29)
         top = self.random.choice(("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
         within = ipaddress.ip_network(top)
-        self.subnet = ipaddress.ip_network(
-            (int(within.network_address) + self.random.randrange(1 << (prefix - within.prefixlen)) * (1 << (32 - prefix)), prefix))
+        place = self.random.randrange(1 << (prefix - within.prefixlen))
+        self.subnet = ipaddress.ip_network((int(within.network_address) + (place << (32 - prefix)), prefix))
         if self.subnet.overlaps(ipaddress.ip_network("10.0.2.0/24")):  # QEMU's own for ssh from outside
             self.subnet = ipaddress.ip_network(f"10.77.0.0/{prefix}")
         self.address = str(self.subnet[self.random.randrange(6, self.subnet.num_addresses - 2)])
@@ -50,9 +50,9 @@ class Variation:
         return [self.head, *self.worker_names()]
 
     def describe(self) -> str:
-        return (f"cluster {self.cluster}: {self.head} ({self.head_memory} MiB, 2 CPUs, {self.address}) and {self.workers} workers "
-                f"{self.group} ({self.worker_memory} MiB, as {self.shape}{', in a file of their own' if self.by_file else ''}) in "
-                f"{self.subnet}, MTU {self.mtu}")
+        where = ", in a file of their own" if self.by_file else ""
+        return (f"cluster {self.cluster}: {self.head} ({self.head_memory} MiB, 2 CPUs, {self.address}) and {self.workers} "
+                f"workers {self.group} ({self.worker_memory} MiB, as {self.shape}{where}) in {self.subnet}, MTU {self.mtu}")
 
     def write(self, folder: str) -> str:
         """The blueprint's path."""
@@ -61,7 +61,8 @@ class Variation:
                   f"<boot parameters=\"{self.parameter}\"/>")
         if self.by_file:
             with open(folder + "/nodes.xml", "w", encoding="utf-8") as file:
-                file.write(f'<configurations {namespace}><configuration name="{self.group}">{worker}</configuration></configurations>')
+                file.write(f'<configurations {namespace}><configuration name="{self.group}">{worker}</configuration>'
+                           "</configurations>")
             worker = f'<configuration {namespace} href="nodes.xml#{self.group}"/>'
         else:
             worker = f"<configuration {namespace}>{worker}</configuration>"
@@ -104,8 +105,10 @@ class Variation:
         check(len(mounted) > 2 and mounted[2] == "ext4", f"{self.mount} is mounted as {mounted}")
         device = os.path.basename(mounted[0])
         sectors = int(world.guest(f"{self.cluster}/{self.head}", f"cat /sys/class/block/{device}/size"))
-        check(sectors * 512 == self.filesystem_size * MIB, f"the file system has {sectors * 512} bytes, not {self.filesystem_size} MiB")
-        table = world.guest(f"{self.cluster}/{self.head}", f"ls -d /sys/class/block/{device.rstrip('0123456789')}[0-9]*").split()
+        check(sectors * 512 == self.filesystem_size * MIB,
+              f"the file system has {sectors * 512} bytes, not {self.filesystem_size} MiB")
+        disk = device.rstrip("0123456789")
+        table = world.guest(f"{self.cluster}/{self.head}", f"ls -d /sys/class/block/{disk}[0-9]*").split()
         check(len(table) == 2, f"the disk has the partitions {table}")
 
     def check_guests(self, world: steps.World, members: list) -> None:
@@ -141,14 +144,15 @@ class Variation:
             check(is_head or self.disk not in disks, f"{name} has the disks {disks}")
         self.check_file_system(world)
         check(len(addresses) == len(self.names()), f"addresses are shared: {addresses}")
-        world.report.holds("seen in the guests: processors, memory, disks by serial and size, partitions, mounts, addresses, prefix, MAC, "
-                           "MTU, kernel parameters, a way out only where uplink is nat")
+        world.report.holds("seen in the guests: processors, memory, disks by serial and size, partitions, mounts, addresses, "
+                           "prefix, MAC, MTU, kernel parameters, a way out only where uplink is nat")
 
 
 def guest_facts(world: steps.World, host: str) -> dict:
     """What a host's own tools say."""
-    parts = world.guest(host, "hostname; echo ===; nproc; echo ===; grep MemTotal /proc/meminfo; echo ===; cat /proc/cmdline; echo ===; "
-                        "ip addr; echo ===; ip route; echo ===; lsblk -b -d -n -o NAME,SIZE; echo ===; "
+    parts = world.guest(host, "hostname; echo ===; nproc; echo ===; grep MemTotal /proc/meminfo; echo ===; "
+                        "cat /proc/cmdline; echo ===; ip addr; echo ===; ip route; echo ===; "
+                        "lsblk -b -d -n -o NAME,SIZE; echo ===; "
                         "for d in /sys/block/vd*; do echo ${d##*/} $(cat $d/serial); done").split("===\n")
     check(len(parts) == 8, f"{host} answered {parts}")
     interfaces = []
@@ -159,11 +163,11 @@ def guest_facts(world: steps.World, host: str) -> dict:
                                "mac": mac[1] if mac else ""})
     sizes = dict(line.split()[:2] for line in parts[6].splitlines() if line.strip())
     serials = dict(line.split()[:2] for line in parts[7].splitlines() if len(line.split()) > 1)
-    return {"hostname": parts[0].strip(), "nproc": int(parts[1]), "memory": int(parts[2].split()[1]) / 1024, "cmdline": parts[3].strip(),
-            "interfaces": interfaces, "routes": parts[5],
+    return {"hostname": parts[0].strip(), "nproc": int(parts[1]), "memory": int(parts[2].split()[1]) / 1024,
+            "cmdline": parts[3].strip(), "interfaces": interfaces, "routes": parts[5],
             "disks": {serial: int(sizes[device]) for device, serial in serials.items() if device in sizes}}
 
 
 def events_of(world: steps.World, cluster: str) -> list:
     """Events as `nuraghe -o json events` prints them, one a line."""
-    return [json.loads(line) for line in world.run("-o", "json", "events", *([cluster] if cluster else [])).splitlines() if line]
+    return [json.loads(line) for line in world.run("-o", "json", "events", cluster).splitlines() if line]
