@@ -270,6 +270,7 @@ Status Daemon::Parts::open_control() {
                                  static_cast<exchange::Actor*>(vhir.get()), static_cast<exchange::Actor*>(vcf.get()),
                                  static_cast<exchange::Actor*>(workflow.get())})
     control->add_actor(*actor);
+  control->set_conversation_probe(engine->conversation_probe());
   TRY(control->open());
   seeds = std::make_unique<OwnSeeds>(*control, *vcf, settings.deterministic);
   return {};
