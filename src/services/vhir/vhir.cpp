@@ -65,7 +65,17 @@ Result<api::Image> Repository::named(exchange::Turn& turn, const std::string& vo
 Status Repository::resolve(exchange::Turn& turn, const exchange::Message& request, const api::ResolveRequest& input) {
   TRY_ASSIGN(const auto images, images_of(turn, request.vo));
   TRY_ASSIGN(const auto* image, best_match(images, input.requirement));
-  if (!input.host.empty()) TRY(holds_.put(turn.transaction(), input.host, {image->digest, request.vo}));
+  if (!input.host.empty()) {
+    TRY(holds_.put(turn.transaction(), input.host, {image->digest, request.vo}));
+    exchange::Event event;
+    event.vo = request.vo;
+    event.cluster = input.cluster;
+    event.host = input.host;
+    event.kind = "host.referenced";
+    event.text = fmt::format("image {}:{} is referenced for {}", image->name, image->version, input.host);
+    event.attributes["image"] = image->name + ":" + image->version;
+    TRY(turn.publish(std::move(event)));
+  }
   api::ResolveResponse response;
   response.reference = {image->name, image->version, image->digest, images_.root()};
   return answer(turn, request.message_id, response);
