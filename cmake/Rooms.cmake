@@ -1,4 +1,4 @@
-# A room is one folder of src/: a static library `room_NAME` made of its .cpp files, and, beside them, its unit tests
+# A room is one folder of src/: a static library `room_NAME` made of its .cpp and .S files, and, beside them, its unit tests
 # (*_test.cpp), which become the program `test_NAME` and one ctest entry per test case with the label `unit`.
 #
 #   nuraghe_room(NAME [ROOMS lower rooms...] [LINK third-party libraries...])
@@ -6,7 +6,7 @@
 # A room links only rooms of lower floors (ARCHITECTURE.md lists them); tools/check-house verifies the includes.
 function(nuraghe_room name)
   cmake_parse_arguments(ARG "" "" "ROOMS;LINK;TEST_ROOMS;TEST_LINK" ${ARGN})
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp ${CMAKE_CURRENT_SOURCE_DIR}/*.S)
   file(GLOB_RECURSE tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cpp)
   if(tests)
     list(REMOVE_ITEM sources ${tests})

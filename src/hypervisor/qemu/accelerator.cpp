@@ -4,14 +4,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
-#include <cstring>
-#include <string_view>
 
 #include "base/record.hpp"
 #include "env/posix.hpp"
+#include "hypervisor/qemu/command_line.hpp"
 #include "hypervisor/qemu/host_files.hpp"
+
+// The boot sector in probe_guest.S.
+extern "C" const char probe_guest, probe_guest_end;
 
 namespace nuraghe::hypervisor::qemu {
 
@@ -23,38 +24,23 @@ constexpr Duration kProbeTime = 5s;
 // The exit device makes (value << 1) | 1 of what is written to it.
 constexpr int kExitPort = 0xf4, kExitValue = 0x2a, kExitStatus = (kExitValue << 1) | 1;
 
-// 16-bit code at 0000:7c00. The BIOS counts timer interrupts in the double word at 0040:006c.
-constexpr std::array<std::uint8_t, 34> kBootCode = {
-    0xfb,                                // sti
-    0xb8, 0x40,       0x00,              // mov  ax, 0x40
-    0x8e, 0xd8,                          // mov  ds, ax
-    0x66, 0x8b,       0x0e, 0x6c, 0x00,  // mov  ecx, [0x6c]
-    0xf4,                                // wait: hlt
-    0x66, 0xa1,       0x6c, 0x00,        // mov  eax, [0x6c]
-    0x66, 0x29,       0xc8,              // sub  eax, ecx
-    0x66, 0x83,       0xf8, 0x02,        // cmp  eax, 2
-    0x72, 0xf2,                          // jb   wait
-    0xba, kExitPort,  0x00,              // mov  dx, 0xf4
-    0xb0, kExitValue,                    // mov  al, 0x2a
-    0xee,                                // out  dx, al
-    0xf4,                                // end: hlt
-    0xeb, 0xfd,                          // jmp  end
-};
+// Another number when the probe asks for more: what an earlier one found out is not believed.
+constexpr std::int64_t kProbeVersion = 2;
 
-std::string boot_sector() {
-  std::string sector(512, '\0');
-  std::memcpy(sector.data(), kBootCode.data(), kBootCode.size());
-  sector[510] = '\x55';
-  sector[511] = '\xaa';
-  return sector;
+// The firmware boots no disk of a single sector.
+std::string probe_disk() {
+  std::string disk(&probe_guest, &probe_guest_end);
+  disk.resize(1024 * 1024);
+  return disk;
 }
 
 struct CachedAccelerator {
   std::string boot_id, program;
   Accelerator accelerator;
+  std::int64_t probe_version = 0;
   template <class Visitor>
   void fields(Visitor& v) {
-    v(1, boot_id), v(2, program), v(3, accelerator);
+    v(1, boot_id), v(2, program), v(3, accelerator), v(4, probe_version);
   }
 };
 
@@ -65,9 +51,10 @@ std::string probe(const std::string& qemu_program, const std::string& sector_fil
   options.directory = sector_file.substr(0, sector_file.find_last_of('/'));  // no path, no commas in an option's value
   const std::string name = sector_file.substr(sector_file.find_last_of('/') + 1);
   const auto run = env::run_command(
-      {qemu_program, "-accel", "kvm", "-M", "pc", "-m", "2", "-nodefaults", "-no-user-config", "-display", "none",
-       "-drive", fmt::format("file.filename={},file.driver=file,driver=raw,if=floppy,readonly=on", name), "-device",
-       fmt::format("isa-debug-exit,iobase={},iosize=1", kExitPort)},
+      {qemu_program, "-accel", "kvm", "-cpu", kKvmProcessor, "-M", "q35", "-m", "16", "-nodefaults", "-no-user-config",
+       "-display", "none", "-drive",
+       fmt::format("if=none,id=disk,file.filename={},file.driver=file,driver=raw,readonly=on", name), "-device",
+       "virtio-blk-pci,drive=disk", "-device", fmt::format("isa-debug-exit,iobase={},iosize=1", kExitPort)},
       options);
   if (!run && run.error().code() == ErrorCode::kTimeout) {
     return fmt::format("KVM is there but its guest did not answer within {}", format_duration(kProbeTime));
@@ -86,7 +73,7 @@ Result<Accelerator> find_out(const std::string& qemu_program, const std::string&
     return Accelerator{"tcg", why};
   }
   const std::string sector_file = fmt::format("{}.probe-{}", cache_file, ::getpid());
-  TRY(replace_file(sector_file, boot_sector()));
+  TRY(replace_file(sector_file, probe_disk()));
   const std::string why_not = probe(qemu_program, sector_file);
   ::unlink(sector_file.c_str());
   if (!why_not.empty()) return Accelerator{"tcg", why_not};
@@ -100,9 +87,12 @@ Result<Accelerator> choose_accelerator(const std::string& wish, const std::strin
   if (wish == "tcg" || wish == "kvm") return Accelerator{wish, "asked for by the configuration"};
   if (wish != "auto") return invalid(fmt::format("'{}' is no accelerator: auto, kvm or tcg", wish));
   const auto cached = read_record<CachedAccelerator>(cache_file);
-  if (cached && cached->boot_id == current_boot_id() && cached->program == qemu_program) return cached->accelerator;
+  if (cached && cached->boot_id == current_boot_id() && cached->program == qemu_program &&
+      cached->probe_version == kProbeVersion)
+    return cached->accelerator;
   TRY_ASSIGN(Accelerator found, find_out(qemu_program, cache_file));
-  TRY(replace_file(cache_file, encode_record(CachedAccelerator{current_boot_id(), qemu_program, found})));
+  TRY(replace_file(cache_file,
+                   encode_record(CachedAccelerator{current_boot_id(), qemu_program, found, kProbeVersion})));
   return found;
 }
 

@@ -21,7 +21,6 @@ constexpr std::string_view kAgentPort = "org.qemu.guest_agent.0";
 // Under TCG: a fixed set of features (x86-64-v2), equal on every physical host, so that a frozen host thaws on any; and
 // without AVX, which "max" offers, guests then use, and TCG is slow at. RDRAND lets a first boot have its randomness.
 constexpr const char* kTcgProcessor = "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+rdrand";
-constexpr const char* kKvmProcessor = "host";
 
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= 32 && std::ranges::all_of(text, [](char c) {

@@ -13,6 +13,9 @@
 
 namespace nuraghe::hypervisor::qemu {
 
+// The processor of a virtual host under KVM.
+inline constexpr const char* kKvmProcessor = "host";
+
 struct MachineSettings {
   std::string qemu_program = "qemu-system-x86_64";
   std::string default_machine = "q35";

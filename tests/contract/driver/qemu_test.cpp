@@ -472,7 +472,7 @@ TEST_F(KvmProbe, AGuestThatHangsMeansTcg) {
 TEST_F(Qemu, TheProbesGuestAnswersUnderTcg) {
   world_ = std::make_unique<QemuWorld>();
   const std::string program = world_->root() + "/qemu-tcg";
-  std::ofstream(program) << "#!/bin/sh\nshift 2\nexec qemu-system-x86_64 -accel tcg \"$@\"\n";
+  std::ofstream(program) << "#!/bin/sh\nshift 4\nexec qemu-system-x86_64 -accel tcg -cpu qemu64 \"$@\"\n";
   ::chmod(program.c_str(), 0700);
   if (::access("/dev/kvm", R_OK | W_OK) != 0) GTEST_SKIP() << "without /dev/kvm nothing is probed";
   const auto found = qemu::choose_accelerator("auto", program, world_->root() + "/accelerator");
