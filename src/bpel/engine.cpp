@@ -205,6 +205,7 @@ Deployment Engine::deploy(const std::string& package, Package files) {
 
 Result<Deployment> Engine::deploy(exchange::Turn& turn, const std::string& package, Package files) {
   implementation_->deployed_while_running = true;
+  implementation_->inputs.clear();  // a version whose deployment is undone may come again with other files
   return implementation_->registry.deploy(turn.transaction(), implementation_->tables, package, std::move(files));
 }
 
@@ -220,6 +221,7 @@ Status Engine::open(store::Store& store) {
 
 Status Engine::on_start(exchange::Turn& turn) {
   on_rollback();
+  implementation_->inputs.clear();
   TRY(implementation_->registry.start(turn.transaction(), implementation_->tables));
   TRY(implementation_->read_running(turn));
   TRY_ASSIGN(const auto ended, turn.transaction().scan(implementation_->tables.ended, {}, {}, 1));

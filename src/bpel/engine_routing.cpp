@@ -71,7 +71,19 @@ std::vector<std::vector<SetKey>> candidate_sets(const Registry::Entry& entry, Me
 Status Engine::Implementation::route(exchange::Turn& turn, const exchange::Message& request) {
   std::string path = runtime::path_of_address(request.to);
   path = path.substr(0, path.find('?'));
-  const auto& entries = registry.receivers({path, request.operation});
+  std::vector<Registry::Entry> entries;
+  Status fits;  // why the last of those that do not take this body does not
+  for (const auto& entry : registry.receivers({path, request.operation})) {
+    auto checked = check_element(*entry.receiver->event->endpoint.input, request.operation, request.body);
+    if (checked)
+      entries.push_back(entry);
+    else
+      fits = std::move(checked);
+  }
+  if (entries.empty() && !fits) return refuse(turn, request, fits.error());
+  if (!entries.empty()) {
+    if (const auto valid = check_content(request, entries.front()); !valid) return refuse(turn, request, valid.error());
+  }
   MessageValues values(request);
   std::map<std::string, std::size_t> keys;  // subscription key → number of sets
   for (const auto& entry : entries) {
@@ -126,6 +138,14 @@ Status Engine::Implementation::route(exchange::Turn& turn, const exchange::Messa
   return refuse(
       turn, request,
       not_found(fmt::format("no running process waits for {} at {} with these values", request.operation, path)));
+}
+
+// What own instances send was made by processes that were checked when they were deployed: its names are enough.
+Status Engine::Implementation::check_content(const exchange::Message& request, const Registry::Entry& entry) {
+  if (!request.conversation.empty() && running->contains(request.conversation)) return {};
+  const auto& program = *entry.program;
+  return inputs.check_content(program.package + program.id.substr(program.id.rfind('@')), program.definition->wsdl(),
+                              request.operation, request.body);
 }
 
 // An answer rather than an undone turn: what other turns have in memory stays.

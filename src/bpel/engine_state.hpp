@@ -9,6 +9,7 @@
 #include <unordered_set>
 
 #include "bpel/engine.hpp"
+#include "bpel/input_check.hpp"
 #include "bpel/registry.hpp"
 
 namespace nuraghe::bpel {
@@ -54,6 +55,7 @@ struct Engine::Implementation {
 
   EngineOptions options;
   Registry registry;
+  InputCheck inputs;
   runtime::Tables tables;
   std::unordered_map<std::string, Live> cache;
   std::list<std::string> recent;  // newest first
@@ -83,6 +85,7 @@ struct Engine::Implementation {
 
   // ---- engine_routing.cpp ----
   Status route(exchange::Turn& turn, const exchange::Message& request);
+  Status check_content(const exchange::Message& request, const Registry::Entry& entry);
   Status refuse(exchange::Turn& turn, const exchange::Message& request, const Error& error);
 };
 

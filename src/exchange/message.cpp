@@ -41,13 +41,16 @@ Result<xml::DocumentPtr> parse_stored(const std::optional<std::string>& text) {
 
 }  // namespace
 
+bool is_of_sender(ErrorCode code) {
+  return code == ErrorCode::kInvalid || code == ErrorCode::kNotFound || code == ErrorCode::kDenied ||
+         code == ErrorCode::kUnsupported;
+}
+
 Fault fault_of(const Error& error, const std::string& originator) {
   Fault fault;
   fault.reason = error.to_string();
   fault.code = error.code();
-  // The sender's own mistakes, as SOAP 1.1 §4.4.1 tells Client from Server.
-  fault.from_sender = error.code() == ErrorCode::kInvalid || error.code() == ErrorCode::kNotFound ||
-                      error.code() == ErrorCode::kDenied || error.code() == ErrorCode::kUnsupported;
+  fault.from_sender = is_of_sender(error.code());
   xml::Document detail = xml::Document::create({std::string(kFaultNamespace), "fault"});
   xml::Node root = detail.root();
   root.set_attribute("code", error_code_name(error.code()));

@@ -23,6 +23,8 @@ struct Fault {
 // Between Nuraghe's Error and a Fault with Nuraghe's own detail element. `originator`: the service that failed.
 Fault fault_of(const Error& error, const std::string& originator);
 Error error_of(const Fault& fault);
+// Whether an error of this code is its sender's own mistake, as SOAP 1.1 §4.4.1 tells Client from Server.
+bool is_of_sender(ErrorCode code);
 
 struct Message {
   std::string message_id;      // wsa:MessageID, unique for ever; repeats carry the same

@@ -52,7 +52,10 @@ def soap_bodies(world):
         ("entity bomb", bomb + good.replace("duo", "&m;"), 400, ""),
         ("external entity", outside + good.replace("duo", "&secret;"), 400, ""),
         ("unknown operation", good.replace("x:create_vc", "x:invent_vc"), 500, ""),
-        ("wrong namespace of the operation", good.replace("urn:nuraghe:vcm:1", "urn:nuraghe:vcm:2"), 500, ""),
+        ("wrong namespace of the operation", good.replace("urn:nuraghe:vcm:1", "urn:nuraghe:vcm:2"), 500, "invalid",
+         ("{urn:nuraghe:vcm:2}create_vc", "expected {urn:nuraghe:vcm:1}create_vc")),
+        ("operation of another service", good.replace("create_vc", "destroy_vc").replace("vcm:1", "vcf:1"), 500, "invalid",
+         ("{urn:nuraghe:vcf:1}destroy_vc", "expected {urn:nuraghe:vcm:1}destroy_vc")),
         ("deep", ENVELOPE.format("<a>" * 100000 + "</a>" * 100000), 400, ""),
         ("over the limit", good.replace("<s:Body>", "<s:Body>" + " " * (9 << 20)), 413, ""),
         ("wrong namespace of the blueprint", good.replace("urn:nuraghe:cluster:1", "urn:nuraghe:cluster:9"), 500, "invalid"),
@@ -61,14 +64,19 @@ def soap_bodies(world):
         ("unknown image", good.replace('"tiny"', '"nothing"'), 500, "invalid"),
         ("more than there is", good.replace("16MiB", "900GiB"), 500, "exhausted"),
         ("physical node", good.replace('<node name="head"', '<node name="head" type="physical"'), 500, None),
-        ("no blueprint", ENVELOPE.format("<x:request/>"), 500, None),
-        ("no request", ENVELOPE.format(""), 500, None),
+        ("no blueprint", ENVELOPE.format("<x:request/>"), 500, "invalid", ("blueprint",)),
+        ("no request", ENVELOPE.format(""), 500, "invalid", ("request",)),
+        ("unknown part", good.replace("</x:request>", "<f:colour>red</f:colour></x:request>"), 500, "invalid", ("colour",)),
+        ("part that is no boolean", good.replace("</x:request>", "<f:dry_run>perhaps</f:dry_run></x:request>"), 500, "invalid",
+         ("dry_run", "perhaps")),
     ]
-    for name, text, status, code in cases:
+    for name, text, status, code, *said in cases:
         before = snapshot(world)
         fault = post(world, text)
         assert status is None or fault.status == status, f"{name}: {fault}"
         assert code is None or not code or fault.code == code, f"{name}: {fault}"
+        assert all(word in fault.text for words in said for word in words), f"{name}: {fault}"
+        assert not code or fault.sender == (code in ("invalid", "unsupported", "not-found", "denied")), f"{name}: {fault}"
         assert fault.text and "root:" not in fault.text, f"{name}: {fault}"
         world.until_quiet()
         assert snapshot(world) == before, f"{name} changed something"

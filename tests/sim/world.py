@@ -52,9 +52,10 @@ def blueprint(name, workers, head=True, cpus=1, memory="16MiB", image="tiny", on
 class Fault(Exception):
     """A SOAP fault, or another refusal by HTTP."""
 
-    def __init__(self, status, code, text):
+    def __init__(self, status, code, text, sender=False):
         super().__init__(f"{status} {code}: {text}")
         self.status, self.code, self.text = status, code, text
+        self.sender = sender  # the faultcode is Client: who asked is to blame
 
 
 class Died(Exception):
@@ -324,7 +325,7 @@ def parse_answer(status, body):
     detail = content.find(f".//{{{FAULT}}}fault")
     code = detail.get("code") if detail is not None else ""
     text = child(detail, "message") if detail is not None else child(content, "faultstring")
-    raise Fault(status, code, text)
+    raise Fault(status, code, text, (child(content, "faultcode") or "").endswith(":Client"))
 
 
 # ---- the store's files (docs/formats/exchange.md, docs/formats/record.md) ----

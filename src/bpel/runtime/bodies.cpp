@@ -70,6 +70,7 @@ exchange::Fault answer_of(const FaultRow& fault, const std::string& originator) 
       answer.reason = fault.text;
       if (detail->root().is(kFaultNamespace, "fault")) {
         answer.code = error_code_from_name(detail->root().attribute_or("code", "internal"));
+        answer.from_sender = exchange::is_of_sender(answer.code);
         if (auto said = detail->root().child(kFaultNamespace, "message")) answer.reason = said.text();
       }
       answer.detail = std::move(*detail).share();
