@@ -2,10 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
-#include "base/check.hpp"
-
 namespace nuraghe::model {
 
 std::string_view name_of(HostState state) {
@@ -74,28 +70,10 @@ std::string_view name_of(ClusterState state) {
       return "destroying";
     case ClusterState::kDestroyed:
       return "destroyed";
+    case ClusterState::kUndone:
+      return "undone";
     case ClusterState::kBroken:
       return "broken";
-  }
-  return "unknown";
-}
-
-std::string_view name_of(ClusterOperation operation) {
-  switch (operation) {
-    case ClusterOperation::kNone:
-      return "none";
-    case ClusterOperation::kCreate:
-      return "create";
-    case ClusterOperation::kPause:
-      return "pause";
-    case ClusterOperation::kResume:
-      return "resume";
-    case ClusterOperation::kFreeze:
-      return "freeze";
-    case ClusterOperation::kThaw:
-      return "thaw";
-    case ClusterOperation::kDestroy:
-      return "destroy";
   }
   return "unknown";
 }
@@ -111,18 +89,29 @@ Result<HostState> apply(HostState state, HostEvent event) {
   return conflict(fmt::format("a virtual host that is {} cannot become {}", name_of(state), name_of(event)));
 }
 
-ClusterState derive_cluster_state(ClusterOperation operation, const std::vector<HostState>& hosts) {
-  for (const OperationState& entry : kOperationStates)
-    if (entry.operation == operation) return entry.state;
-  CHECK(operation == ClusterOperation::kNone);
-  const auto all = [&](auto... states) {
-    return std::all_of(hosts.begin(), hosts.end(), [&](HostState host) { return ((host == states) || ...); });
-  };
-  if (all(HostState::kDestroyed)) return ClusterState::kDestroyed;  // also without hosts
-  if (all(HostState::kRunning, HostState::kMigrating)) return ClusterState::kRunning;
-  if (all(HostState::kPaused)) return ClusterState::kPaused;
-  if (all(HostState::kFrozen)) return ClusterState::kFrozen;
-  return ClusterState::kBroken;
+std::optional<HostOperation> host_operation_from_name(std::string_view name) {
+  for (const HostOperationRule& rule : kHostOperations)
+    if (rule.name == name) return rule.operation;
+  return std::nullopt;
+}
+
+std::optional<ClusterOperation> cluster_operation_from_name(std::string_view name) {
+  for (const ClusterOperationRule& rule : kClusterOperations)
+    if (rule.name == name) return rule.operation;
+  return std::nullopt;
+}
+
+Result<ClusterState> cluster_state_from_name(std::string_view name) {
+  for (const ClusterState state : kClusterStates)
+    if (name_of(state) == name) return state;
+  return invalid(fmt::format("'{}' is not a state of a cluster", name));
+}
+
+std::string sources_of(ClusterOperation operation) {
+  std::string text;
+  for (const ClusterSource& entry : kClusterSources)
+    if (entry.operation == operation) text += fmt::format("{}{}", text.empty() ? "" : " or ", name_of(entry.source));
+  return text;
 }
 
 std::string host_lifecycle_diagram() {
@@ -131,6 +120,21 @@ std::string host_lifecycle_diagram() {
     text += fmt::format("  {} --> {}: {}\n", name_of(transition.source), name_of(transition.destination),
                         name_of(transition.event));
   return text + "  destroyed --> [*]\n";
+}
+
+std::string cluster_lifecycle_diagram() {
+  const auto line = [](std::string_view from, std::string_view to, std::string_view what) {
+    return fmt::format("  {} --> {}: {}\n", from, to, what);
+  };
+  std::string text = "stateDiagram-v2\n" + line("[*]", name_of(ClusterState::kCreating), "create");
+  for (const ClusterSource& entry : kClusterSources)
+    text += line(name_of(entry.source), name_of(rule_of(entry.operation).during), name_of(entry.operation));
+  for (const ClusterOperationRule& rule : kClusterOperations)
+    text += line(name_of(rule.during), name_of(rule.target), "done");
+  text += line(name_of(ClusterState::kCreating), name_of(ClusterState::kUndone), "failed");
+  text += line(name_of(ClusterState::kCreating), name_of(ClusterState::kBroken), "failed and kept");
+  text += line(name_of(ClusterState::kDestroying), name_of(ClusterState::kBroken), "failed");
+  return text + "  destroyed --> [*]\n  undone --> [*]\n";
 }
 
 }  // namespace nuraghe::model

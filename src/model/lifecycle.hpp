@@ -1,12 +1,13 @@
-// The lifecycle of a virtual host: six states, one table; and the state of a cluster, derived from its hosts' and from
-// the operation at work on it. A failure is not a state but a condition beside it. docs/lifecycle.md shows the table.
+// The lifecycle of a virtual host and that of a cluster: one table each. Every service that decides whether an
+// operation may begin, what it is called meanwhile and where it leads asks here. A failure is not a state but a
+// condition beside it. docs/lifecycle.md shows the tables. Pure.
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/result.hpp"
 
@@ -68,11 +69,43 @@ std::string_view name_of(HostState state);  // "initial", "running", ...
 std::string_view name_of(HostEvent event);  // "started", "thawed-paused", ...
 Result<HostState> host_state_from_name(std::string_view name);
 
-// An operation on a whole cluster.
-enum class ClusterOperation { kNone, kCreate, kPause, kResume, kFreeze, kThaw, kDestroy };
-inline constexpr std::array kClusterOperations = {
-    ClusterOperation::kNone,   ClusterOperation::kCreate, ClusterOperation::kPause,  ClusterOperation::kResume,
-    ClusterOperation::kFreeze, ClusterOperation::kThaw,   ClusterOperation::kDestroy};
+// How an operation stands to a state.
+enum class Start {
+  kBegins,   // it has something to do
+  kAlready,  // its effect is there: repeating it is no error
+  kRefused,  // not in this state
+};
+
+// An operation on one host, and what has happened when it succeeded.
+enum class HostOperation { kCreate, kPause, kResume, kFreeze, kThaw, kThawPaused, kDestroy };
+struct HostOperationRule {
+  HostOperation operation;
+  std::string_view name;  // both ways of thawing are one word
+  HostEvent event;
+  HostState target;
+};
+inline constexpr std::array kHostOperations = {
+    HostOperationRule{HostOperation::kCreate, "create", HostEvent::kStarted, HostState::kRunning},
+    HostOperationRule{HostOperation::kPause, "pause", HostEvent::kPaused, HostState::kPaused},
+    HostOperationRule{HostOperation::kResume, "resume", HostEvent::kResumed, HostState::kRunning},
+    HostOperationRule{HostOperation::kFreeze, "freeze", HostEvent::kFrozen, HostState::kFrozen},
+    HostOperationRule{HostOperation::kThaw, "thaw", HostEvent::kThawed, HostState::kRunning},
+    HostOperationRule{HostOperation::kThawPaused, "thaw", HostEvent::kThawedPaused, HostState::kPaused},
+    HostOperationRule{HostOperation::kDestroy, "destroy", HostEvent::kDestroyed, HostState::kDestroyed},
+};
+constexpr const HostOperationRule& rule_of(HostOperation operation) {
+  return kHostOperations[static_cast<std::size_t>(operation)];
+}
+constexpr std::string_view name_of(HostOperation operation) { return rule_of(operation).name; }
+// "thaw" is kThaw.
+std::optional<HostOperation> host_operation_from_name(std::string_view name);
+constexpr Start start_of(HostState state, HostOperation operation) {
+  const HostOperationRule& rule = rule_of(operation);
+  if (next_state(state, rule.event)) return Start::kBegins;
+  return state == rule.target ? Start::kAlready : Start::kRefused;
+}
+
+// ---- clusters ----
 
 enum class ClusterState {
   kCreating,
@@ -84,55 +117,79 @@ enum class ClusterState {
   kFrozen,
   kThawing,
   kDestroying,
-  kDestroyed,
-  kBroken,  // nothing is at work and its hosts are not all in one state of rest
+  kDestroyed,  // gone
+  kUndone,     // gone: its creation failed
+  kBroken,     // its creation failed and is kept to be looked at, or its destruction stopped half way
 };
 inline constexpr std::array kClusterStates = {
     ClusterState::kCreating,   ClusterState::kRunning,   ClusterState::kPausing, ClusterState::kPaused,
     ClusterState::kResuming,   ClusterState::kFreezing,  ClusterState::kFrozen,  ClusterState::kThawing,
-    ClusterState::kDestroying, ClusterState::kDestroyed, ClusterState::kBroken};
+    ClusterState::kDestroying, ClusterState::kDestroyed, ClusterState::kUndone,  ClusterState::kBroken};
 
-// What a cluster is called while an operation is at work on it; kNone at rest (then its hosts say).
-struct OperationState {
+// An operation on a whole cluster: what the cluster is called while it is at work, and after its success.
+enum class ClusterOperation { kCreate, kPause, kResume, kFreeze, kThaw, kDestroy };
+struct ClusterOperationRule {
   ClusterOperation operation;
-  ClusterState state;
+  std::string_view name;
+  ClusterState during;
+  ClusterState target;
 };
-inline constexpr std::array kOperationStates = {
-    OperationState{ClusterOperation::kCreate, ClusterState::kCreating},
-    OperationState{ClusterOperation::kPause, ClusterState::kPausing},
-    OperationState{ClusterOperation::kResume, ClusterState::kResuming},
-    OperationState{ClusterOperation::kFreeze, ClusterState::kFreezing},
-    OperationState{ClusterOperation::kThaw, ClusterState::kThawing},
-    OperationState{ClusterOperation::kDestroy, ClusterState::kDestroying},
+inline constexpr std::array kClusterOperations = {
+    ClusterOperationRule{ClusterOperation::kCreate, "create", ClusterState::kCreating, ClusterState::kRunning},
+    ClusterOperationRule{ClusterOperation::kPause, "pause", ClusterState::kPausing, ClusterState::kPaused},
+    ClusterOperationRule{ClusterOperation::kResume, "resume", ClusterState::kResuming, ClusterState::kRunning},
+    ClusterOperationRule{ClusterOperation::kFreeze, "freeze", ClusterState::kFreezing, ClusterState::kFrozen},
+    ClusterOperationRule{ClusterOperation::kThaw, "thaw", ClusterState::kThawing, ClusterState::kRunning},
+    ClusterOperationRule{ClusterOperation::kDestroy, "destroy", ClusterState::kDestroying, ClusterState::kDestroyed},
 };
-// The states of rest in which an operation may begin.
-struct OperationSource {
+// The states of rest in which an operation begins. A creation begins without any.
+struct ClusterSource {
   ClusterState source;
   ClusterOperation operation;
 };
-inline constexpr std::array kOperationSources = {
-    OperationSource{ClusterState::kRunning, ClusterOperation::kPause},
-    OperationSource{ClusterState::kPaused, ClusterOperation::kResume},
-    OperationSource{ClusterState::kRunning, ClusterOperation::kFreeze},
-    OperationSource{ClusterState::kPaused, ClusterOperation::kFreeze},
-    OperationSource{ClusterState::kFrozen, ClusterOperation::kThaw},
-    OperationSource{ClusterState::kRunning, ClusterOperation::kDestroy},
-    OperationSource{ClusterState::kPaused, ClusterOperation::kDestroy},
-    OperationSource{ClusterState::kFrozen, ClusterOperation::kDestroy},
-    OperationSource{ClusterState::kBroken, ClusterOperation::kDestroy},
+inline constexpr std::array kClusterSources = {
+    ClusterSource{ClusterState::kRunning, ClusterOperation::kPause},
+    ClusterSource{ClusterState::kPaused, ClusterOperation::kResume},
+    ClusterSource{ClusterState::kRunning, ClusterOperation::kFreeze},
+    ClusterSource{ClusterState::kPaused, ClusterOperation::kFreeze},
+    ClusterSource{ClusterState::kFrozen, ClusterOperation::kThaw},
+    ClusterSource{ClusterState::kRunning, ClusterOperation::kDestroy},
+    ClusterSource{ClusterState::kPaused, ClusterOperation::kDestroy},
+    ClusterSource{ClusterState::kFrozen, ClusterOperation::kDestroy},
+    ClusterSource{ClusterState::kBroken, ClusterOperation::kDestroy},
 };
-constexpr bool may_begin(ClusterState state, ClusterOperation operation) {
-  for (const OperationSource& entry : kOperationSources)
-    if (entry.source == state && entry.operation == operation) return true;
-  return false;
+constexpr const ClusterOperationRule& rule_of(ClusterOperation operation) {
+  return kClusterOperations[static_cast<std::size_t>(operation)];
+}
+constexpr std::string_view name_of(ClusterOperation operation) { return rule_of(operation).name; }
+std::optional<ClusterOperation> cluster_operation_from_name(std::string_view name);
+std::string_view name_of(ClusterState state);  // "creating", "running", ...
+Result<ClusterState> cluster_state_from_name(std::string_view name);
+// Nothing is left of it but what is remembered.
+constexpr bool is_gone(ClusterState state) {
+  return state == ClusterState::kDestroyed || state == ClusterState::kUndone;
 }
 
-// A migrating host counts as running, as it does for its guest. No hosts at all: destroyed.
-ClusterState derive_cluster_state(ClusterOperation operation, const std::vector<HostState>& hosts);
-std::string_view name_of(ClusterState state);
-std::string_view name_of(ClusterOperation operation);  // "none", "create", ...
+// How an operation stands to a state of rest. Of what is gone a destruction is done already.
+constexpr Start start_of(ClusterState state, ClusterOperation operation) {
+  for (const ClusterSource& entry : kClusterSources)
+    if (entry.source == state && entry.operation == operation) return Start::kBegins;
+  if (operation == ClusterOperation::kDestroy && is_gone(state)) return Start::kAlready;
+  return state == rule_of(operation).target && operation != ClusterOperation::kCreate ? Start::kAlready
+                                                                                      : Start::kRefused;
+}
+// What a cluster is after an operation failed that began in `before`: what failed was undone, so it is as before. A
+// creation that is kept, and a destruction that stopped half way, leave it broken.
+constexpr ClusterState after_failure(ClusterOperation operation, ClusterState before, bool is_kept) {
+  if (operation == ClusterOperation::kCreate) return is_kept ? ClusterState::kBroken : ClusterState::kUndone;
+  return operation == ClusterOperation::kDestroy ? ClusterState::kBroken : before;
+}
+// "paused or running": where an operation begins, for messages.
+std::string sources_of(ClusterOperation operation);
 
 // The host table as a Mermaid state diagram: docs/lifecycle.md holds exactly this.
 std::string host_lifecycle_diagram();
+// The cluster table as one: operations at work are states of their own.
+std::string cluster_lifecycle_diagram();
 
 }  // namespace nuraghe::model

@@ -76,46 +76,74 @@ TEST(HostLifecycle, TheDocumentationShowsTheTable) {
   EXPECT_THAT(text.str(), ::testing::HasSubstr("```mermaid\n" + host_lifecycle_diagram() + "```"));
 }
 
-TEST(ClusterLifecycle, AnOperationAtWorkNamesTheState) {
-  const std::vector<HostState> mixed = {HostState::kRunning, HostState::kPaused};
-  EXPECT_EQ(derive_cluster_state(ClusterOperation::kCreate, {}), ClusterState::kCreating);
-  EXPECT_EQ(derive_cluster_state(ClusterOperation::kPause, mixed), ClusterState::kPausing);
-  EXPECT_EQ(derive_cluster_state(ClusterOperation::kResume, mixed), ClusterState::kResuming);
-  EXPECT_EQ(derive_cluster_state(ClusterOperation::kFreeze, mixed), ClusterState::kFreezing);
-  EXPECT_EQ(derive_cluster_state(ClusterOperation::kThaw, mixed), ClusterState::kThawing);
-  EXPECT_EQ(derive_cluster_state(ClusterOperation::kDestroy, mixed), ClusterState::kDestroying);
-}
-
-// At rest, for every pair of hosts' states.
-TEST(ClusterLifecycle, AtRestItsHostsSay) {
-  const auto expected = [](HostState a, HostState b) {
-    const auto up = [](HostState s) { return s == HostState::kRunning || s == HostState::kMigrating; };
-    if (up(a) && up(b)) return ClusterState::kRunning;
-    if (a != b || a == HostState::kInitial) return ClusterState::kBroken;
-    if (a == HostState::kPaused) return ClusterState::kPaused;
-    return a == HostState::kFrozen ? ClusterState::kFrozen : ClusterState::kDestroyed;
-  };
-  for (const HostState a : kHostStates)
-    for (const HostState b : kHostStates)
-      EXPECT_EQ(derive_cluster_state(ClusterOperation::kNone, {a, b}), expected(a, b))
-          << name_of(a) << " " << name_of(b);
-  EXPECT_EQ(derive_cluster_state(ClusterOperation::kNone, {}), ClusterState::kDestroyed);
-}
-
-TEST(ClusterLifecycle, OperationsBeginAtRestOnly) {
-  const std::map<ClusterState, std::set<ClusterOperation>> legal = {
-      {ClusterState::kRunning, {ClusterOperation::kPause, ClusterOperation::kFreeze, ClusterOperation::kDestroy}},
-      {ClusterState::kPaused, {ClusterOperation::kResume, ClusterOperation::kFreeze, ClusterOperation::kDestroy}},
-      {ClusterState::kFrozen, {ClusterOperation::kThaw, ClusterOperation::kDestroy}},
-      {ClusterState::kBroken, {ClusterOperation::kDestroy}},
-  };
-  for (const ClusterState state : kClusterStates) {
-    for (const ClusterOperation operation : kClusterOperations) {
-      const auto row = legal.find(state);
-      EXPECT_EQ(may_begin(state, operation), row != legal.end() && row->second.contains(operation))
-          << name_of(state) << " " << name_of(operation);
+TEST(HostLifecycle, OperationsLeadWhereTheirEventsDo) {
+  for (const HostOperationRule& rule : kHostOperations) {
+    EXPECT_EQ(&rule_of(rule.operation), &rule);
+    for (const HostState state : kHostStates) {
+      const auto next = next_state(state, rule.event);
+      EXPECT_EQ(next.value_or(rule.target), rule.target) << rule.name;
+      const Start expected = next ? Start::kBegins : state == rule.target ? Start::kAlready : Start::kRefused;
+      EXPECT_EQ(start_of(state, rule.operation), expected) << rule.name << " " << name_of(state);
     }
   }
+  EXPECT_EQ(host_operation_from_name("thaw"), HostOperation::kThaw);
+  EXPECT_EQ(host_operation_from_name("freeze"), HostOperation::kFreeze);
+  EXPECT_FALSE(host_operation_from_name("departing"));
+}
+
+// Every state and every operation, against the words of the design.
+TEST(ClusterLifecycle, EveryStateAndOperation) {
+  using S = ClusterState;
+  using O = ClusterOperation;
+  const std::map<O, std::set<S>> begins = {
+      {O::kCreate, {}},           {O::kPause, {S::kRunning}},
+      {O::kResume, {S::kPaused}}, {O::kFreeze, {S::kRunning, S::kPaused}},
+      {O::kThaw, {S::kFrozen}},   {O::kDestroy, {S::kRunning, S::kPaused, S::kFrozen, S::kBroken}},
+  };
+  const std::map<O, std::set<S>> already = {
+      {O::kCreate, {}},           {O::kPause, {S::kPaused}}, {O::kResume, {S::kRunning}},
+      {O::kFreeze, {S::kFrozen}}, {O::kThaw, {S::kRunning}}, {O::kDestroy, {S::kDestroyed, S::kUndone}},
+  };
+  for (const ClusterOperationRule& rule : kClusterOperations) {
+    EXPECT_EQ(&rule_of(rule.operation), &rule);
+    EXPECT_EQ(cluster_operation_from_name(rule.name), rule.operation);
+    for (const S state : kClusterStates) {
+      const Start expected = begins.at(rule.operation).contains(state)    ? Start::kBegins
+                             : already.at(rule.operation).contains(state) ? Start::kAlready
+                                                                          : Start::kRefused;
+      EXPECT_EQ(start_of(state, rule.operation), expected) << rule.name << " " << name_of(state);
+    }
+  }
+  EXPECT_FALSE(cluster_operation_from_name("abort"));
+  EXPECT_EQ(sources_of(O::kFreeze), "running or paused");
+}
+
+TEST(ClusterLifecycle, WhatFailedIsAsBeforeOrBroken) {
+  using S = ClusterState;
+  using O = ClusterOperation;
+  for (const O operation : {O::kPause, O::kResume, O::kFreeze, O::kThaw})
+    for (const S before : {S::kRunning, S::kPaused, S::kFrozen})
+      EXPECT_EQ(after_failure(operation, before, false), before) << name_of(operation);
+  EXPECT_EQ(after_failure(O::kCreate, S::kCreating, false), S::kUndone);
+  EXPECT_EQ(after_failure(O::kCreate, S::kCreating, true), S::kBroken);
+  EXPECT_EQ(after_failure(O::kDestroy, S::kRunning, false), S::kBroken);
+}
+
+TEST(ClusterLifecycle, NamesGoBothWays) {
+  std::set<std::string_view> names;
+  for (const ClusterState state : kClusterStates) {
+    EXPECT_EQ(*cluster_state_from_name(name_of(state)), state);
+    names.insert(name_of(state));
+  }
+  EXPECT_EQ(names.size(), kClusterStates.size());
+  EXPECT_FALSE(cluster_state_from_name("unknown"));
+}
+
+TEST(ClusterLifecycle, TheDocumentationShowsTheTable) {
+  std::stringstream text;
+  text << std::ifstream(std::string(NURAGHE_SOURCE_DIR) + "/docs/lifecycle.md").rdbuf();
+  EXPECT_THAT(text.str(), ::testing::HasSubstr("```mermaid\n" + cluster_lifecycle_diagram() + "```"))
+      << cluster_lifecycle_diagram();
 }
 
 }  // namespace

@@ -35,6 +35,17 @@ class RowTable {
   Status erase_prefix(store::Transaction& transaction, std::string_view prefix) const {
     return transaction.erase_prefix(table_, prefix);
   }
+  // The first rows whose keys begin with the prefix (empty: all) and stand behind `after`, at most `limit`.
+  Result<std::vector<std::pair<std::string, Row>>> page(store::Transaction& transaction, std::string_view prefix,
+                                                        std::size_t limit, std::string_view after = {}) const {
+    std::vector<std::pair<std::string, Row>> rows;
+    TRY_ASSIGN(const auto stored, transaction.scan(table_, prefix, after, limit));
+    for (const auto& row : stored) {
+      TRY_ASSIGN(auto value, decode_record<Row>(row.value));
+      rows.emplace_back(row.key, std::move(value));
+    }
+    return rows;
+  }
   // Every row whose key begins with the prefix (empty: all), in key order, with its key.
   Result<std::vector<std::pair<std::string, Row>>> scan(store::Transaction& transaction,
                                                         std::string_view prefix) const {

@@ -41,8 +41,9 @@ def cluster_lifecycle(world):
     assert {place["physical_host"] for place in created["placements"]} == {"a", "b"}
     assert reserved(world) == (3, 48 << 20)
     for verb, state in (("pause", "paused"), ("resume", "running"), ("freeze", "frozen"), ("thaw", "running")):
-        for _ in range(2):  # a command may be repeated
-            world.cli(verb, "duo")
+        for time_of in ("first", "second"):  # a command may be repeated
+            said = world.cli(verb, "duo").stdout
+            assert (f"is already {state}" in said) == (time_of == "second"), said
             assert states(world, "duo") == (state, [state])
         assert reserved(world) == ((0, 0) if state == "frozen" else (3, 48 << 20))
         check(world)
@@ -61,8 +62,13 @@ def cluster_lifecycle(world):
     assert world.json("show", "duo")["state"] == "destroyed"
     kinds = [json.loads(line)["kind"] for line in world.cli("-o", "json", "events", "duo").stdout.splitlines()]
     assert "cluster.running" in kinds and "cluster.destroyed" in kinds, kinds
-    world.cli("destroy", "duo", "--yes", check=4)
-    world.cli("pause", "nobody", check=4)
+    assert "is already destroyed" in world.cli("destroy", "duo", "--yes").stdout
+    world.soap("vcm", "destroy_vc", "<x:cluster>duo</x:cluster>")
+    for verb in ("pause", "resume", "freeze", "thaw"):
+        world.cli(verb, "duo", check=4)
+    for verb in ("destroy", "pause"):
+        world.cli(verb, "nobody", check=4)  # never heard of
+    world.until_quiet()
     check_empty(world)
 
 
@@ -70,8 +76,9 @@ def host_lifecycle(world):
     world.write("node.xml", NODE)
     host = world.json("vh", "create", "node.xml", "--name", "alone")["host"]
     for verb, state in (("pause", "paused"), ("resume", "running"), ("freeze", "frozen"), ("thaw", "running")):
-        for _ in range(2):
-            world.cli("vh", verb, "alone")
+        for time_of in ("first", "second"):
+            said = world.cli("vh", verb, "alone").stdout
+            assert (f"is already {state}" in said) == (time_of == "second"), said
             assert world.json("vh", "show", "alone")["state"] == state
         check(world)
     assert world.json("vh", "show", host)["name"] == "alone"
@@ -80,7 +87,11 @@ def host_lifecycle(world):
     check(world)
     world.cli("vh", "destroy", "alone")
     check_empty(world)
-    world.cli("vh", "destroy", "alone", check=4)
+    assert "is already destroyed" in world.cli("vh", "destroy", "alone").stdout
+    assert world.json("vh", "show", host)["state"] == "destroyed"
+    world.cli("vh", "pause", "alone", check=4)
+    world.cli("vh", "destroy", "nobody", check=4)
+    check_empty(world)
 
 
 def validation_and_dry_run(world):
@@ -213,13 +224,19 @@ def one_in_eight_fails(world):
 
 
 def freeze_fails(world):
-    """What was paused for a freeze that fails goes on."""
+    """What was paused for a freeze that fails goes on; what was paused before stays so."""
     world.write("c.xml", blueprint("duo", 2))
     world.cli("create", "c.xml")
     failed = world.cli("freeze", "duo", check=1)
     assert "worker-2" in failed.stderr, failed.stderr
     world.until_quiet()
     assert states(world, "duo") == ("running", ["running"]), world.cli("show", "duo").stdout
+    check(world)
+    world.cli("pause", "duo")
+    failed = world.cli("freeze", "duo", check=1)
+    assert "worker-2" in failed.stderr, failed.stderr
+    world.until_quiet()
+    assert states(world, "duo") == ("paused", ["paused"]), world.cli("show", "duo").stdout
     check(world)
     world.cli("destroy", "duo", "--yes")
     check_empty(world)

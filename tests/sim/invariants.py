@@ -55,9 +55,16 @@ def check(world):
     for table, kind in (("vcf_member", clusters), ("vhf_network", clusters), ("vcf_seed", clusters)):
         for key, _ in world.table(table):
             owner = bytes(key).decode().split("/")[0]
-            if table == "vcf_seed" and owner.startswith("single-"):
-                continue  # of single hosts: the next of the name replaces it
+            if table == "vcf_seed" and owner.startswith("identity-"):
+                continue  # of a single host, see below
             assert owner in kind, f"{table} has a row of {owner}, which is not there"
+    # The private key of a single host stays no longer than the host.
+    owners = {bytes(key).decode() for key, _ in world.table("vcf_identity_of")}
+    assert owners <= {key for key, host in ids.items() if not child(host, "cluster")}, f"identities of {owners}"
+    identities = {bytes(key).decode() for key, _ in world.table("vcf_identity")}
+    assert len(identities) == len(owners) and not world.table("vcf_identity_new"), f"{identities} of {owners}"
+    seeds = {bytes(key).decode().split("/")[0] for key, _ in world.table("vcf_seed")}
+    assert {owner for owner in seeds if owner.startswith("identity-")} == identities, f"{seeds}, {identities}"
     assert len(world.table("vhf_host")) == len(ids)
     assert len(world.table("vhf_segment")) == len(world.table("vhf_network"))
     assert len(world.table("vhf_subnet")) <= len(world.table("vhf_network"))

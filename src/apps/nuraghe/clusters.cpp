@@ -7,6 +7,7 @@
 #include "client/blueprint_files.hpp"
 #include "contracts/vcm.hpp"
 #include "env/posix.hpp"
+#include "model/lifecycle.hpp"
 
 namespace nuraghe::cli {
 namespace {
@@ -74,6 +75,14 @@ Status run_operation(Context& context, const Cluster& cluster, Call&& call) {
   });
 }
 
+// Nothing is at work on it, and the operation's effect is there: a repeated command says so and succeeds.
+bool is_already(const Cluster& cluster, const std::string& verb) {
+  const auto state = model::cluster_state_from_name(cluster.state);
+  const auto operation = model::cluster_operation_from_name(verb);
+  return cluster.operation.empty() && state && operation &&
+         model::start_of(*state, *operation) == model::Start::kAlready;
+}
+
 void print_grant(Context& context, const contracts::vhf::Grant& grant) {
   std::vector<std::vector<std::string>> rows{{"NODE", "PHYSICAL HOST", "WHY"}};
   for (const auto& place : grant.placement) rows.push_back({place.node, place.physical_host, place.explanation});
@@ -108,12 +117,21 @@ Status create(Context& context, const CreateOptions& options) {
   contracts::vcm::Client manager(connection->caller(), connection->service("vcm"));
   TRY_ASSIGN(const auto call, context.call_options());
   contracts::vcm::CreateVcResponse response;
-  TRY(context.with_progress("", [&]() -> Status {
-    auto answer = manager.create_vc(request, call);
-    if (!answer) return answer.error();
-    response = std::move(*answer);
-    return {};
-  }));
+  // With a key this may join a creation that is at work: then all of its steps are shown.
+  std::string joined;
+  if (!options.idempotency_key.empty() && !options.dry_run) {
+    const auto known = find_cluster(context, blueprint->root().attribute_or("name", ""));
+    if (known && known->operation == model::name_of(model::ClusterOperation::kCreate)) joined = known->id;
+  }
+  TRY(context.with_progress(
+      joined,
+      [&]() -> Status {
+        auto answer = manager.create_vc(request, call);
+        if (!answer) return answer.error();
+        response = std::move(*answer);
+        return {};
+      },
+      !joined.empty()));
   if (response.cluster.empty()) return {};  // not waited for
   if (context.json()) {
     json::array placements;
@@ -223,6 +241,10 @@ Status show_events(Context& context, const std::string& name, bool follow) {
 
 Status change_cluster(Context& context, const std::string& verb, const std::string& name) {
   TRY_ASSIGN(const auto cluster, find_cluster(context, name));
+  if (is_already(cluster, verb)) {
+    context.print_line(fmt::format("cluster {} is already {}", cluster.name, cluster.state));
+    return show_cluster(context, cluster.id);
+  }
   TRY_ASSIGN(auto* connection, context.connection());
   contracts::vcm::Client manager(connection->caller(), connection->service("vcm"));
   if (verb == "pause") {
@@ -256,6 +278,11 @@ Status abort_cluster(Context& context, const std::string& name) {
 
 Status destroy_cluster(Context& context, const std::string& name) {
   TRY_ASSIGN(const auto cluster, find_cluster(context, name));
+  if (is_already(cluster, "destroy")) {
+    context.print_line(fmt::format("cluster {} ({}) is already {}", cluster.name, cluster.id, cluster.state));
+    if (context.json()) context.print_json(json::object{{"cluster", cluster.id}, {"state", cluster.state}});
+    return {};
+  }
   TRY_ASSIGN(auto* connection, context.connection());
   std::string names;
   for (const auto& member : cluster.member) names += (names.empty() ? "" : ", ") + member.name;

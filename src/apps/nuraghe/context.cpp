@@ -73,7 +73,7 @@ void Context::print_line(const std::string& line) const {
   if (!json()) std::puts(line.c_str());
 }
 
-Status Context::with_progress(const std::string& cluster, const std::function<Status()>& work) {
+Status Context::with_progress(const std::string& cluster, const std::function<Status()>& work, bool from_start) {
   TRY_ASSIGN(auto* connection, this->connection());
   if (options_.no_wait) {
     const auto status = work();
@@ -82,7 +82,10 @@ Status Context::with_progress(const std::string& cluster, const std::function<St
     return {};
   }
   if (json()) return work();
-  TRY_ASSIGN(auto sequence, connection->newest_event());
+  std::int64_t sequence = 0;
+  if (!from_start) {
+    TRY_ASSIGN(sequence, connection->newest_event());
+  }
   auto done = std::async(std::launch::async, work);
   ProgressView view(is_terminal());
   const auto is_done = [&] { return done.wait_for(std::chrono::seconds(0)) == std::future_status::ready; };

@@ -50,9 +50,10 @@ class Context {
   void print_json(const boost::json::value& value) const;
   void print_line(const std::string& line) const;  // text only
 
-  // Runs a long operation while the events of its cluster (empty: all that appear from now on) are shown as they come:
-  // a list that is redrawn on a terminal, plain lines otherwise, nothing with -o json. `work` runs in another thread.
-  Status with_progress(const std::string& cluster, const std::function<Status()>& work);
+  // Runs a long operation while the events of its cluster (an id; empty: of all) that appear from now on are shown as
+  // they come: a list that is redrawn on a terminal, plain lines otherwise, nothing with -o json. `from_start`: those
+  // of before too, for an operation that is at work already. `work` runs in another thread.
+  Status with_progress(const std::string& cluster, const std::function<Status()>& work, bool from_start = false);
 
  private:
   Options options_;

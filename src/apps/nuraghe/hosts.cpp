@@ -7,6 +7,7 @@
 #include "client/blueprint_files.hpp"
 #include "contracts/vhm.hpp"
 #include "env/posix.hpp"
+#include "model/lifecycle.hpp"
 
 namespace nuraghe::cli {
 namespace {
@@ -39,6 +40,13 @@ std::vector<std::string> host_row(const VirtualHost& host) {
       short_size(host.memory),
       host.id,
       host.condition};
+}
+
+// Nothing is at work on it, and the operation's effect is there: a repeated command says so and succeeds.
+bool is_already(const VirtualHost& host, const std::string& verb) {
+  const auto state = model::host_state_from_name(contracts::vhc::to_string(host.state));
+  const auto operation = model::host_operation_from_name(verb);
+  return host.operation.empty() && state && operation && model::start_of(*state, *operation) == model::Start::kAlready;
 }
 
 Result<VirtualHost> find_host(Context& context, const std::string& name) {
@@ -114,6 +122,10 @@ Status show_host(Context& context, const std::string& name) {
 
 Status change_host(Context& context, const std::string& verb, const std::string& name) {
   TRY_ASSIGN(const auto host, find_host(context, name));
+  if (is_already(host, verb)) {
+    context.print_line(fmt::format("virtual host {} is already {}", host.name, contracts::vhc::to_string(host.state)));
+    return show_host(context, host.id);
+  }
   TRY_ASSIGN(auto* connection, context.connection());
   TRY_ASSIGN(const auto call, context.call_options());
   contracts::vhm::Client manager(connection->caller(), connection->service("vhm"));
@@ -135,6 +147,11 @@ Status destroy_host(Context& context, const std::string& name) {
   TRY_ASSIGN(const auto host, find_host(context, name));
   TRY_ASSIGN(auto* connection, context.connection());
   TRY_ASSIGN(const auto call, context.call_options());
+  if (is_already(host, "destroy")) {
+    context.print_line(fmt::format("virtual host {} ({}) is already destroyed", host.name, host.id));
+    if (context.json()) context.print_json(json::object{{"host", host.id}, {"state", "destroyed"}});
+    return {};
+  }
   if (!host.cluster.empty())
     return conflict(fmt::format("virtual host {} belongs to cluster {}: destroy the cluster", host.name, host.cluster));
   context.print_line(fmt::format("destroying virtual host {} ({}) with its disks", host.name, host.id));

@@ -44,7 +44,7 @@ void add_cluster_commands(CLI::App& app, Arguments& a, Action& action) {
   create->add_option("BLUEPRINT", a.create.file, "Blueprint file (XML)")->required();
   create->add_option("--name", a.create.name, "Name of the cluster, instead of the blueprint's");
   create->add_option("--idempotency-key", a.create.idempotency_key,
-                     "The same key again answers the cluster that it made");
+                     "The same key again waits for the same cluster and answers as the first time");
   create->add_option("--policy", a.create.policy, "Placement policy: random, round-robin, pack, spread, optimise");
   create->add_flag("--explain", a.create.explain, "Say why each host is where it is");
   create->add_flag("--dry-run", a.create.dry_run, "Show placement and steps, create nothing");
@@ -117,31 +117,30 @@ void add_image_commands(CLI::App& app, Arguments& a, Action& action) {
   auto* image = app.add_subcommand("image", "Virtual host images")->require_subcommand(1);
   auto* list = image->add_subcommand("ls", "List images")->footer("Example: nuraghe image ls");
   list->callback([&] { action = [](cli::Context& c) { return finish(c, cli::list_images(c)); }; });
-  auto* import = image->add_subcommand("import", "Take an image folder into the repository")
-                     ->footer("Example: nuraghe image import ./mini");
-  import->add_option("FOLDER", a.folder, "Folder with vhi.xml")->required();
-  import->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::import_image(c, a.folder));
-};
-}  // namespace
-);
-auto* remove =
-    image->add_subcommand("rm", "Remove an image that no host uses") -> footer("Example: nuraghe image rm mini");
-remove->add_option("IMAGE", a.name, "NAME or NAME:VERSION")->required();
-remove->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::remove_image(c, a.name)); }; });
-auto* verify = image->add_subcommand("verify", "Compare every part with its digest")
-                   -> footer("Example: nuraghe image verify mini");
-verify->add_option("IMAGE", a.name, "NAME or NAME:VERSION")->required();
-verify->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::verify_image(c, a.name)); }; });
+  auto* take = image->add_subcommand("import", "Take an image folder into the repository")
+                   ->footer("Example: nuraghe image import ./mini");
+  take->add_option("FOLDER", a.folder, "Folder with vhi.xml")->required();
+  take->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::import_image(c, a.folder)); }; });
+  auto* remove = image->add_subcommand("rm", "Remove an image that no host uses");
+  remove->footer("Example: nuraghe image rm mini");
+  remove->add_option("IMAGE", a.name, "NAME or NAME:VERSION")->required();
+  remove->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::remove_image(c, a.name)); }; });
+  auto* verify = image->add_subcommand("verify", "Compare every part with its digest");
+  verify->footer("Example: nuraghe image verify mini");
+  verify->add_option("IMAGE", a.name, "NAME or NAME:VERSION")->required();
+  verify->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::verify_image(c, a.name)); }; });
+}
 
-auto* workflow = app.add_subcommand("workflow", "Workflows and their instances") -> require_subcommand(1);
-auto* workflows =
-    workflow->add_subcommand("ls", "List workflows and instances") -> footer("Example: nuraghe workflow ls --running");
-workflows->add_flag("--running", a.running, "Only instances that run");
-workflows->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::list_workflows(c, a.running)); }; });
-auto* instance = workflow->add_subcommand("show", "Show an instance: where it stands, what it did")
-                     -> footer("Example: nuraghe workflow show INSTANCE");
-instance->add_option("INSTANCE", a.name, "Id")->required();
-instance->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::show_workflow(c, a.name)); }; });
+void add_workflow_commands(CLI::App& app, Arguments& a, Action& action) {
+  auto* workflow = app.add_subcommand("workflow", "Workflows and their instances")->require_subcommand(1);
+  auto* workflows = workflow->add_subcommand("ls", "List workflows and instances");
+  workflows->footer("Example: nuraghe workflow ls --running");
+  workflows->add_flag("--running", a.running, "Only instances that run");
+  workflows->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::list_workflows(c, a.running)); }; });
+  auto* instance = workflow->add_subcommand("show", "Show an instance: where it stands, what it did");
+  instance->footer("Example: nuraghe workflow show INSTANCE");
+  instance->add_option("INSTANCE", a.name, "Id")->required();
+  instance->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::show_workflow(c, a.name)); }; });
 }
 
 // What stands behind HOST in `ssh` and `exec` belongs to the guest's shell, options and all: it is taken off before the
@@ -232,6 +231,7 @@ int main(int argc, char** argv) {
   add_cluster_commands(app, arguments, action);
   add_host_commands(app, arguments, action);
   add_image_commands(app, arguments, action);
+  add_workflow_commands(app, arguments, action);
   add_access_commands(app, arguments, action);
   add_local_commands(app, arguments, action);
   try {

@@ -6,6 +6,7 @@
 #include "env/env.hpp"
 #include "images/digest.hpp"
 #include "model/blueprint.hpp"
+#include "model/lifecycle.hpp"
 #include "model/plan.hpp"
 #include "services/catalogue.hpp"
 #include "services/vcf/seed.hpp"
@@ -16,12 +17,35 @@ namespace nuraghe::services::vcf {
 namespace {
 
 constexpr const char* kDefaultPolicy = "spread";
+constexpr std::size_t kWaitingLimit = 1000;
 
 Result<contracts::vhf::Policy> policy_of(const api::ClusterRequest& request, const model::Blueprint& blueprint) {
   if (request.policy) return *request.policy;
   contracts::vhf::Policy policy{};
   TRY(contracts::vhf::from_string(blueprint.policy.empty() ? kDefaultPolicy : blueprint.policy, policy));
   return policy;
+}
+
+std::string policy_text(const api::ClusterRequest& request) {
+  return request.policy ? std::string(contracts::vhf::to_string(*request.policy)) : std::string();
+}
+
+// Whether a request asks for the cluster of the row: what decides what is made is the same.
+Result<bool> is_same_request(const api::ClusterRequest& request, const ClusterRow& row) {
+  TRY_ASSIGN(const auto blueprint, xml::Document::parse(row.blueprint));
+  return request.authorized_key == row.authorized_keys && policy_text(request) == row.policy &&
+         xml::equivalent(request.blueprint->root(), blueprint.root());
+}
+
+// A fault as its detail element tells it.
+exchange::Fault fault_of_detail(xml::DocumentPtr detail) {
+  exchange::Fault fault;
+  fault.detail = std::move(detail);
+  const Error error = exchange::error_of(fault);
+  fault.reason = error.to_string();
+  fault.code = error.code();
+  fault.from_sender = exchange::is_of_sender(error.code());
+  return fault;
 }
 
 void fill_demand(const model::Blueprint& blueprint, const std::vector<model::PlannedNode>& nodes,
@@ -86,16 +110,13 @@ Status Factory::plan(exchange::Turn& turn, const exchange::Message& request, con
   const auto& wanted = input.request;
   if (!wanted.blueprint) return invalid("the request lacks a blueprint");
   const bool dry_run = wanted.dry_run.value_or(false);
-  const std::string key = wanted.idempotency_key.value_or("");
+  // A dry run makes nothing that a repeat could find.
+  const std::string key = dry_run ? "" : wanted.idempotency_key.value_or("");
   api::PlanResponse response;
   response.timeout = options_.timeout;
   if (!key.empty()) {
     TRY_ASSIGN(const auto mark, keys_.find(tx, fmt::format("{}/{}", request.vo, key)));
-    if (mark) {
-      response.cluster = mark->value;
-      response.existing = true;
-      return answer(turn, request.message_id, response);
-    }
+    if (mark) return join(turn, request, wanted, mark->value);
   }
   const Catalogue catalogue(input.catalogue.image);
   model::ParseContext context;
@@ -114,12 +135,13 @@ Status Factory::plan(exchange::Turn& turn, const exchange::Message& request, con
   row.id = env::make_id(turn.random(), "vc");
   row.name = blueprint.name;
   row.vo = request.vo;
-  row.state = "creating";
-  row.operation = "create";
+  row.state = row.before = model::name_of(model::ClusterState::kCreating);
+  row.operation = model::name_of(model::ClusterOperation::kCreate);
   row.on_failure = blueprint.keep_on_failure ? "keep" : "undo";
   row.idempotency_key = key;
   row.blueprint = wanted.blueprint->to_string();
   row.authorized_keys = wanted.authorized_key;
+  row.policy = policy_text(wanted);
   row.created = row.since = turn.now();
   row.timeout = options_.timeout;
   response.cluster = row.id;
@@ -143,6 +165,58 @@ Status Factory::plan(exchange::Turn& turn, const exchange::Message& request, con
   TRY(announce(turn, row, "cluster.planned", "info",
                fmt::format("cluster {} is planned: {} hosts", row.name, nodes.size())));
   return answer(turn, request.message_id, response);
+}
+
+Status Factory::join(exchange::Turn& turn, const exchange::Message& request, const api::ClusterRequest& wanted,
+                     const std::string& cluster) {
+  TRY_ASSIGN(auto row, visible_cluster(turn, request.vo, cluster));
+  TRY_ASSIGN(const bool is_same, is_same_request(wanted, row));
+  if (!is_same)
+    return conflict(
+        fmt::format("the idempotency key {} was used for another request, which made cluster {}; choose another key",
+                    row.idempotency_key, row.name));
+  if (row.operation == model::name_of(model::ClusterOperation::kDestroy))
+    return conflict(fmt::format("cluster {}, which the idempotency key {} made, is being destroyed", row.name,
+                                row.idempotency_key));
+  if (row.operation == model::name_of(model::ClusterOperation::kCreate)) {
+    if (row.waiting.size() >= kWaitingLimit)
+      return exhausted(fmt::format("{} requests wait for the creation of cluster {} already", kWaitingLimit, row.name));
+    row.waiting.push_back(request.message_id);
+    return put(turn, row);
+  }
+  if (!row.failure.empty()) {
+    TRY_ASSIGN(auto detail, xml::Document::parse(row.failure));
+    return turn.reply_fault(request.message_id, fault_of_detail(std::move(detail).share()));
+  }
+  TRY_ASSIGN(const auto response, existing_plan(turn, row));
+  return answer(turn, request.message_id, response);
+}
+
+Result<api::PlanResponse> Factory::existing_plan(exchange::Turn& turn, const ClusterRow& row) const {
+  api::PlanResponse response;
+  response.cluster = row.id;
+  response.existing = true;
+  response.on_failure = row.on_failure;
+  response.timeout = row.timeout;
+  auto& grant = response.grant.emplace();
+  TRY_ASSIGN(const auto hosts, members(turn, row.id));
+  for (const auto& member : hosts) grant.placement.push_back({member.name, member.host, member.physical_host, ""});
+  grant.network = row.networks;
+  return response;
+}
+
+Status Factory::answer_waiting(exchange::Turn& turn, ClusterRow& row) const {
+  if (row.waiting.empty()) return {};
+  if (row.failure.empty()) {
+    TRY_ASSIGN(const auto response, existing_plan(turn, row));
+    for (const auto& id : row.waiting) TRY(answer(turn, id, response));
+  } else {
+    TRY_ASSIGN(auto detail, xml::Document::parse(row.failure));
+    const auto fault = fault_of_detail(std::move(detail).share());
+    for (const auto& id : row.waiting) TRY(turn.reply_fault(id, fault));
+  }
+  row.waiting.clear();
+  return {};
 }
 
 Status Factory::prepare(exchange::Turn& turn, const exchange::Message& request, const api::PrepareRequest& input) {
@@ -224,33 +298,6 @@ Result<std::vector<Factory::StoredSeed>> Factory::make_seeds(
     TRY(seeds_.put(turn.transaction(), row.id + "/" + stored.back().digest, {bytes}));
   }
   return stored;
-}
-
-Status Factory::identify_host(exchange::Turn& turn, const exchange::Message& request,
-                              const api::IdentifyHostRequest& input) {
-  if (!input.fragment) return invalid("the request lacks a node configuration");
-  TRY_ASSIGN(auto node, model::parse_node_fragment(input.fragment->root()));
-  if (!node.nics.empty())
-    return unsupported(
-        fmt::format("the node configuration of {} names networks; only a cluster has networks", node.name));
-  model::PlannedNode planned;
-  planned.node = node;
-  // A single host has no cluster whose end removes its seed: it is kept under its own name and replaced by the next.
-  ClusterRow owner;
-  owner.id = "single-" + request.vo + "-" + node.name;
-  owner.name = "single";
-  owner.vo = request.vo;
-  owner.authorized_keys = input.authorized_key;
-  TRY(seeds_.erase_prefix(turn.transaction(), owner.id + "/"));
-  contracts::vhf::Placement place;
-  place.node = node.name;
-  place.host = env::make_id(turn.random(), "instance");
-  TRY_ASSIGN(const auto seeds, make_seeds(turn, owner, {planned}, {{node.name, &place}}));
-  node.seed_digest = seeds.front().digest;
-  api::IdentifyHostResponse response;
-  response.fragment = model::node_fragment(node).share();
-  response.seed = {seeds.front().digest, fmt::format("{}/{}", options_.seed_base, owner.id)};
-  return answer(turn, request.message_id, response);
 }
 
 }  // namespace nuraghe::services::vcf

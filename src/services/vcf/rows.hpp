@@ -4,8 +4,13 @@
 //   vcf_member       CLUSTER-ID '/' NUMBER   a host of it (6 digits)
 //   vcf_name         VO '/' NAME             the cluster of that name
 //   vcf_idempotency  VO '/' KEY              the cluster that the key made
-//   vcf_seed         CLUSTER-ID '/' DIGEST   a seed bundle, or a file that bundles share: holds private keys
-//   vcf_past         VO '/' CLUSTER-ID       the last state of a cluster that is gone, for `show` and `events`
+//   vcf_seed         OWNER '/' DIGEST        a seed bundle, or a file that bundles share: holds private keys. The owner
+//   is
+//                                            a cluster or the identity of a single host
+//   vcf_identity     IDENTITY-ID             the identity of a single host
+//   vcf_identity_of  HOST-ID                 the identity that the host has
+//   vcf_identity_new TIME (16 hex) '/' ID    identities that no host has yet, in the order in which they were made
+//   vcf_past…        (services/past.hpp)     the last states of clusters that are gone, for `show` and `events`
 #pragma once
 
 #include <string>
@@ -20,7 +25,7 @@ namespace api = contracts::vcf;
 
 struct ClusterRow {
   std::string id, name, vo;
-  std::string state;      // as api::Cluster::state
+  std::string state;      // name of a model::ClusterState
   std::string operation;  // at work; empty: none
   std::string condition;
   std::string on_failure;
@@ -31,11 +36,25 @@ struct ClusterRow {
   TimePoint created, since;
   Duration timeout{0};
   std::int64_t member_count = 0;
+  std::string before;                // the state in which the operation at work began
+  std::string policy;                // that was asked for instead of the blueprint's; empty: none
+  std::vector<std::string> waiting;  // message ids of requests that joined the creation at work
+  std::string failure;               // the fault (XML) with which the creation of a cluster that is kept ended
   template <class V>
   void fields(V& v) {
     v(1, id), v(2, name), v(3, vo), v(4, state), v(5, operation), v(6, condition), v(7, on_failure),
         v(8, idempotency_key), v(9, blueprint), v(10, authorized_keys), v(11, networks), v(12, created), v(13, since),
-        v(14, timeout), v(15, member_count);
+        v(14, timeout), v(15, member_count), v(16, before), v(17, policy), v(18, waiting), v(19, failure);
+  }
+};
+
+struct IdentityRow {
+  std::string vo;
+  std::string host;  // empty: none has it yet
+  TimePoint made;
+  template <class V>
+  void fields(V& v) {
+    v(1, vo), v(2, host), v(3, made);
   }
 };
 
@@ -54,25 +73,5 @@ struct SeedRow {
     v(1, bytes);
   }
 };
-
-// An operation on a cluster: where it is legal, what the cluster is called meanwhile and afterwards.
-struct ClusterOperation {
-  std::string_view name;
-  std::string_view source;  // the state it needs; empty: any
-  std::string_view during;
-  std::string_view target;             // empty: the cluster is gone
-  std::string_view other_source = {};  // another state in which it is legal
-};
-inline constexpr ClusterOperation kClusterOperations[] = {
-    {"create", "", "creating", "running"},       {"pause", "running", "pausing", "paused"},
-    {"resume", "paused", "resuming", "running"}, {"freeze", "running", "freezing", "frozen", "paused"},
-    {"thaw", "frozen", "thawing", "running"},    {"destroy", "", "destroying", ""},
-};
-constexpr const ClusterOperation* find_cluster_operation(std::string_view name) {
-  for (const auto& operation : kClusterOperations) {
-    if (operation.name == name) return &operation;
-  }
-  return nullptr;
-}
 
 }  // namespace nuraghe::services::vcf

@@ -2,8 +2,13 @@
 
 #include <fmt/format.h>
 
+#include "model/lifecycle.hpp"
+
 namespace nuraghe::services::vcf {
 namespace {
+
+constexpr std::string_view kSweepTimer = "sweep";
+constexpr Duration kSweepInterval = std::chrono::hours(1);
 
 std::string name_key(const ClusterRow& row) { return fmt::format("{}/{}", row.vo, row.name); }
 
@@ -15,7 +20,19 @@ Status Factory::open(store::Store& store) {
   TRY(names_.open(store, "vcf_name"));
   TRY(keys_.open(store, "vcf_idempotency"));
   TRY(seeds_.open(store, "vcf_seed"));
+  TRY(identities_.open(store, "vcf_identity"));
+  TRY(identity_of_.open(store, "vcf_identity_of"));
+  TRY(new_identities_.open(store, "vcf_identity_new"));
   return past_.open(store, "vcf_past");
+}
+
+Status Factory::on_start(exchange::Turn& turn) { return turn.set_timer(kSweepTimer, turn.now() + kSweepInterval); }
+
+Status Factory::on_timer(exchange::Turn& turn, std::string_view key) {
+  if (key != kSweepTimer) return Skeleton::on_timer(turn, key);
+  TRY_ASSIGN(const bool is_more_past, past_.sweep(turn.transaction(), turn.now(), options_.past));
+  TRY_ASSIGN(const bool is_more_identities, sweep_identities(turn));
+  return turn.set_timer(kSweepTimer, is_more_past || is_more_identities ? turn.now() : turn.now() + kSweepInterval);
 }
 
 Result<std::string> Factory::seed(exchange::Turn& turn, const std::string& path) const {
@@ -81,7 +98,7 @@ Status Factory::put(exchange::Turn& turn, const ClusterRow& row) const {
 Status Factory::remove(exchange::Turn& turn, ClusterRow row) const {
   auto& tx = turn.transaction();
   TRY_ASSIGN(auto last, describe(turn, row));
-  TRY(past_.put(tx, fmt::format("{}/{}", row.vo, row.id), last));
+  TRY(past_.add(tx, row.vo, row.id, row.name, last, turn.now(), options_.past));
   TRY(members_.erase_prefix(tx, row.id + "/"));
   TRY(seeds_.erase_prefix(tx, row.id + "/"));
   TRY(names_.erase(tx, name_key(row)));
@@ -90,27 +107,40 @@ Status Factory::remove(exchange::Turn& turn, ClusterRow row) const {
 }
 
 Status Factory::begin(exchange::Turn& turn, const exchange::Message& request, const api::BeginRequest& input) {
-  const auto* operation = find_cluster_operation(input.operation);
-  if (operation == nullptr || operation->name == "create")
-    return invalid(fmt::format("'{}' is not an operation on a cluster", input.operation));
-  TRY_ASSIGN(auto row, visible_cluster(turn, request.vo, input.cluster));
+  const auto operation = model::cluster_operation_from_name(input.operation);
+  if (!operation || *operation == model::ClusterOperation::kCreate)
+    return invalid(fmt::format("'{}' is not an operation on a cluster that is there", input.operation));
+  api::BeginResponse response;
+  auto found = visible_cluster(turn, request.vo, input.cluster);
+  if (!found) {
+    TRY_ASSIGN(const auto past, past_.find(turn.transaction(), request.vo, input.cluster));
+    if (!past || *operation != model::ClusterOperation::kDestroy) return found.error();
+    // Destroyed already: nothing is to be done.
+    response.cluster = past->id;
+    response.before = past->state;
+    response.timeout = options_.timeout;
+    return answer(turn, request.message_id, response);
+  }
+  auto row = std::move(*found);
   if (!row.operation.empty())
     return conflict(fmt::format("cluster {} is {}: wait until that is done, or end it with 'nuraghe abort {}'",
                                 row.name, row.state, row.name));
-  api::BeginResponse response;
   response.cluster = row.id;
+  response.before = row.state;
   response.timeout = row.timeout;
-  const bool is_done = !operation->target.empty() && row.state == operation->target;
-  if (!is_done) {
-    if (!operation->source.empty() && row.state != operation->source && row.state != operation->other_source)
-      return conflict(
-          fmt::format("cluster {} is {}; {} needs it {}", row.name, row.state, operation->name, operation->source));
+  TRY_ASSIGN(const auto state, model::cluster_state_from_name(row.state));
+  const auto start = model::start_of(state, *operation);
+  if (start == model::Start::kRefused)
+    return conflict(fmt::format("cluster {} is {}; {} needs it {}", row.name, row.state, input.operation,
+                                model::sources_of(*operation)));
+  row.operation = input.operation;
+  row.before = row.state;
+  if (start == model::Start::kBegins) {
     TRY_ASSIGN(const auto hosts, members(turn, row.id));
     for (const auto& member : hosts) response.host.push_back(member.host);
+    row.condition.clear();
+    row.state = model::name_of(model::rule_of(*operation).during);
   }
-  row.operation = operation->name;
-  row.condition.clear();
-  if (!is_done) row.state = operation->during;
   row.since = turn.now();
   TRY(put(turn, row));
   return answer(turn, request.message_id, response);
@@ -121,37 +151,41 @@ Status Factory::end(exchange::Turn& turn, const exchange::Message& request, cons
   if (!found && found.error().code() == ErrorCode::kNotFound)
     return answer(turn, request.message_id, api::EndResponse{});
   TRY_ASSIGN(auto row, std::move(found));
-  const auto* operation = find_cluster_operation(input.operation);
-  if (operation == nullptr || row.operation != input.operation)
-    return answer(turn, request.message_id, api::EndResponse{});
+  const auto operation = model::cluster_operation_from_name(input.operation);
+  if (!operation || row.operation != input.operation) return answer(turn, request.message_id, api::EndResponse{});
   const Duration took = turn.now() - row.since;
   row.operation.clear();
   row.since = turn.now();
   if (input.succeeded) {
-    row.state = operation->target.empty() ? "destroyed" : std::string(operation->target);
+    const auto target = model::rule_of(*operation).target;
+    row.state = model::name_of(target);
     row.condition.clear();
+    TRY(answer_waiting(turn, row));
     TRY(announce(turn, row, "cluster." + row.state, "info",
                  fmt::format("cluster {} is {} after {}", row.name, row.state, format_duration(took))));
-    if (operation->target.empty())
+    if (model::is_gone(target))
       TRY(remove(turn, std::move(row)));
     else
       TRY(put(turn, row));
     return answer(turn, request.message_id, api::EndResponse{});
   }
-  row.condition = fmt::format("{} failed: {}", operation->name, input.reason.value_or("unknown"));
-  const bool is_undone = operation->name == "create" && row.on_failure != "keep";
-  TRY(announce(turn, row, "cluster.failed", "error",
-               fmt::format("{} of cluster {} failed after {}{}: {}", operation->name, row.name, format_duration(took),
-                           is_undone ? " and was undone" : "", input.reason.value_or("unknown"))));
-  if (is_undone) {
-    row.state = "undone";
-    TRY(remove(turn, std::move(row)));
-    return answer(turn, request.message_id, api::EndResponse{});
+  row.condition = fmt::format("{} failed: {}", input.operation, input.reason.value_or("unknown"));
+  const auto before = model::cluster_state_from_name(row.before).value_or(model::ClusterState::kBroken);
+  const auto left = model::after_failure(*operation, before, row.on_failure == "keep");
+  row.state = model::name_of(left);
+  if (*operation == model::ClusterOperation::kCreate) {
+    const auto fault = input.fault.value_or(exchange::fault_of(internal(row.condition), originator()).detail);
+    row.failure = fault->root().to_string();
+    TRY(answer_waiting(turn, row));
   }
-  // What was undone is as before; a creation that is kept, or a destruction that stopped half way, is broken.
-  const bool is_broken = operation->name == "create" || operation->name == "destroy";
-  row.state = is_broken ? "broken" : std::string(operation->source);
-  TRY(put(turn, row));
+  TRY(announce(
+      turn, row, "cluster.failed", "error",
+      fmt::format("{} of cluster {} failed after {}{}: {}", input.operation, row.name, format_duration(took),
+                  left == model::ClusterState::kBroken ? "" : " and was undone", input.reason.value_or("unknown"))));
+  if (model::is_gone(left))
+    TRY(remove(turn, std::move(row)));
+  else
+    TRY(put(turn, row));
   return answer(turn, request.message_id, api::EndResponse{});
 }
 
@@ -175,14 +209,9 @@ Status Factory::get_cluster(exchange::Turn& turn, const exchange::Message& reque
     return answer(turn, request.message_id, response);
   }
   // One that is gone can still be looked at: the newest of that id or name.
-  TRY_ASSIGN(const auto past, past_.scan(turn.transaction(), request.vo + "/"));
-  const api::Cluster* last = nullptr;
-  for (const auto& [key, cluster] : past) {
-    const bool is_meant = cluster.id == input.cluster || cluster.name == input.cluster;
-    if (is_meant && (last == nullptr || cluster.since > last->since)) last = &cluster;
-  }
-  if (last == nullptr) return found.error();
-  response.cluster = *last;
+  TRY_ASSIGN(auto past, past_.find(turn.transaction(), request.vo, input.cluster));
+  if (!past) return found.error();
+  response.cluster = std::move(*past);
   return answer(turn, request.message_id, response);
 }
 

@@ -7,6 +7,7 @@
 
 #include "model/blueprint.hpp"
 #include "model/plan.hpp"
+#include "services/past.hpp"
 #include "services/vcf/rows.hpp"
 
 namespace nuraghe::services::vcf {
@@ -14,8 +15,10 @@ namespace nuraghe::services::vcf {
 struct FactoryOptions {
   std::string seed_base;  // where seeds are fetched: "http://127.0.0.1:8470/seeds"
   std::int32_t node_limit = 4096;
-  Duration timeout = std::chrono::minutes(30);  // of an operation on a cluster
-  model::Capabilities capabilities;             // what the drivers at hand can honour
+  Duration timeout = std::chrono::minutes(30);      // of an operation on a cluster
+  model::Capabilities capabilities;                 // what the drivers at hand can honour
+  PastLimits past;                                  // what is remembered of clusters that are gone
+  Duration identity_lease = std::chrono::hours(1);  // of an identity that no host has taken yet
 };
 
 class Factory final : public api::Skeleton {
@@ -23,8 +26,10 @@ class Factory final : public api::Skeleton {
   explicit Factory(FactoryOptions options) : Skeleton("vcf"), options_(std::move(options)) {}
   std::string_view name() const override { return "vcf"; }
   Status open(store::Store& store) override;
+  Status on_start(exchange::Turn& turn) override;
+  Status on_timer(exchange::Turn& turn, std::string_view key) override;
 
-  // The bytes of a seed or of a file that seeds share; `path` is CLUSTER-ID/DIGEST. Within a turn of this actor.
+  // The bytes of a seed or of a file that seeds share; `path` is OWNER/DIGEST. Within a turn of this actor.
   Result<std::string> seed(exchange::Turn& turn, const std::string& path) const;
 
  protected:
@@ -34,12 +39,22 @@ class Factory final : public api::Skeleton {
   Status end(exchange::Turn& turn, const exchange::Message& request, const api::EndRequest& input) override;
   Status identify_host(exchange::Turn& turn, const exchange::Message& request,
                        const api::IdentifyHostRequest& input) override;
+  Status assign_identity(exchange::Turn& turn, const exchange::Message& request,
+                         const api::AssignIdentityRequest& input) override;
+  Status release_identity(exchange::Turn& turn, const exchange::Message& request,
+                          const api::ReleaseIdentityRequest& input) override;
   Status list_clusters(exchange::Turn& turn, const exchange::Message& request,
                        const api::ListClustersRequest& input) override;
   Status get_cluster(exchange::Turn& turn, const exchange::Message& request,
                      const api::GetClusterRequest& input) override;
 
  private:
+  // A request whose idempotency key made a cluster before: waits for its creation, and is answered as that was.
+  Status join(exchange::Turn& turn, const exchange::Message& request, const api::ClusterRequest& wanted,
+              const std::string& cluster);
+  // The answer to all who joined the creation of the row.
+  Status answer_waiting(exchange::Turn& turn, ClusterRow& row) const;
+  Result<api::PlanResponse> existing_plan(exchange::Turn& turn, const ClusterRow& row) const;
   struct StoredSeed {
     std::string digest;
     std::string host_key;  // public
@@ -47,6 +62,9 @@ class Factory final : public api::Skeleton {
   Result<std::vector<StoredSeed>> make_seeds(exchange::Turn& turn, const ClusterRow& row,
                                              const std::vector<model::PlannedNode>& nodes,
                                              const std::map<std::string, const contracts::vhf::Placement*>& places);
+  Status remove_identity(exchange::Turn& turn, const std::string& id, const IdentityRow& row) const;
+  // Removes identities that no host took in time, a bounded number; true when there are more.
+  Result<bool> sweep_identities(exchange::Turn& turn) const;
   // By id or name, of this VO; kNotFound otherwise.
   Result<ClusterRow> visible_cluster(exchange::Turn& turn, const std::string& vo, const std::string& id_or_name) const;
   Result<std::vector<api::Member>> members(exchange::Turn& turn, const std::string& cluster) const;
@@ -60,9 +78,10 @@ class Factory final : public api::Skeleton {
   FactoryOptions options_;
   RowTable<ClusterRow> clusters_;
   RowTable<api::Member> members_;
-  RowTable<MarkRow> names_, keys_;
+  RowTable<MarkRow> names_, keys_, identity_of_, new_identities_;
+  RowTable<IdentityRow> identities_;
   RowTable<SeedRow> seeds_;
-  RowTable<api::Cluster> past_;
+  PastTable<api::Cluster> past_;
 };
 
 }  // namespace nuraghe::services::vcf

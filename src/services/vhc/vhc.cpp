@@ -8,6 +8,7 @@
 #include "contracts/vhf.hpp"
 #include "env/env.hpp"
 #include "model/node.hpp"
+#include "services/lifecycle.hpp"
 
 namespace nuraghe::services::vhc {
 namespace {
@@ -18,25 +19,6 @@ constexpr Duration kSweepInterval = std::chrono::hours(1);
 constexpr int kConsoleLimit = 256 * 1024;
 
 std::string job_key(const Order& order) { return order.verb + "/" + order.id; }
-
-struct StateChange {
-  std::string_view verb;
-  HostState sources[2];
-  HostState target;
-  std::string_view done;  // event kind
-};
-constexpr StateChange kStateChanges[] = {
-    {"pause", {HostState::kRunning, HostState::kRunning}, HostState::kPaused, "host.paused"},
-    {"resume", {HostState::kPaused, HostState::kPaused}, HostState::kRunning, "host.resumed"},
-    {"freeze", {HostState::kRunning, HostState::kPaused}, HostState::kFrozen, "host.frozen"},
-    {"thaw", {HostState::kFrozen, HostState::kFrozen}, HostState::kRunning, "host.thawed"},
-};
-const StateChange* find_change(std::string_view verb) {
-  for (const auto& change : kStateChanges) {
-    if (change.verb == verb) return &change;
-  }
-  return nullptr;
-}
 
 }  // namespace
 
@@ -259,19 +241,20 @@ Status Controller::create_host(exchange::Turn& turn, const exchange::Message& re
 
 Status Controller::change_state(exchange::Turn& turn, const exchange::Message& request, const std::string& id,
                                 std::string_view verb, bool paused) {
-  const auto* change = find_change(verb);
+  const auto operation = paused ? model::HostOperation::kThawPaused : model::host_operation_from_name(verb);
+  if (!operation) return internal(fmt::format("'{}' is not an operation on a virtual host", verb));
   TRY_ASSIGN(auto row, visible_host(turn, request.vo, id));
   if (!row.host.operation.empty())
     return conflict(
         fmt::format("virtual host {}: {} is at work; wait for it or abort it", row.host.name, row.host.operation));
-  const HostState target = paused ? HostState::kPaused : change->target;
-  if (row.host.state == target) {
+  const auto start = model::start_of(model_state(row.host.state), *operation);
+  if (start == model::Start::kAlready) {
     Order order;
     order.verb = verb;
     order.request = request.message_id;
     return answer_operation(turn, order, {}, row);
   }
-  if (row.host.state != change->sources[0] && row.host.state != change->sources[1])
+  if (start == model::Start::kRefused)
     return conflict(fmt::format("virtual host {} is {}: {} is not possible now", row.host.name,
                                 api::to_string(row.host.state), verb));
   return begin(turn, std::move(row), verb, request.message_id, paused);

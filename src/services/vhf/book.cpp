@@ -45,6 +45,7 @@ Status Book::open(store::Store& store) {
   TRY(network_.open(store, "vhf_network"));
   TRY(segment_.open(store, "vhf_segment"));
   TRY(subnet_.open(store, "vhf_subnet"));
+  TRY(past_.open(store, "vhf_past"));
   return state_.open(store, "vhf_state");
 }
 
@@ -117,7 +118,7 @@ Status Book::hold(store::Transaction& tx, HostRow& row, bool cpu_and_memory, boo
   return put_physical(tx, *physical);
 }
 
-Status Book::remove_host(store::Transaction& tx, HostRow row) const {
+Status Book::remove_host(store::Transaction& tx, HostRow row, TimePoint now, const PastLimits& limits) const {
   TRY_ASSIGN(auto physical, physical_.find(tx, row.host.physical_host));
   if (physical) {
     TRY(hold(tx, row, false, false));
@@ -127,10 +128,24 @@ Status Book::remove_host(store::Transaction& tx, HostRow row) const {
   }
   if (row.host.cluster.empty()) {
     TRY(name_.erase(tx, fmt::format("{}/{}", row.host.vo, row.host.name)));
+    auto last = row.host;
+    last.state = HostState::kDestroyed;
+    last.operation.clear();
+    last.since = now;
+    TRY(past_.add(tx, last.vo, last.id, last.name, last, now, limits));
   } else {
     TRY(member_.erase(tx, fmt::format("{}/{}", row.host.cluster, row.host.id)));
   }
   return host_.erase(tx, row.host.id);
+}
+
+Result<std::optional<api::VirtualHost>> Book::past_host(store::Transaction& tx, const std::string& vo,
+                                                        const std::string& id_or_name) const {
+  return past_.find(tx, vo, id_or_name);
+}
+
+Result<bool> Book::sweep_past(store::Transaction& tx, TimePoint now, const PastLimits& limits) const {
+  return past_.sweep(tx, now, limits);
 }
 
 Result<std::vector<api::Placement>> Book::add_hosts(store::Transaction& tx, const NewHosts& add,

@@ -9,6 +9,7 @@
 //   vhf_network    CLUSTER '/' NAME        a network with its segment and subnet
 //   vhf_segment    SEGMENT (8 hex digits)  segments in use
 //   vhf_subnet     SUBNET                  automatically chosen subnets in use
+//   vhf_past…      (services/past.hpp)     the last states of single hosts that are gone
 //   vhf_state      "state"                 the last host used by round-robin, the last segment given
 // Invariant: a physical host's `reserved` is the sum of the rows in vhf_host that hold resources on it.
 #pragma once
@@ -20,6 +21,7 @@
 
 #include "contracts/vhf.hpp"
 #include "placement/placement.hpp"
+#include "services/past.hpp"
 #include "services/rows.hpp"
 
 namespace nuraghe::services::vhf {
@@ -98,8 +100,13 @@ class Book {
   // Books what a host holds of its physical host: as asked, whatever it held before. kExhausted with the shortage when
   // the physical host has not enough left (giving back always succeeds).
   Status hold(store::Transaction& tx, HostRow& row, bool cpu_and_memory, bool disk) const;
-  // Gives everything back and removes the host's rows.
-  Status remove_host(store::Transaction& tx, HostRow row) const;
+  // Gives everything back and removes the host's rows; a single host leaves its last state.
+  Status remove_host(store::Transaction& tx, HostRow row, TimePoint now, const PastLimits& limits) const;
+  // The newest single host that is gone and had this id or name.
+  Result<std::optional<api::VirtualHost>> past_host(store::Transaction& tx, const std::string& vo,
+                                                    const std::string& id_or_name) const;
+  // Forgets hosts that are gone for long, a bounded number; true when there are more.
+  Result<bool> sweep_past(store::Transaction& tx, TimePoint now, const PastLimits& limits) const;
 
   // ---- a whole cluster ----
   // Writes the rows of placed nodes and books their resources; ids are given by `make_id`.
@@ -127,6 +134,7 @@ class Book {
   RowTable<MarkRow> member_, name_, segment_, subnet_;
   RowTable<NetworkRow> network_;
   RowTable<StateRow> state_;
+  PastTable<api::VirtualHost> past_;
 };
 
 placement::Resources resources_of(const contracts::vhc::Capacity& capacity);

@@ -6,14 +6,17 @@
 #include <map>
 #include <set>
 
+#include "base/log.hpp"
 #include "model/node.hpp"
 #include "services/catalogue.hpp"
-#include "services/vhf/operations.hpp"
+#include "services/lifecycle.hpp"
 
 namespace nuraghe::services::vhf {
 namespace {
 
 constexpr int kMissedRenewals = 3;
+constexpr std::string_view kSweepTimer = "sweep";
+constexpr Duration kSweepInterval = std::chrono::hours(1);
 
 exchange::Event host_event(const HostRow& row, std::string kind, std::string text) {
   exchange::Event event;
@@ -27,13 +30,43 @@ exchange::Event host_event(const HostRow& row, std::string kind, std::string tex
   return event;
 }
 
+// Of its physical host: a frozen one holds only its disks.
+bool holds_cpu_and_memory(model::HostState state) {
+  return state != model::HostState::kFrozen && state != model::HostState::kDestroyed;
+}
+bool holds_disk(model::HostState state) { return state != model::HostState::kDestroyed; }
+
+// A host is created once: its creation has an id that nobody else uses. Thawing may lead to running or to paused: only
+// the controller is told which.
+bool may_begin(model::HostState state, model::HostOperation operation) {
+  using model::HostOperation;
+  using model::Start;
+  const auto start = model::start_of(state, operation);
+  if (operation == HostOperation::kCreate) return start == Start::kBegins;
+  return start != Start::kRefused ||
+         (operation == HostOperation::kThaw && model::start_of(state, HostOperation::kThawPaused) != Start::kRefused);
+}
+
+// Only a controller speaks for its physical host: whoever else could, would get hosts and their seeds.
+Status check_is_controller(const exchange::Message& request, const std::string& physical_host) {
+  if (request.caller == "vhc:" + physical_host) return {};
+  return denied(fmt::format("{} is not the controller of physical host {}",
+                            request.caller.empty() ? "the caller" : request.caller, physical_host));
+}
+
 Error no_such_host(std::string_view id) { return not_found(fmt::format("there is no virtual host {}", id)); }
 
 }  // namespace
 
 Status Factory::on_start(exchange::Turn& turn) {
   started_ = turn.now();
-  return {};
+  return turn.set_timer(kSweepTimer, turn.now() + kSweepInterval);
+}
+
+Status Factory::on_timer(exchange::Turn& turn, std::string_view key) {
+  if (key != kSweepTimer) return Skeleton::on_timer(turn, key);
+  TRY_ASSIGN(const bool is_more, book_.sweep_past(turn.transaction(), turn.now(), options_.past));
+  return turn.set_timer(kSweepTimer, is_more ? turn.now() : turn.now() + kSweepInterval);
 }
 
 bool Factory::alive(const PhysicalRow& row, TimePoint now) const {
@@ -85,11 +118,22 @@ Status Factory::compare_with_reported(exchange::Turn& turn, const api::RegisterP
   return {};
 }
 
+Result<std::string> Factory::controller_address(exchange::Turn& turn, const std::string& physical_host) const {
+  TRY_ASSIGN(const auto row, book_.physical_host(turn.transaction(), physical_host));
+  if (!row) return not_found(fmt::format("there is no controller {}", physical_host));
+  return row->host.address;
+}
+
 Status Factory::register_physical_host(exchange::Turn& turn, const exchange::Message& request,
                                        const api::RegisterPhysicalHostRequest& input) {
+  TRY(check_is_controller(request, input.name));
   TRY_ASSIGN(auto found, book_.physical_host(turn.transaction(), input.name));
   const bool is_new = !found;
   PhysicalRow row = found.value_or(PhysicalRow{});
+  const bool has_moved = found && row.host.address != input.address;
+  if (has_moved)
+    log_warning("vhf", "a controller has another address now: if two run under one name, stop one",
+                {{"controller", input.name}, {"before", row.host.address}, {"now", input.address}});
   row.host.name = input.name;
   row.host.site = input.site;
   row.host.address = input.address;
@@ -112,9 +156,10 @@ Status Factory::register_physical_host(exchange::Turn& turn, const exchange::Mes
   return answer(turn, request.message_id, response);
 }
 
-Status Factory::report(exchange::Turn& turn, const exchange::Message&, const api::ReportRequest& input) {
+Status Factory::report(exchange::Turn& turn, const exchange::Message& request, const api::ReportRequest& input) {
+  TRY(check_is_controller(request, input.physical_host));
   TRY_ASSIGN(auto row, book_.host(turn.transaction(), input.host.id));
-  if (!row) return {};  // destroyed meanwhile
+  if (!row || row->host.physical_host != input.physical_host) return {};  // destroyed meanwhile
   row->reported = input.host.state;
   row->host.condition = input.host.condition;
   row->host.ssh_port = input.host.ssh_port;
@@ -233,16 +278,17 @@ Status Factory::reserve_host(exchange::Turn& turn, const exchange::Message& requ
 Status Factory::release(exchange::Turn& turn, const exchange::Message& request, const api::ReleaseRequest& input) {
   TRY_ASSIGN(auto rows, book_.hosts(turn.transaction(), input.cluster));
   for (auto& row : rows) {
-    if (!input.cluster.empty() && row.host.vo == request.vo) TRY(book_.remove_host(turn.transaction(), std::move(row)));
+    if (!input.cluster.empty() && row.host.vo == request.vo)
+      TRY(book_.remove_host(turn.transaction(), std::move(row), turn.now(), options_.past));
   }
   TRY(book_.remove_networks(turn.transaction(), input.cluster));
   return answer(turn, request.message_id, api::ReleaseResponse{});
 }
 
 Status Factory::begin_host(exchange::Turn& turn, const exchange::Message& request, const api::BeginHostRequest& input) {
-  const auto* operation = find_operation(input.operation);
-  if (operation == nullptr) return invalid(fmt::format("'{}' is not an operation on a virtual host", input.operation));
-  const bool destroys = operation->target == HostState::kDestroyed;
+  const auto operation = model::host_operation_from_name(input.operation);
+  if (!operation) return invalid(fmt::format("'{}' is not an operation on a virtual host", input.operation));
+  const bool destroys = *operation == model::HostOperation::kDestroy;
   api::BeginHostResponse response;
   auto found = visible_host(turn, request.vo, input.host);
   if (!found && destroys && found.error().code() == ErrorCode::kNotFound)
@@ -251,11 +297,11 @@ Status Factory::begin_host(exchange::Turn& turn, const exchange::Message& reques
   if (!row.host.operation.empty() && !destroys)
     return conflict(
         fmt::format("virtual host {}: {} is at work; wait for it or abort it", row.host.name, row.host.operation));
-  if (!is_legal(*operation, row.host.state))
+  if (!may_begin(model_state(row.host.state), *operation))
     return conflict(fmt::format("virtual host {} is {}: {} is not possible now", row.host.name,
-                                contracts::vhc::to_string(row.host.state), operation->name));
-  if (operation->name == "thaw") TRY(book_.hold(turn.transaction(), row, true, true));
-  row.host.operation = operation->name;
+                                contracts::vhc::to_string(row.host.state), input.operation));
+  if (*operation == model::HostOperation::kThaw) TRY(book_.hold(turn.transaction(), row, true, true));
+  row.host.operation = input.operation;
   row.host.since = turn.now();
   TRY(book_.put_host(turn.transaction(), row));
   TRY_ASSIGN(const auto physical, book_.physical_host(turn.transaction(), row.host.physical_host));
@@ -282,25 +328,26 @@ Status Factory::end_host(exchange::Turn& turn, const exchange::Message& request,
                         (input.operation == "any" || input.operation == row->host.operation);
   // An operation that another one (destroy) took over, or a host that is gone: nothing is left to be recorded.
   if (!is_meant) return answer(turn, request.message_id, api::EndHostResponse{});
-  const auto* operation = find_operation(row->host.operation);
-  if (operation == nullptr) return internal(fmt::format("the row of host {} holds an unknown operation", input.host));
+  const auto operation = model::host_operation_from_name(row->host.operation);
+  if (!operation) return internal(fmt::format("the row of host {} holds an unknown operation", input.host));
   row->host.operation.clear();
   row->host.since = turn.now();
   if (!input.succeeded) {
-    if (operation->name == "create") row->host.condition = "its creation failed";
+    if (*operation == model::HostOperation::kCreate) row->host.condition = "its creation failed";
     if (row->host.state == HostState::kFrozen) TRY(book_.hold(turn.transaction(), *row, false, true));
     TRY(book_.put_host(turn.transaction(), *row));
     return answer(turn, request.message_id, api::EndHostResponse{});
   }
-  if (operation->target == HostState::kDestroyed) {
+  if (*operation == model::HostOperation::kDestroy) {
     TRY(turn.publish(host_event(*row, "host.destroyed", fmt::format("virtual host {} is destroyed", row->host.name))));
-    TRY(book_.remove_host(turn.transaction(), std::move(*row)));
+    TRY(book_.remove_host(turn.transaction(), std::move(*row), turn.now(), options_.past));
     return answer(turn, request.message_id, api::EndHostResponse{});
   }
-  TRY(book_.hold(turn.transaction(), *row, operation->holds_cpu_and_memory, operation->holds_disk));
   // A host may be thawed into paused: its controller reported which before it answered.
-  const bool thawed_paused = operation->name == "thaw" && row->reported == HostState::kPaused;
-  row->host.state = thawed_paused ? HostState::kPaused : operation->target;
+  const bool thawed_paused = *operation == model::HostOperation::kThaw && row->reported == HostState::kPaused;
+  const auto target = model::rule_of(thawed_paused ? model::HostOperation::kThawPaused : *operation).target;
+  TRY(book_.hold(turn.transaction(), *row, holds_cpu_and_memory(target), holds_disk(target)));
+  row->host.state = contract_state(target);
   TRY(book_.put_host(turn.transaction(), *row));
   return answer(turn, request.message_id, api::EndHostResponse{});
 }
@@ -356,9 +403,16 @@ Status Factory::list_virtual_hosts(exchange::Turn& turn, const exchange::Message
 
 Status Factory::get_virtual_host(exchange::Turn& turn, const exchange::Message& request,
                                  const api::GetVirtualHostRequest& input) {
-  TRY_ASSIGN(auto row, visible_host(turn, request.vo, input.host));
   api::GetVirtualHostResponse response;
-  response.host = std::move(row.host);
+  auto found = visible_host(turn, request.vo, input.host);
+  if (found) {
+    response.host = std::move(found->host);
+    return answer(turn, request.message_id, response);
+  }
+  // A single host that is gone can still be looked at.
+  TRY_ASSIGN(auto past, book_.past_host(turn.transaction(), request.vo, input.host));
+  if (!past) return found.error();
+  response.host = std::move(*past);
   return answer(turn, request.message_id, response);
 }
 

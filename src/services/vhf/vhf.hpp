@@ -8,6 +8,7 @@ namespace nuraghe::services::vhf {
 
 struct FactoryOptions {
   placement::Weights weights;  // of the policy `optimise`
+  PastLimits past;             // what is remembered of single hosts that are gone
 };
 
 class Factory final : public api::Skeleton {
@@ -16,6 +17,9 @@ class Factory final : public api::Skeleton {
   std::string_view name() const override { return "vhf"; }
   Status open(store::Store& store) override { return book_.open(store); }
   Status on_start(exchange::Turn& turn) override;
+  Status on_timer(exchange::Turn& turn, std::string_view key) override;
+  // Where the controller of a physical host is reached; kNotFound when none has registered under that name.
+  Result<std::string> controller_address(exchange::Turn& turn, const std::string& physical_host) const;
 
  protected:
   Status register_physical_host(exchange::Turn& turn, const exchange::Message& request,
