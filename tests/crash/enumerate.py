@@ -15,10 +15,12 @@ import re
 import sys
 import time
 import traceback
+import xml.etree.ElementTree as ET
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../sim"))
 from invariants import check, check_empty  # noqa: E402
-from world import Died, Fault, World, blueprint, child, clean_up_when_asked_to_end  # noqa: E402
+from world import (CONFIGURATION, Died, Fault, World, blueprint, child, children,  # noqa: E402
+                   clean_up_when_asked_to_end)
 
 WORKERS = 1
 KEY = "the-key"
@@ -102,7 +104,65 @@ class Change:
         return state
 
 
-FLOWS = [Create, Destroy, Change("freeze", "running", "frozen"), Change("thaw", "frozen", "running")]
+class CreateSingle:
+    """A single host, as a client makes it: its identity first, then the host."""
+    name = "create-single"
+
+    @staticmethod
+    def prepare(world):
+        pass
+
+    @staticmethod
+    def send(world):
+        node = CONFIGURATION.format(image="tiny", cpus=1, memory="16MiB").replace("configuration", "node").replace(
+            "xmlns=", 'name="one" xmlns=')
+        identified = world.soap("vcf", "identify_host", f"<x:fragment>{node}</x:fragment><x:authorized_key>k</x:authorized_key>",
+                                "urn:test:identify")
+        fragment = ET.tostring(children(identified, "fragment")[0][0], encoding="unicode")
+        seed = children(identified, "seed")[0]
+        request = (f'<x:request xmlns:f="urn:nuraghe:vhf:1" xmlns:c="urn:nuraghe:vhc:1"><f:host/><f:fragment>{fragment}</f:fragment>'
+                   f'<f:requirement/><f:seed><c:digest>{child(seed, "digest")}</c:digest>'
+                   f'<c:address>{child(seed, "address")}</c:address></f:seed><f:keep>false</f:keep></x:request>')
+        return child(world.soap("vhm", "create_vh", request, "urn:test:create"), "host")
+
+    @staticmethod
+    def verify(world):
+        # What it was doing was done, or not begun: its client goes on with the same messages.
+        world.until_quiet()
+        before = children(world.soap("vhf", "list_virtual_hosts"), "host")
+        host = CreateSingle.send(world)
+        check(world)
+        assert [child(one, "id") for one in children(world.soap("vhf", "list_virtual_hosts"), "host")] == [host]
+        assert len(world.table("vcf_identity")) == 1, "the host has more than its identity, or less"
+        return "whole" if before else "absent"
+
+
+class DestroySingle:
+    name = "destroy-single"
+
+    @staticmethod
+    def prepare(world):
+        CreateSingle.send(world)
+        world.until_quiet()
+
+    @staticmethod
+    def send(world):
+        [host] = [child(one, "id") for one in children(world.soap("vhf", "list_virtual_hosts"), "host")]
+        world.soap("vhm", "destroy_vh", f"<x:host>{host}</x:host>", "urn:test:destroy")
+
+    @staticmethod
+    def verify(world):
+        check(world)
+        before = children(world.soap("vhf", "list_virtual_hosts"), "host")
+        if before:
+            DestroySingle.send(world)
+        check_empty(world)
+        assert not world.table("vcf_seed"), "the private key of the host is left"
+        return "whole" if before else "absent"
+
+
+FLOWS = [Create, Destroy, Change("freeze", "running", "frozen"), Change("thaw", "frozen", "running"), CreateSingle,
+         DestroySingle]
 
 
 def prepare(world, flow):

@@ -271,6 +271,87 @@ def running_jobs(world):
     return [one for one in world.unfinished() if "exchange_jobs" in one]
 
 
+def progress(output):
+    """The steps that a command showed, without when."""
+    return [found[1] for found in re.finditer(r"^ +[0-9.]+ s  (.*)$", output, re.M)]
+
+
+def joined_creation(world):
+    """A create with the key of one that is at work waits for it, shows the same steps and ends as it does."""
+    world.write("c.xml", blueprint("duo", 2))
+    world.write("other.xml", blueprint("duo", 1))
+    command = ("create", "c.xml", "--idempotency-key", "k")
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        first = pool.submit(world.cli, *command)
+        until_event(world, "host.placed")
+        joined = [pool.submit(world.cli, *command), pool.submit(world.json, *command)]
+        world.until(lambda: len([one for one in world.running_workflows() if one == "vcm-create"]) == 3, "all three waited")
+        # Another request with the key is refused at once, and nothing of the first is disturbed.
+        for other in (("create", "other.xml"), ("create", "c.xml", "--policy", "pack"), ("create", "c.xml", "--name", "trio")):
+            assert "k" in world.cli(*other, "--idempotency-key", "k", check=5).stderr
+        assert world.json("show", "duo")["state"] == "creating"
+        first, second, third = first.result().stdout, joined[0].result().stdout, joined[1].result()
+    assert progress(first) == progress(second) and len(progress(first)) > 6, f"{first}\n---\n{second}"
+    cluster = world.json("show", "duo")
+    for output in (first, second):
+        assert f"cluster duo ({cluster['id']}), running since" in output, output
+    assert third["cluster"] == cluster["id"]
+    hosts = {(member["name"], member["host"]) for member in cluster["members"]}
+    assert {(place["node"], place["host"]) for place in third["placements"]} == hosts, third
+    assert len(check(world)) == 1
+    world.cli("destroy", "duo", "--yes")
+    check_empty(world)
+
+
+def joined_failure(world):
+    """Who joined a creation that fails gets its fault; a cluster that is kept gives it to later repeats too."""
+    for on_failure in ("undo", "keep"):
+        world.write("c.xml", blueprint("quad", 3, on_failure=on_failure))
+        command = ("create", "c.xml", "--idempotency-key", "k")
+        _, seen = world.events()
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            first = pool.submit(world.cli, *command, check=1)
+            until_event(world, "host.placed", seen)
+            second = pool.submit(world.cli, *command, check=1)
+            said = first.result().stderr
+            assert "worker-2" in said and second.result().stderr == said, (said, second.result().stderr)
+        world.until_quiet()
+        if on_failure == "keep":
+            assert world.cli(*command, check=1).stderr == said
+            world.cli("destroy", "quad", "--yes")
+        check_empty(world)
+
+
+def single_host_fails(world):
+    """A single host that cannot be created leaves nothing: no place, no private key."""
+    world.write("node.xml", NODE)
+    failed = world.cli("vh", "create", "node.xml", "--name", "alone", check=1)
+    assert "alone" in failed.stderr, failed.stderr
+    check_empty(world)
+    assert not world.table("vcf_seed"), "its seed is left"
+    assert world.json("vh", "show", "alone")["state"] == "destroyed"
+
+
+def no_wait(world):
+    """--no-wait returns once the operation is accepted; what is wrong with the request itself is said all the same."""
+    world.write("c.xml", blueprint("slow", 1))
+    began = time.monotonic()
+    said = world.cli("--no-wait", "create", "c.xml").stdout
+    assert "goes on" in said, said
+    assert world.json("show", "slow")["state"] == "creating", f"after {time.monotonic() - began:.1f} s"
+    assert world.json("--no-wait", "pause", "nobody", check=4)["code"] == "not-found"
+    world.cli("--no-wait", "create", "c.xml", check=5)  # the name is taken
+    world.write("bad.xml", blueprint("bad", 1, image="nothing"))
+    world.cli("--no-wait", "create", "bad.xml", check=3)
+    world.until(lambda: world.json("show", "slow")["state"] == "running", "the cluster ran")
+    for verb, during, state in (("freeze", "freezing", "frozen"), ("destroy", "destroying", "destroyed")):
+        world.json("--no-wait", verb, "slow", *(["--yes"] if verb == "destroy" else []))
+        assert (shown := world.json("show", "slow"))["state"] == during, shown
+        world.until(lambda wanted=state: world.json("show", "slow")["state"] == wanted, f"the cluster was {state}")
+        check(world)
+    check_empty(world)
+
+
 def client_timeout(world):
     """--timeout ends the waiting, not the operation."""
     world.write("c.xml", blueprint("slow", 1))
@@ -307,6 +388,10 @@ OWN = [(third_of_four_fails, ["--sim-fail", "create:worker-2"], None),
        (one_in_eight_fails, ["--sim-fail", "create:*:every=8"], None),
        (freeze_fails, ["--sim-fail", "freeze:worker-2"], None),
        (abort_of_a_create, ["--sim-delay", "create=3600s"], None),
+       (joined_creation, ["--sim-delay", "create=4s"], None),
+       (joined_failure, ["--sim-delay", "create=3s", "--sim-fail", "create:worker-2"], None),
+       (single_host_fails, ["--sim-fail", "create:alone"], None),
+       (no_wait, [f"--sim-delay={verb}=6s" for verb in ("create", "freeze", "destroy")], None),
        (client_timeout, ["--sim-delay", "create=3s"], None),
        (operation_timeout, ["--sim-delay", "create=3600s"], short_timeout)]
 

@@ -213,8 +213,8 @@ class World:
                                  f"{done.stdout}{done.stderr}")
         return done
 
-    def json(self, *arguments):
-        return json.loads(self.cli("-o", "json", *arguments).stdout)
+    def json(self, *arguments, check=0):
+        return json.loads(self.cli("-o", "json", *arguments, check=check).stdout)
 
     def write(self, name, text):
         path = os.path.join(self.folder, name)

@@ -168,7 +168,9 @@ Result<Sim::Held> Sim::take_turn(const std::string& id, const TurnPtr& turn, con
 }
 
 Status Sim::spend_time(Verb verb, const Deadline& deadline) const {
-  const auto delay = options_.delays.find(verb);
+  // By name, as failures: both ways of thawing take the time of thaw.
+  const auto delay = std::ranges::find_if(
+      options_.delays, [verb](const auto& item) { return verb_name(item.first) == verb_name(verb); });
   if (delay == options_.delays.end() || delay->second.count() <= 0) return deadline.check(verb_name(verb));
   const Status waited = deadline.at_most(delay->second).wait({}, verb_name(verb));
   if (waited || waited.error().code() != ErrorCode::kTimeout) return waited;

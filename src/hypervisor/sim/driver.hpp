@@ -39,7 +39,7 @@ struct SimOptions {
   std::string root;                 // needed when persisted
   bool persisted = true;            // false: in memory only
   Bytes memory = {};                // capacity for running and paused hosts; 0: unlimited
-  std::map<Verb, Duration> delays;  // how long a verb takes; none: no time
+  std::map<Verb, Duration> delays;  // how long a verb takes; none: no time. kThaw: both ways of thawing
   std::vector<SimFailure> failures;
   std::uint64_t seed = 1;
   Duration beat = std::chrono::seconds(1);

@@ -139,6 +139,21 @@ TEST(SimDriver, KeepsItsHostsOverARestart) {
   std::filesystem::remove_all(root);
 }
 
+TEST(SimDriver, BothWaysOfThawingTakeTheTimeOfThaw) {
+  SimOptions options;
+  options.delays[Verb::kThaw] = 60s;
+  const auto driver = open(options);
+  ASSERT_TRUE(driver->create(spec("a"), {}));
+  ASSERT_TRUE(driver->freeze("a", {}));
+  Control control;
+  control.timeout = 10ms;
+  for (const bool start_paused : {false, true}) {
+    const Status thawed = driver->thaw("a", start_paused, control);
+    ASSERT_FALSE(thawed);
+    EXPECT_EQ(thawed.error().code(), ErrorCode::kTimeout);
+  }
+}
+
 TEST(SimDriver, ADelayedVerbCanBeCancelled) {
   SimOptions options;
   options.delays[Verb::kCreate] = 60s;

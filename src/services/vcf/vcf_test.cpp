@@ -1,0 +1,252 @@
+#include "services/vcf/vcf.hpp"
+
+#include <gmock/gmock.h>
+
+#include "services/testing.hpp"
+
+namespace nuraghe::services::vcf {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using World = services::testing::World;
+using namespace std::chrono_literals;
+
+const std::string kAddress = "/services/vcf";
+
+xml::DocumentPtr document(const std::string& text) {
+  auto parsed = xml::Document::parse(text);
+  EXPECT_TRUE(parsed) << text;
+  return std::move(*parsed).share();
+}
+
+std::string blueprint(const std::string& name, const std::string& on_failure = "undo") {
+  return R"(<cluster xmlns="urn:nuraghe:cluster:1" name=")" + name + R"(" on-failure=")" + on_failure +
+         R"("><network name="private"/><node name="head"><configuration xmlns="urn:nuraghe:node:1">
+         <image name="tiny"/><memory>8MiB</memory></configuration></node></cluster>)";
+}
+
+class FactoryTest : public ::testing::Test {
+ protected:
+  FactoryTest() {
+    options_.seed_base = "http://127.0.0.1:1/seeds";
+    open();
+  }
+  void open() {
+    factory_ = std::make_unique<Factory>(options_);
+    world_.open({factory_.get()});
+  }
+  void reopen() {
+    world_.close();
+    open();
+  }
+
+  exchange::Message plan(const std::string& text, const std::string& key,
+                         const std::string& ssh_key = "ssh-ed25519 A") {
+    api::PlanRequest input;
+    input.request.blueprint = document(text);
+    input.request.authorized_key = {ssh_key};
+    if (!key.empty()) input.request.idempotency_key = key;
+    contracts::vhir::Image image;
+    image.name = "tiny";
+    image.version = "1";
+    input.catalogue.image = {image};
+    return contracts::vcf::make_plan(kAddress, input);
+  }
+  exchange::Message end(const std::string& cluster, const std::string& operation, bool succeeded) {
+    api::EndRequest input;
+    input.cluster = cluster;
+    input.operation = operation;
+    input.succeeded = succeeded;
+    if (!succeeded) {
+      input.reason = "no room";
+      input.fault = exchange::fault_of(exhausted("no room").with("creating host head"), "vhc a").detail;
+    }
+    return contracts::vcf::make_end(kAddress, input);
+  }
+  // A cluster that runs; its id.
+  std::string make_cluster(const std::string& name, const std::string& key = "") {
+    const auto planned = contracts::vcf::parse_plan_response(world_.ask(plan(blueprint(name), key)));
+    EXPECT_TRUE(planned);
+    EXPECT_EQ(World::fault_of(world_.ask(end(planned->cluster, "create", true))), "");
+    return planned->cluster;
+  }
+  void destroy_cluster(const std::string& id) {
+    EXPECT_EQ(World::fault_of(world_.ask(contracts::vcf::make_begin(kAddress, {id, "destroy"}))), "");
+    EXPECT_EQ(World::fault_of(world_.ask(end(id, "destroy", true))), "");
+  }
+  std::string state_of(const std::string& id_or_name) {
+    const auto got = contracts::vcf::parse_get_cluster_response(
+        world_.ask(contracts::vcf::make_get_cluster(kAddress, {id_or_name})));
+    return got ? got->cluster.state : std::string(error_code_name(got.error().code()));
+  }
+
+  FactoryOptions options_;
+  World world_;
+  std::unique_ptr<Factory> factory_;
+};
+
+// ---- joining a creation ----
+
+TEST_F(FactoryTest, ARepeatedPlanWaitsForTheCreation) {
+  const auto first = contracts::vcf::parse_plan_response(world_.ask(plan(blueprint("a"), "k")));
+  ASSERT_TRUE(first);
+  EXPECT_FALSE(first->existing);
+  const auto second = world_.send(plan(blueprint("a"), "k"));
+  EXPECT_FALSE(world_.answers.contains(second));
+  reopen();  // who waits is remembered, also when nobody is there to be answered
+  EXPECT_EQ(World::fault_of(world_.ask(end(first->cluster, "create", true))), "");
+  world_.send(plan(blueprint("a"), "k"), "vo1", second);
+  const auto joined = contracts::vcf::parse_plan_response(world_.answers[second]);
+  ASSERT_TRUE(joined);
+  EXPECT_TRUE(joined->existing);
+  EXPECT_EQ(joined->cluster, first->cluster);
+  EXPECT_TRUE(joined->grant);
+  const auto late = contracts::vcf::parse_plan_response(world_.ask(plan(blueprint("a"), "k")));
+  ASSERT_TRUE(late);
+  EXPECT_EQ(late->cluster, first->cluster);
+}
+
+TEST_F(FactoryTest, WhoWaitsGetsTheFaultOfACreationThatFails) {
+  for (const std::string on_failure : {"undo", "keep"}) {
+    const auto first = contracts::vcf::parse_plan_response(world_.ask(plan(blueprint("a", on_failure), "k")));
+    ASSERT_TRUE(first);
+    const auto second = world_.send(plan(blueprint("a", on_failure), "k"));
+    world_.ask(end(first->cluster, "create", false));
+    ASSERT_TRUE(world_.answers.contains(second));
+    const auto& fault = world_.answers[second].fault;
+    ASSERT_TRUE(fault);
+    EXPECT_EQ(fault->code, ErrorCode::kExhausted);
+    EXPECT_THAT(exchange::error_of(*fault).to_string(), HasSubstr("creating host head: no room"));
+    EXPECT_THAT(fault->detail->to_string(), HasSubstr("vhc a"));
+    // One that is kept still holds the key, and its outcome.
+    const auto third = world_.ask(plan(blueprint("a", on_failure), "k"));
+    EXPECT_EQ(World::fault_of(third), on_failure == "keep" ? "exhausted" : "");
+    if (on_failure == "undo")
+      world_.ask(end(contracts::vcf::parse_plan_response(third)->cluster, "create", false));
+    else
+      EXPECT_EQ(state_of("a"), "broken");
+  }
+}
+
+TEST_F(FactoryTest, AnotherRequestWithTheKeyIsRefused) {
+  make_cluster("a", "k");
+  EXPECT_EQ(World::fault_of(world_.ask(plan(blueprint("b"), "k"))), "conflict");
+  EXPECT_EQ(World::fault_of(world_.ask(plan(blueprint("a", "keep"), "k"))), "conflict");
+  EXPECT_EQ(World::fault_of(world_.ask(plan(blueprint("a"), "k", "ssh-ed25519 B"))), "conflict");
+  // Blanks between elements are no difference, and another organisation has keys of its own.
+  std::string spaced = blueprint("a");
+  spaced.insert(spaced.find("<network"), "\n  ");
+  EXPECT_EQ(World::fault_of(world_.ask(plan(spaced, "k"))), "");
+  EXPECT_EQ(World::fault_of(world_.ask(plan(blueprint("b"), "k"), "vo2")), "");
+}
+
+// ---- what is gone ----
+
+TEST_F(FactoryTest, DestroyingWhatIsGoneIsNoError) {
+  const auto id = make_cluster("a");
+  destroy_cluster(id);
+  for (const auto& name : {id, std::string("a")}) {
+    EXPECT_EQ(state_of(name), "destroyed");
+    const auto begun =
+        contracts::vcf::parse_begin_response(world_.ask(contracts::vcf::make_begin(kAddress, {name, "destroy"})));
+    ASSERT_TRUE(begun);
+    EXPECT_EQ(begun->cluster, id);
+    EXPECT_THAT(begun->host, IsEmpty());
+    EXPECT_EQ(World::fault_of(world_.ask(contracts::vcf::make_begin(kAddress, {name, "pause"}))), "not-found");
+  }
+  EXPECT_EQ(World::fault_of(world_.ask(end(id, "destroy", true))), "");
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vcf::make_begin(kAddress, {"nobody", "destroy"}))), "not-found");
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vcf::make_begin(kAddress, {id, "destroy"}), "vo2")), "not-found");
+}
+
+TEST_F(FactoryTest, WhatIsGoneIsForgottenInTime) {
+  options_.past.count = 3;
+  options_.past.age = 48h;
+  reopen();
+  for (const std::string name : {"a", "b", "c", "d", "e"}) {
+    destroy_cluster(make_cluster(name));
+    world_.clock.advance(1s);
+  }
+  EXPECT_EQ(state_of("b"), "not-found");
+  EXPECT_EQ(state_of("c"), "destroyed");
+  EXPECT_THAT(world_.keys("vcf_past"), SizeIs(3));
+  world_.advance(49h, 30min);
+  EXPECT_EQ(state_of("e"), "not-found");
+  for (const char* table : {"vcf_past", "vcf_past_name", "vcf_past_order", "vcf_past_vo"})
+    EXPECT_THAT(world_.keys(table), IsEmpty()) << table;
+}
+
+// ---- identities of single hosts ----
+
+class IdentityTest : public FactoryTest {
+ protected:
+  contracts::vhc::Seed identify() {
+    api::IdentifyHostRequest input;
+    input.fragment = document(
+        R"(<node xmlns="urn:nuraghe:node:1" name="one"><image name="tiny"/><cpus>1</cpus><memory>8MiB</memory></node>)");
+    const auto identified =
+        contracts::vcf::parse_identify_host_response(world_.ask(contracts::vcf::make_identify_host(kAddress, input)));
+    EXPECT_TRUE(identified) << identified.error().to_string();
+    return identified->seed;
+  }
+  std::string assign(const contracts::vhc::Seed& seed, const std::string& host, const std::string& vo = "vo1") {
+    return World::fault_of(world_.ask(contracts::vcf::make_assign_identity(kAddress, {seed, host}), vo));
+  }
+  void release(std::optional<std::string> host, std::optional<contracts::vhc::Seed> seed,
+               const std::string& vo = "vo1") {
+    EXPECT_EQ(World::fault_of(
+                  world_.ask(contracts::vcf::make_release_identity(kAddress, {std::move(host), std::move(seed)}), vo)),
+              "");
+  }
+  void expect_nothing_left() {
+    for (const char* table : {"vcf_seed", "vcf_identity", "vcf_identity_of", "vcf_identity_new"})
+      EXPECT_THAT(world_.keys(table), IsEmpty()) << table;
+  }
+};
+
+TEST_F(IdentityTest, GoesWithItsHost) {
+  const auto seed = identify();
+  EXPECT_THAT(world_.keys("vcf_seed"), SizeIs(2));
+  EXPECT_EQ(assign(seed, "vh-1"), "");
+  EXPECT_EQ(assign(seed, "vh-1"), "") << "repeating is no error";
+  EXPECT_EQ(assign(seed, "vh-2"), "conflict");
+  release("vh-2", seed);
+  release("vh-1", seed, "vo2");
+  world_.advance(5h, 30min);
+  EXPECT_THAT(world_.keys("vcf_seed"), SizeIs(2)) << "the host has it still";
+  release("vh-1", {});
+  expect_nothing_left();
+  release("vh-1", seed);
+}
+
+TEST_F(IdentityTest, IsDiscardedWithoutAHost) {
+  const auto seed = identify();
+  release({}, seed);
+  expect_nothing_left();
+  EXPECT_EQ(assign(seed, "vh-1"), "not-found");
+}
+
+TEST_F(IdentityTest, IsRemovedWhenNoHostTakesIt) {
+  const auto taken = identify();
+  identify();
+  EXPECT_EQ(assign(taken, "vh-1"), "");
+  world_.advance(30min, 30min);
+  EXPECT_THAT(world_.keys("vcf_identity"), SizeIs(2));
+  reopen();
+  world_.advance(2h, 30min);
+  EXPECT_THAT(world_.keys("vcf_identity"), SizeIs(1));
+  EXPECT_THAT(world_.keys("vcf_identity_of"), ElementsAre("vh-1"));
+  EXPECT_THAT(world_.keys("vcf_seed"), SizeIs(2));
+}
+
+TEST_F(IdentityTest, SeedsOfOthersAreNoneOfItsBusiness) {
+  EXPECT_EQ(assign({"", ""}, "vh-1"), "");
+  EXPECT_EQ(assign({"sha256:00", "http://elsewhere/seeds/mine"}, "vh-1"), "");
+  expect_nothing_left();
+}
+
+}  // namespace
+}  // namespace nuraghe::services::vcf
