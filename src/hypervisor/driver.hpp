@@ -42,7 +42,7 @@ struct DiskSpec {
 struct NicSpec {
   std::string name;  // "cluster", "management"
   std::string mac;   // "52:54:00:12:34:56"
-  enum class Kind { kSegment, kUser } kind = Kind::kSegment;
+  enum class Kind { kSegment, kUser, kTap } kind = Kind::kSegment;
   // kSegment: one port of a layer-2 switch, reached by datagrams over two UNIX sockets.
   std::string local_socket;   // QEMU's end
   std::string remote_socket;  // the switch's end
@@ -50,12 +50,14 @@ struct NicSpec {
   // guest's port 22 (0: none).
   bool outward = false;
   int ssh_port = 0;
+  // kTap: a persistent tap device that is there already and that the driver's user may open.
+  std::string tap;
   bool link_up = true;  // false: the cable is not plugged in at first
   int mtu = 0;          // 0: the driver's default
   template <class Visitor>
   void fields(Visitor& v) {
     v(1, name), v(2, mac), v(3, kind), v(4, local_socket), v(5, remote_socket), v(6, outward), v(7, ssh_port);
-    v(8, link_up), v(9, mtu);
+    v(8, link_up), v(9, mtu), v(10, tap);
   }
 };
 

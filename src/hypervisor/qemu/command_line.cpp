@@ -1,6 +1,7 @@
 #include "hypervisor/qemu/command_line.hpp"
 
 #include <fmt/format.h>
+#include <net/if.h>
 #include <sys/un.h>
 
 #include <algorithm>
@@ -72,6 +73,11 @@ Status check_nic(const NicSpec& nic) {
       return invalid(fmt::format("NIC {}: {} is no TCP port", nic.name, nic.ssh_port));
     }
     return {};
+  }
+  if (nic.kind == NicSpec::Kind::kTap) {
+    if (is_name(nic.tap) && nic.tap.size() < IFNAMSIZ) return {};
+    return invalid(fmt::format("NIC {}: '{}' is no name of a tap device: 1 to {} letters, digits, '_' or '-'", nic.name,
+                               nic.tap, IFNAMSIZ - 1));
   }
   for (const std::string& path : {nic.local_socket, nic.remote_socket}) {
     if (!is_absolute(path) || path.size() >= sizeof(sockaddr_un::sun_path)) {
@@ -235,6 +241,8 @@ void Arguments::nic(const NicSpec& nic) {
   if (nic.kind == NicSpec::Kind::kSegment) {
     add("-netdev", fmt::format("dgram,id=net-{},local.type=unix,local.path={},remote.type=unix,remote.path={}",
                                nic.name, escape_commas(nic.local_socket), escape_commas(nic.remote_socket)));
+  } else if (nic.kind == NicSpec::Kind::kTap) {
+    add("-netdev", fmt::format("tap,id=net-{},ifname={},script=no,downscript=no,vhost=off", nic.name, nic.tap));
   } else {
     std::string user = fmt::format("user,id=net-{},ipv6=off,restrict={}", nic.name, nic.outward ? "off" : "on");
     if (nic.ssh_port != 0) user += fmt::format(",hostfwd=tcp:127.0.0.1:{}-:22", nic.ssh_port);

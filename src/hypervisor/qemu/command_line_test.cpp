@@ -33,7 +33,12 @@ HostSpec full_spec() {
   management.mac = "52:54:00:12:34:57";
   management.kind = NicSpec::Kind::kUser;
   management.ssh_port = 40022;
-  spec.nics = {cluster, management};
+  NicSpec storage;
+  storage.name = "storage";
+  storage.mac = "52:54:00:12:34:58";
+  storage.kind = NicSpec::Kind::kTap;
+  storage.tap = "nt0123456789abc";
+  spec.nics = {cluster, management, storage};
   return spec;
 }
 
@@ -72,6 +77,7 @@ TEST(CommandLine, HasEveryDeviceOfTheSpecification) {
         "virtio-blk-pci,drive=disk2,serial=seed\n",
         "dgram,id=net-cluster,local.type=unix,local.path=/run/q,,1,remote.type=unix,remote.path=/run/s1\n",
         "virtio-net-pci,id=nic-cluster,netdev=net-cluster,mac=52:54:00:12:34:56,romfile=,host_mtu=1400\n",
+        "tap,id=net-storage,ifname=nt0123456789abc,script=no,downscript=no,vhost=off\n",
         "user,id=net-management,ipv6=off,restrict=on,hostfwd=tcp:127.0.0.1:40022-:22\n"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
@@ -137,6 +143,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadSpec{"is no MAC address", [](HostSpec& s) { s.nics[0].mac = "52:54:00:12:34:56,romfile=/etc/passwd"; }},
         BadSpec{"two NICs have the name cluster", [](HostSpec& s) { s.nics[1].name = "cluster"; }},
         BadSpec{"which a socket's must be", [](HostSpec& s) { s.nics[0].local_socket = "/" + std::string(108, 'x'); }},
+        BadSpec{"no name of a tap device", [](HostSpec& s) { s.nics[2].tap = "a,script=/bin/sh"; }},
+        BadSpec{"no name of a tap device", [](HostSpec& s) { s.nics[2].tap = "nt0123456789abcd"; }},
+        BadSpec{"no name of a tap device", [](HostSpec& s) { s.nics[2].tap.clear(); }},
         BadSpec{"is no TCP port", [](HostSpec& s) { s.nics[1].ssh_port = 70000; }},
         BadSpec{"MTU of 20", [](HostSpec& s) { s.nics[0].mtu = 20; }},
         BadSpec{"at most 16 disks", [](HostSpec& s) { s.disks.resize(17); }}));
