@@ -15,8 +15,8 @@ namespace {
 
 Error bad_address(std::string_view text, std::string_view why) {
   return invalid(
-      fmt::format("the tunnel address '{}' {}; 'unix:/PATH', 'udp:ADDRESS:PORT' or 'udp:[IPV6]:PORT' is expected, "
-                  "ADDRESS being a number",
+      fmt::format("the tunnel address '{}' {}; 'unix:/PATH', 'udp:ADDRESS:PORT' or 'vxlan:ADDRESS:PORT' is expected, "
+                  "ADDRESS being a number, of IPv6 in brackets",
                   text, why));
 }
 
@@ -40,7 +40,8 @@ bool fill_ipv6(const std::string& host, in_port_t port, TunnelAddress& address) 
   return !IN6_IS_ADDR_UNSPECIFIED(&inet.sin6_addr);
 }
 
-Result<TunnelAddress> parse_udp(std::string_view text, std::string_view rest, bool port_zero_allowed) {
+// What stands behind "udp:" or "vxlan:".
+Result<TunnelAddress> parse_socket(std::string_view text, std::string_view rest, bool port_zero_allowed) {
   const auto colon = rest.rfind(':');
   if (colon == std::string_view::npos) return bad_address(text, "has no port");
   const std::string_view digits = rest.substr(colon + 1);
@@ -76,6 +77,37 @@ Result<sockaddr_un> unix_address(const std::string& path) {
   return address;
 }
 
+std::string TunnelAddress::host() const {
+  if (kind == Kind::kUnix) return {};
+  if (socket.ss_family == AF_INET6) {
+    sockaddr_in6 inet{};
+    std::memcpy(&inet, &socket, sizeof inet);
+    std::string bytes(sizeof inet.sin6_addr, '\0');
+    std::memcpy(bytes.data(), &inet.sin6_addr, bytes.size());
+    return bytes;
+  }
+  sockaddr_in inet{};
+  std::memcpy(&inet, &socket, sizeof inet);
+  std::string bytes(sizeof inet.sin_addr, '\0');
+  std::memcpy(bytes.data(), &inet.sin_addr, bytes.size());
+  return bytes;
+}
+
+std::uint16_t TunnelAddress::port() const {
+  if (kind == Kind::kUnix) return 0;
+  // The port stands at the same place for both families.
+  sockaddr_in inet{};
+  std::memcpy(&inet, &socket, sizeof inet);
+  return ntohs(inet.sin_port);
+}
+
+std::string host_text(const std::string& host) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (host.size() != sizeof(in_addr) && host.size() != sizeof(in6_addr)) return {};
+  ::inet_ntop(host.size() == sizeof(in_addr) ? AF_INET : AF_INET6, host.data(), text.data(), text.size());
+  return text.data();
+}
+
 std::string udp_text(const sockaddr_storage& socket) {
   std::array<char, INET6_ADDRSTRLEN> host{};
   if (socket.ss_family == AF_INET6) {
@@ -91,7 +123,13 @@ std::string udp_text(const sockaddr_storage& socket) {
 }
 
 Result<TunnelAddress> parse_tunnel_address(std::string_view text, bool port_zero_allowed) {
-  if (text.starts_with("udp:")) return parse_udp(text, text.substr(4), port_zero_allowed);
+  if (text.starts_with("udp:")) return parse_socket(text, text.substr(4), port_zero_allowed);
+  if (text.starts_with("vxlan:")) {
+    TRY_ASSIGN(TunnelAddress address, parse_socket(text, text.substr(6), port_zero_allowed));
+    address.kind = TunnelAddress::Kind::kVxlan;
+    address.text = "vxlan" + address.text.substr(3);
+    return address;
+  }
   if (!text.starts_with("unix:/")) return bad_address(text, "is of no known kind");
   TunnelAddress address;
   address.path = text.substr(5);

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -19,14 +20,18 @@ constexpr std::size_t kSocketPathMax = sizeof(sockaddr_un{}.sun_path) - 1;  // u
 // kInvalid, with the excess and the remedy, when the path is too long for a socket.
 Result<sockaddr_un> unix_address(const std::string& path);
 
-// "unix:/path", "udp:192.0.2.1:4789" or "udp:[2001:db8::1]:4789".
+// "unix:/path", "udp:192.0.2.1:4789", "udp:[2001:db8::1]:4789", or as udp with "vxlan".
 struct TunnelAddress {
-  enum class Kind { kUnix, kUdp } kind = Kind::kUnix;
+  enum class Kind { kUnix, kUdp, kVxlan } kind = Kind::kUnix;
   std::string path;           // kUnix
-  sockaddr_storage socket{};  // kUdp
+  sockaddr_storage socket{};  // kUdp, kVxlan
   socklen_t socket_size = 0;
+  std::string host() const;  // the IP address in binary, 4 or 16 bytes; empty for kUnix
+  std::uint16_t port() const;
   std::string text;  // the one way of writing it: equal addresses have equal texts
 };
+// The text form of IPv4's 4 or IPv6's 16 bytes; empty for any other number of them.
+std::string host_text(const std::string& host);
 // kInvalid when it is none of these, or names no single place: a relative path, a host name, 0.0.0.0, ::.
 // Port 0 is allowed only for what is listened on.
 Result<TunnelAddress> parse_tunnel_address(std::string_view text, bool port_zero_allowed = false);

@@ -16,11 +16,6 @@ namespace {
 
 constexpr std::size_t kIdLimit = 256;
 
-Status check_segment(std::int64_t segment) {
-  if (segment >= 1 && segment <= kSegmentMax) return {};
-  return invalid(fmt::format("the segment {} is not between 1 and {}", segment, kSegmentMax));
-}
-
 template <class List, class Key, class Project>
 auto find_by(List& list, const Key& key, Project project) {
   return std::find_if(list.begin(), list.end(), [&](const auto& item) { return item.*project == key; });
@@ -37,6 +32,11 @@ Status remove_one(const std::string& path) {
 }
 
 }  // namespace
+
+Status check_segment(std::int64_t segment) {
+  if (segment >= 1 && segment <= kSegmentMax) return {};
+  return invalid(fmt::format("the segment {} is not between 1 and {}", segment, kSegmentMax));
+}
 
 Status Configuration::set_segment(std::int64_t segment, const std::vector<Peer>& peers, const std::string& secret) {
   TRY(check_segment(segment));

@@ -18,6 +18,10 @@ namespace nuraghe::network {
 constexpr std::size_t kSegmentLimit = 4096;
 constexpr std::size_t kPortLimit = 8192;
 constexpr std::size_t kPeerLimit = 4096;  // of one segment
+constexpr int kSwitchMtu = 1500;          // of the frames that a switch carries: kFrameMax without headers
+
+// kInvalid when it has not the 24 bits of a segment's number, or is 0.
+Status check_segment(std::int64_t segment);
 
 struct SegmentConfiguration {
   std::int64_t number = 0;

@@ -1,19 +1,23 @@
 // The fabric: one physical host's part in the clusters' private layer-2 networks.
 //
 // A segment is one private Ethernet; only ports of the same segment see one another, on whichever physical host they
-// are. A port is where a virtual host's NIC is plugged in: two UNIX datagram sockets, one of the hypervisor's, one of
-// the switch's, each datagram one Ethernet frame. Between physical hosts frames travel through tunnels
-// (docs/formats/tunnel.md).
+// are. A port is where a virtual host's NIC is plugged in. Between physical hosts frames travel through tunnels. There
+// are two fabrics (docs/networks.md):
+//   switch  a process without privileges; a port is two UNIX datagram sockets, one of the hypervisor's, one of the
+//           switch's, each datagram one Ethernet frame; tunnels as in docs/formats/tunnel.md
+//   bridge  the kernel's: per segment a bridge and a VXLAN device, a port is a tap device; needs CAP_NET_ADMIN
 //
 // Every function is idempotent, and blocks at most a few seconds. Ports and segments may come in any order: a port of a
-// segment that is not there yet is made and carries local traffic. The switch outlives this object and its process; a
-// new object over the same folder finds it, and starts it again from its saved configuration when it died.
+// segment that is not there yet is made and carries local traffic. What was made outlives this object and its process;
+// a new object over the same folder or owner finds it, and a switch that died is started again from its saved
+// configuration.
 // Threading: every function is thread safe.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "base/result.hpp"
@@ -31,21 +35,34 @@ struct PortSockets {
   std::string fabric;      // path that the switch has bound
 };
 
+// A persistent tap device of the network namespace in which the fabric was opened; the fabric's user may open it
+// without privileges.
+struct PortTap {
+  std::string device;
+};
+
+struct Port {
+  std::variant<PortSockets, PortTap> plug;
+  int mtu = 0;        // for a NIC that asks for none; 0: the hypervisor's default fits
+  int mtu_limit = 0;  // the largest that every way out of the port carries
+};
+
 class Fabric {
  public:
   virtual ~Fabric() = default;
-  // Where other physical hosts send this one's frames: "unix:/path" (the same machine) or "udp:ADDRESS:PORT".
+  // Where other physical hosts send this one's frames: "unix:/path" (the same machine), "udp:ADDRESS:PORT" or
+  // "vxlan:ADDRESS:PORT".
   virtual std::string tunnel_address() const = 0;
   // Makes this physical host part of a segment with these peers; replaces the peers of before. `secret` authenticates
-  // tunnelled frames over udp.
+  // tunnelled frames over udp; VXLAN has no place for it.
   virtual Status set_segment(std::int64_t segment, const std::vector<Peer>& peers, const std::string& secret) = 0;
   virtual Status remove_segment(std::int64_t segment) = 0;
-  // Plugs a port in; the same id answers the same sockets.
-  virtual Result<PortSockets> add_port(const std::string& id, std::int64_t segment) = 0;
+  // Makes a port; the same id answers the same plug. kConflict: it is in another segment.
+  virtual Result<Port> add_port(const std::string& id, std::int64_t segment) = 0;
   virtual Status remove_port(const std::string& id) = 0;
   virtual Result<std::vector<std::string>> ports() = 0;
   virtual Result<std::vector<std::int64_t>> segments() = 0;
-  // Ends the switch process when no port and no segment is left; otherwise nothing happens.
+  // When no port and no segment is left: ends the switch process. Removes what a killed process left half made.
   virtual Status release_if_idle() = 0;
 };
 
@@ -59,5 +76,16 @@ struct SwitchOptions {
   Duration timeout = std::chrono::seconds(10);
 };
 Result<std::unique_ptr<Fabric>> open_switch_fabric(const SwitchOptions& options);
+
+struct BridgeOptions {
+  std::string owner;   // who makes the links, the same after every restart: the controller's state folder
+  std::string tunnel;  // "vxlan:ADDRESS:PORT": an address of this machine that the other physical hosts reach
+};
+// Works in the network namespace of the calling thread; the fabric's functions are to be called there. kDenied without
+// CAP_NET_ADMIN, kUnsupported with the name of what the kernel lacks, kNotFound when no interface has the address,
+// kConflict when segments that are there listen elsewhere.
+Result<std::unique_ptr<Fabric>> open_bridge_fabric(const BridgeOptions& options);
+// The first two of these, for nuraghe doctor.
+Status check_bridge_support();
 
 }  // namespace nuraghe::network

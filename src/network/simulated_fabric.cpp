@@ -26,10 +26,10 @@ class SimulatedFabric : public Fabric {
     configuration_.remove_segment(segment);
     return {};
   }
-  Result<PortSockets> add_port(const std::string& id, std::int64_t segment) override {
+  Result<Port> add_port(const std::string& id, std::int64_t segment) override {
     const std::lock_guard guard(mutex_);
     TRY_ASSIGN(const PortConfiguration port, configuration_.add_port(id, segment));
-    return files_.port(port.number);
+    return Port{files_.port(port.number), 0, kSwitchMtu};
   }
   Status remove_port(const std::string& id) override {
     const std::lock_guard guard(mutex_);

@@ -106,12 +106,12 @@ class SwitchFabric : public Fabric {
     request.segment = segment;
     return status_of(ask(request));
   }
-  Result<PortSockets> add_port(const std::string& id, std::int64_t segment) override {
+  Result<Port> add_port(const std::string& id, std::int64_t segment) override {
     Request request = make_request(Command::kAddPort);
     request.segment = segment;
     request.id = id;
     TRY_ASSIGN(Answer answer, ask(request));
-    return std::move(answer.sockets);
+    return Port{std::move(answer.sockets), 0, kSwitchMtu};
   }
   Status remove_port(const std::string& id) override {
     Request request = make_request(Command::kRemovePort);
@@ -179,6 +179,9 @@ Status SwitchFabric::open() {
   if (!wake_.valid()) return system_error("eventfd", errno);
   TRY_ASSIGN(const TunnelAddress asked,
              parse_tunnel_address(options_.listen.empty() ? "unix:" + files_.tunnel() : options_.listen, true));
+  if (asked.kind == TunnelAddress::Kind::kVxlan) {
+    return invalid(fmt::format("a switch cannot listen on {}: its tunnels are 'unix' or 'udp'", asked.text));
+  }
   const std::lock_guard guard(mutex_);
   set_tunnel(asked.text);
   const bool unknown_port = asked.kind == TunnelAddress::Kind::kUdp && asked.text.ends_with(":0");

@@ -44,9 +44,9 @@ TEST_F(SwitchProcessTest, CommandsMayBeRepeated) {
   const auto fabric = open("a");
   const auto sockets = fabric->add_port("one", 7), again = fabric->add_port("one", 7);
   ASSERT_TRUE(sockets && again);
-  EXPECT_EQ(sockets->hypervisor, again->hypervisor);
-  EXPECT_EQ(sockets->fabric, again->fabric);
-  EXPECT_TRUE(env::path_exists(sockets->fabric));
+  EXPECT_EQ(sockets_of(*sockets).hypervisor, sockets_of(*again).hypervisor);
+  EXPECT_EQ(sockets_of(*sockets).fabric, sockets_of(*again).fabric);
+  EXPECT_TRUE(env::path_exists(sockets_of(*sockets).fabric));
   EXPECT_EQ(fabric->add_port("one", 8).error().code(), ErrorCode::kConflict);
   for (int i = 0; i < 2; ++i) {
     EXPECT_TRUE(fabric->set_segment(7, {{"b", "unix:/run/b/t"}}, "s"));
@@ -56,7 +56,7 @@ TEST_F(SwitchProcessTest, CommandsMayBeRepeated) {
   EXPECT_THAT(*fabric->ports(), ElementsAre("one"));
   EXPECT_THAT(*fabric->segments(), ElementsAre(7));
   EXPECT_TRUE(fabric->remove_port("one"));
-  EXPECT_FALSE(env::path_exists(sockets->fabric));
+  EXPECT_FALSE(env::path_exists(sockets_of(*sockets).fabric));
   EXPECT_EQ(fabric->set_segment(0, {}, "").error().code(), ErrorCode::kInvalid);
 }
 
@@ -71,7 +71,7 @@ TEST_F(SwitchProcessTest, NothingRunsBeforeItIsNeededNorAfter) {
   EXPECT_FALSE(env::path_exists(root_ + "/a"));
 
   for (int round = 0; round < 2; ++round) {
-    Nic nic = plug(*fabric, "one", 7);
+    SocketNic nic = plug(*fabric, "one", 7);
     ASSERT_TRUE(fabric->set_segment(8, {}, "s"));
     const auto id = process("a");
     ASSERT_TRUE(id);
@@ -87,7 +87,7 @@ TEST_F(SwitchProcessTest, NothingRunsBeforeItIsNeededNorAfter) {
 
 TEST_F(SwitchProcessTest, ItOutlivesItsController) {
   auto fabric = open("a");
-  Nic a = plug(*fabric, "a", 7), b = plug(*fabric, "b", 7);
+  SocketNic a = plug(*fabric, "a", 7), b = plug(*fabric, "b", 7);
   const auto id = process("a");
   ASSERT_TRUE(id);
   EXPECT_EQ(::getsid(id->pid), id->pid) << "a session of its own";
@@ -105,7 +105,7 @@ TEST_F(SwitchProcessTest, AKilledSwitchComesBackAsItWas) {
     const std::string address = first->tunnel_address();
     ASSERT_TRUE(first->set_segment(7, {{"b", second->tunnel_address()}}, "secret"));
     ASSERT_TRUE(second->set_segment(7, {{"a", address}}, "secret"));
-    Nic a = plug(*first, "a", 7), b = plug(*second, "b", 7);
+    SocketNic a = plug(*first, "a", 7), b = plug(*second, "b", 7);
     ASSERT_TRUE(arrives(a, b));
     kill_switch(name + "1");
     EXPECT_TRUE(arrives(a, b)) << "started again without any call";
@@ -118,7 +118,7 @@ TEST_F(SwitchProcessTest, AKilledSwitchComesBackAsItWas) {
 
 TEST_F(SwitchProcessTest, ASwitchThatDiedWithoutItsControllerIsStartedByTheNextOne) {
   auto fabric = open("a");
-  Nic a = plug(*fabric, "a", 7), b = plug(*fabric, "b", 7);
+  SocketNic a = plug(*fabric, "a", 7), b = plug(*fabric, "b", 7);
   fabric.reset();
   kill_switch("a");
   fabric = open("a");
@@ -270,7 +270,7 @@ TEST(SimulatedFabric, KeepsTheBooks) {
   ASSERT_TRUE(fabric->set_segment(7, {{"b", "unix:/simulated/host2/t"}}, "s"));
   const auto sockets = fabric->add_port("a", 7), again = fabric->add_port("a", 7);
   ASSERT_TRUE(sockets && again);
-  EXPECT_EQ(sockets->hypervisor, again->hypervisor);
+  EXPECT_EQ(sockets_of(*sockets).hypervisor, sockets_of(*again).hypervisor);
   EXPECT_THAT(*fabric->ports(), ElementsAre("a"));
   EXPECT_THAT(*fabric->segments(), ElementsAre(7));
   EXPECT_TRUE(fabric->remove_port("a"));

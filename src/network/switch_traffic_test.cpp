@@ -18,7 +18,7 @@ class LocalTest : public SwitchTest {};
 
 TEST_F(LocalTest, PortsOfASegmentReachOneAnother) {
   const auto fabric = open("a");
-  Nic a = plug(*fabric, "a", 7), b = plug(*fabric, "b", 7), c = plug(*fabric, "c", 7);
+  SocketNic a = plug(*fabric, "a", 7), b = plug(*fabric, "b", 7), c = plug(*fabric, "c", 7);
   ASSERT_EQ(a.send(make_frame(kMacB, kMacA, "where is b")), 0);
   EXPECT_THAT(b.receive_until("where is b"), ElementsAre("where is b"));
   EXPECT_THAT(c.receive_until("where is b"), ElementsAre("where is b"));
@@ -32,8 +32,8 @@ TEST_F(LocalTest, PortsOfASegmentReachOneAnother) {
 
 TEST_F(LocalTest, EqualAddressesInTwoSegmentsNeverMeet) {
   const auto fabric = open("a");
-  Nic a = plug(*fabric, "a", 7), b = plug(*fabric, "b", 7);
-  Nic other_a = plug(*fabric, "other a", 8), other_b = plug(*fabric, "other b", 8);
+  SocketNic a = plug(*fabric, "a", 7), b = plug(*fabric, "b", 7);
+  SocketNic other_a = plug(*fabric, "other a", 8), other_b = plug(*fabric, "other b", 8);
   for (int i = 0; i < 20; ++i) {
     ASSERT_EQ(a.send(make_frame(kEverybody, kMacA, "seven")), 0);
     ASSERT_EQ(other_a.send(make_frame(kEverybody, kMacA, "eight")), 0);
@@ -50,7 +50,7 @@ TEST_F(LocalTest, EqualAddressesInTwoSegmentsNeverMeet) {
 
 TEST_F(LocalTest, FramesThatAreTooLargeOrTooSmallAreDroppedAndCounted) {
   const auto fabric = open("a");
-  Nic a = plug(*fabric, "a", 7), b = plug(*fabric, "b", 7);
+  SocketNic a = plug(*fabric, "a", 7), b = plug(*fabric, "b", 7);
   ASSERT_EQ(a.send(make_frame(kEverybody, kMacA, "too large", 1519)), 0);
   ASSERT_EQ(a.send("too small"), 0);
   ASSERT_EQ(a.send(""), 0);
@@ -61,7 +61,7 @@ TEST_F(LocalTest, FramesThatAreTooLargeOrTooSmallAreDroppedAndCounted) {
 
 TEST_F(LocalTest, ASlowPortLosesFramesAndHoldsUpNobody) {
   const auto fabric = open("a");
-  Nic a = plug(*fabric, "a", 7), b = plug(*fabric, "b", 7), slow = plug(*fabric, "slow", 7);
+  SocketNic a = plug(*fabric, "a", 7), b = plug(*fabric, "b", 7), slow = plug(*fabric, "slow", 7);
   constexpr int kCount = 2000;
   for (int i = 0; i < kCount; ++i) {
     ASSERT_EQ(a.send(make_frame(kEverybody, kMacA, std::to_string(i))), 0);
@@ -84,7 +84,7 @@ TEST_F(LocalTest, ASlowPortLosesFramesAndHoldsUpNobody) {
 
 TEST_F(LocalTest, AHypervisorThatStartsAgainIsFound) {
   const auto fabric = open("a");
-  Nic a = plug(*fabric, "a", 7), b = plug(*fabric, "b", 7);
+  SocketNic a = plug(*fabric, "a", 7), b = plug(*fabric, "b", 7);
   ASSERT_EQ(a.send(make_frame(kEverybody, kMacA, "one")), 0);
   EXPECT_EQ(text_of(b.receive().value_or("nothing")), "one");
   b.unplug();
@@ -122,7 +122,7 @@ class TunnelTest : public SwitchTest, public testing::WithParamInterface<const c
 TEST_P(TunnelTest, FramesOfAnySizeGoBothWays) {
   const auto first = open("a", GetParam()), second = open("b", GetParam());
   connect({first.get(), second.get()}, 7);
-  Nic a = plug(*first, "a", 7), b = plug(*second, "b", 7);
+  SocketNic a = plug(*first, "a", 7), b = plug(*second, "b", 7);
   for (const std::size_t size : {std::size_t{14}, std::size_t{60}, std::size_t{1464}, std::size_t{1514}}) {
     std::string payload(size - 14, '\0');
     for (std::size_t i = 0; i < payload.size(); ++i) payload[i] = static_cast<char>(i * 7);
@@ -138,7 +138,7 @@ TEST_P(TunnelTest, FramesOfAnySizeGoBothWays) {
 TEST_P(TunnelTest, EachOfThreeHostsGetsABroadcastOnce) {
   const auto first = open("a", GetParam()), second = open("b", GetParam()), third = open("c", GetParam());
   connect({first.get(), second.get(), third.get()}, 7);
-  Nic a = plug(*first, "a", 7), b = plug(*second, "b", 7), c = plug(*third, "c", 7);
+  SocketNic a = plug(*first, "a", 7), b = plug(*second, "b", 7), c = plug(*third, "c", 7);
   ASSERT_EQ(a.send(make_frame(kEverybody, kMacA, "all")), 0);
   ASSERT_EQ(a.send(make_frame(kEverybody, kMacA, "end")), 0);
   EXPECT_THAT(b.receive_until("end"), ElementsAre("all", "end"));
@@ -153,8 +153,8 @@ TEST_P(TunnelTest, SegmentsStayApartAcrossHosts) {
   const auto first = open("a", GetParam()), second = open("b", GetParam());
   connect({first.get(), second.get()}, 7, "one secret");
   connect({first.get(), second.get()}, 8, "another");
-  Nic a = plug(*first, "a", 7), b = plug(*second, "b", 7);
-  Nic other_a = plug(*first, "other a", 8), other_b = plug(*second, "other b", 8);
+  SocketNic a = plug(*first, "a", 7), b = plug(*second, "b", 7);
+  SocketNic other_a = plug(*first, "other a", 8), other_b = plug(*second, "other b", 8);
   for (int i = 0; i < 5; ++i) {
     ASSERT_EQ(a.send(make_frame(kMacB, kMacA, "seven")), 0);
     ASSERT_EQ(other_a.send(make_frame(kMacB, kMacA, "eight")), 0);
@@ -168,7 +168,7 @@ TEST_P(TunnelTest, SegmentsStayApartAcrossHosts) {
 TEST_P(TunnelTest, AHostThatIsNoPeerAnyMoreIsNotHeard) {
   const auto first = open("a", GetParam()), second = open("b", GetParam()), third = open("c", GetParam());
   connect({first.get(), second.get(), third.get()}, 7);
-  Nic a = plug(*first, "a", 7), b = plug(*second, "b", 7), c = plug(*third, "c", 7);
+  SocketNic a = plug(*first, "a", 7), b = plug(*second, "b", 7), c = plug(*third, "c", 7);
   // The third does not hear of it.
   ASSERT_TRUE(first->set_segment(7, {{"b", second->tunnel_address()}}, "secret"));
   ASSERT_EQ(c.send(make_frame(kEverybody, kMacC, "from c")), 0);
@@ -182,10 +182,10 @@ TEST_P(TunnelTest, ASegmentThatIsRemovedLeavesLocalTraffic) {
   const auto first = open("a", GetParam()), second = open("b", GetParam());
   connect({first.get(), second.get()}, 7);
   connect({first.get(), second.get()}, 8);
-  Nic a = plug(*first, "a", 7), neighbour = plug(*first, "neighbour", 7), b = plug(*second, "b", 7);
+  SocketNic a = plug(*first, "a", 7), neighbour = plug(*first, "neighbour", 7), b = plug(*second, "b", 7);
   ASSERT_TRUE(first->remove_segment(7));
   ASSERT_EQ(b.send(make_frame(kEverybody, kMacB, "from afar")), 0);
-  Nic far8 = plug(*second, "b8", 8), near8 = plug(*first, "a8", 8);
+  SocketNic far8 = plug(*second, "b8", 8), near8 = plug(*first, "a8", 8);
   ASSERT_EQ(far8.send(make_frame(kEverybody, kMacB, "later")), 0);
   ASSERT_EQ(text_of(near8.receive().value_or("nothing")), "later");  // so the one from afar is dealt with
   ASSERT_EQ(neighbour.send(make_frame(kEverybody, kMacC, "from near")), 0);
@@ -204,7 +204,7 @@ TEST_F(LocalTest, OverUdpOnlyWhoKnowsTheSecretIsHeard) {
   const std::string first_address = first->tunnel_address(), second_address = second->tunnel_address();
   ASSERT_TRUE(first->set_segment(7, {{"b", second_address}}, "right"));
   ASSERT_TRUE(second->set_segment(7, {{"a", first_address}}, "wrong"));
-  Nic a = plug(*first, "a", 7), b = plug(*second, "b", 7);
+  SocketNic a = plug(*first, "a", 7), b = plug(*second, "b", 7);
   ASSERT_EQ(b.send(make_frame(kEverybody, kMacB, "wrong secret")), 0);
   ASSERT_TRUE(comes_to_show("b", R"("sent":1)"));
   ASSERT_TRUE(second->set_segment(7, {{"a", first_address}}, "right"));

@@ -41,35 +41,25 @@ inline Frame make_frame(std::uint64_t to, std::uint64_t from, const std::string&
 // The text of a frame made by make_frame.
 inline std::string text_of(const Frame& frame) { return frame.size() < 14 ? frame : frame.substr(14).c_str(); }
 
+inline const PortSockets& sockets_of(const Port& port) { return std::get<PortSockets>(port.plug); }
+
 // A hypervisor's end of a port.
 class Nic {
  public:
-  explicit Nic(PortSockets sockets) : sockets_(std::move(sockets)) { plug(); }
-  // As a hypervisor that starts (again): a new socket at the same path.
-  void plug() {
-    auto fd = bind_datagram(sockets_.hypervisor);
-    if (!fd) ADD_FAILURE() << fd.error().to_string();
-    if (fd) fd_ = std::move(*fd);
-  }
+  Nic() = default;
+  Nic(Nic&&) = default;
+  Nic& operator=(Nic&&) = default;
+  virtual ~Nic() = default;
+  // As a hypervisor that starts (again).
+  virtual void plug() = 0;
   void unplug() { fd_.reset(); }
-  // 0, or errno; waits a moment when the switch is busy.
-  int send(const Frame& frame) {
-    const auto address = unix_address(sockets_.fabric);
-    for (int i = 0; i < 10000; ++i) {
-      if (::sendto(fd_.get(), frame.data(), frame.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&*address),
-                   sizeof *address) >= 0) {
-        return 0;
-      }
-      if (errno != EAGAIN) return errno;
-      ::poll(nullptr, 0, 1);  // a UNIX datagram socket that is not connected has no event for room at the receiver
-    }
-    return EAGAIN;
-  }
+  // 0, or errno.
+  virtual int send(const Frame& frame) = 0;
   std::optional<Frame> receive(std::chrono::milliseconds patience = 20s) {
     pollfd event{fd_.get(), POLLIN, 0};
     if (::poll(&event, 1, static_cast<int>(patience.count())) <= 0) return std::nullopt;
-    std::array<char, 4096> buffer{};
-    const ssize_t size = ::recv(fd_.get(), buffer.data(), buffer.size(), 0);
+    static thread_local std::array<char, 65536> buffer;
+    const ssize_t size = ::read(fd_.get(), buffer.data(), buffer.size());
     if (size < 0) return std::nullopt;
     return Frame(buffer.data(), static_cast<std::size_t>(size));
   }
@@ -83,9 +73,36 @@ class Nic {
     return texts;
   }
 
+ protected:
+  env::UniqueFd fd_;
+};
+
+// Of a switch's port.
+class SocketNic : public Nic {
+ public:
+  explicit SocketNic(PortSockets sockets) : sockets_(std::move(sockets)) { SocketNic::plug(); }
+  // A new socket at the same path.
+  void plug() override {
+    auto fd = bind_datagram(sockets_.hypervisor);
+    if (!fd) ADD_FAILURE() << fd.error().to_string();
+    if (fd) fd_ = std::move(*fd);
+  }
+  // Waits a moment when the switch is busy.
+  int send(const Frame& frame) override {
+    const auto address = unix_address(sockets_.fabric);
+    for (int i = 0; i < 10000; ++i) {
+      if (::sendto(fd_.get(), frame.data(), frame.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&*address),
+                   sizeof *address) >= 0) {
+        return 0;
+      }
+      if (errno != EAGAIN) return errno;
+      ::poll(nullptr, 0, 1);  // a UNIX datagram socket that is not connected has no event for room at the receiver
+    }
+    return EAGAIN;
+  }
+
  private:
   PortSockets sockets_;
-  env::UniqueFd fd_;
 };
 
 class SwitchTest : public testing::Test {
@@ -119,10 +136,10 @@ class SwitchTest : public testing::Test {
     }
     return std::move(*fabric);
   }
-  static Nic plug(Fabric& fabric, const std::string& id, std::int64_t segment) {
+  static SocketNic plug(Fabric& fabric, const std::string& id, std::int64_t segment) {
     auto sockets = fabric.add_port(id, segment);
     if (!sockets) ADD_FAILURE() << sockets.error().to_string();
-    return Nic(sockets ? *sockets : PortSockets{});
+    return SocketNic(sockets ? sockets_of(*sockets) : PortSockets{});
   }
   // The running switch of a folder.
   std::optional<env::ProcessId> process(const std::string& name) const {

@@ -152,6 +152,7 @@ Result<std::unique_ptr<Tunnel>> open_udp(const TunnelAddress& listen) {
 }  // namespace
 
 Result<std::unique_ptr<Tunnel>> open_tunnel(Poller& poller, QueueBudget& budget, const TunnelAddress& listen) {
+  if (listen.kind == TunnelAddress::Kind::kVxlan) return invalid("a switch has no VXLAN tunnels");
   if (listen.kind == TunnelAddress::Kind::kUdp) return open_udp(listen);
   TRY_ASSIGN(env::UniqueFd fd, bind_datagram(listen.path));
   return std::unique_ptr<Tunnel>(std::make_unique<UnixTunnel>(poller, budget, listen, std::move(fd)));

@@ -63,6 +63,23 @@ bool wait_for_cancel(exchange::JobContext& context, Duration span) {
 
 std::string port_id(const std::string& host, const std::string& nic) { return host + "/" + nic; }
 
+// The hypervisor's half of a port.
+Status plug_into(const network::Port& port, hypervisor::NicSpec& nic) {
+  if (nic.mtu > port.mtu_limit)
+    return unsupported(fmt::format("network {}: an MTU of {} is more than {}, the most that this physical host carries",
+                                   nic.name, nic.mtu, port.mtu_limit));
+  if (nic.mtu == 0) nic.mtu = port.mtu;
+  if (const auto* tap = std::get_if<network::PortTap>(&port.plug)) {
+    nic.kind = hypervisor::NicSpec::Kind::kTap;
+    nic.tap = tap->device;
+  } else {
+    const auto& sockets = std::get<network::PortSockets>(port.plug);
+    nic.local_socket = sockets.hypervisor;
+    nic.remote_socket = sockets.fabric;
+  }
+  return {};
+}
+
 }  // namespace
 
 hypervisor::Control Worker::control(exchange::JobContext& context, Duration timeout) const {
@@ -195,10 +212,9 @@ Status Worker::plug_ports(const Order& order, hypervisor::HostSpec& spec, Outcom
     spec_nic.mac = nic.mac;
     spec_nic.mtu = nic.mtu;
     const std::string id = port_id(order.id, nic.network);
-    TRY_ASSIGN(const auto sockets, fabric_.add_port(id, nic.segment));
+    TRY_ASSIGN(const auto port, fabric_.add_port(id, nic.segment));
     outcome.ports.push_back(id);
-    spec_nic.local_socket = sockets.hypervisor;
-    spec_nic.remote_socket = sockets.fabric;
+    TRY(plug_into(port, spec_nic));
     spec.nics.push_back(std::move(spec_nic));
   }
   // The management network comes last: cluster networks keep their place whatever else a host has.
