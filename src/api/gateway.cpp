@@ -96,7 +96,15 @@ std::optional<ServicePath> service_path(std::string_view path) {
 
 std::optional<HttpResponse> Gateway::Doors::authenticate(HttpRequest& head) const {
   const std::string_view authorization = head.header("Authorization");
-  head.attachment = tokens.authenticate(authorization);
+  auto identity = tokens.authenticate(authorization);
+  // Who asks on behalf of others says for whom; envelopes say it themselves.
+  const std::string_view vo = head.header("Nuraghe-VO");
+  if (identity && identity->role == Role::kPeer && !vo.empty()) {
+    auto on_behalf = std::make_shared<Identity>(*identity);
+    on_behalf->vo = vo;
+    identity = std::move(on_behalf);
+  }
+  head.attachment = std::move(identity);
   if (head.attachment) return std::nullopt;
   HttpResponse response = net::text_response(401, "a bearer token is needed (Authorization: Bearer TOKEN)");
   response.headers.push_back({"WWW-Authenticate", authorization.empty()
@@ -107,6 +115,11 @@ std::optional<HttpResponse> Gateway::Doors::authenticate(HttpRequest& head) cons
 
 void Gateway::Doors::handle(HttpRequest request, const HttpResponder& responder) {
   const std::string path(request.path());
+  if (is_file_path(path)) return serve_file(options, request, responder);
+  // A SOAP request is looked at when its operation is known.
+  const bool is_soap = request.method == "POST" && service_path(path);
+  if (identity_of(request).role == Role::kController && !is_soap && path != "/healthz")
+    return responder.respond(net::text_response(403, "a controller's token does not open " + path));
   if (const auto service = service_path(path)) return handle_service(std::move(request), *service, responder);
   const bool known = path == "/events" || path == "/healthz" || path == "/readyz" || path == "/metrics";
   if (!known) return responder.respond(net::text_response(404, "nothing is served at " + path));

@@ -8,12 +8,14 @@
 //   POST /services/CONTROLLER/hosts/ID/console?session=S  bytes for the console of that session
 //   GET  /events?after=N&wait=30s&cluster=ID&limit=1000   JSON lines (long poll; header Nuraghe-Next says where to go
 //                                             on), or server-sent events with Accept: text/event-stream
+//   GET  /seeds/CLUSTER/DIGEST                the bytes of a seed    } for controllers of the site, which may ask for
+//   GET  /images/DIGEST                       a part of an image      } little else
 //   GET  /healthz, /readyz, /metrics
 //
-// Every path needs a bearer token. A request that is refused changes nothing. A request that was handed to the exchange
-// goes on when its client goes away; a repeat with the same wsa:MessageID joins it.
-// Threading: handlers run on the server's io threads, answers come from the exchanges' threads and are written out on
-// the io threads. Stop the gateway before its exchanges are destroyed.
+// Every path needs a bearer token. A peer says with the header Nuraghe-VO for which organisation it asks. A request
+// that is refused changes nothing. A request that was handed to the exchange goes on when its client goes away; a
+// repeat with the same wsa:MessageID joins it. Threading: handlers run on the server's io threads, answers come from
+// the exchanges' threads and are written out on the io threads. Stop the gateway before its exchanges are destroyed.
 #pragma once
 
 #include <functional>
@@ -62,6 +64,10 @@ struct GatewayOptions {
   std::vector<std::pair<std::string, exchange::Exchange*>> metrics;  // name and exchange
   std::function<Status()> ready;                                     // besides that no exchange has failed
   ConsoleProvider* console = nullptr;                                // not owned; null: 404
+  // The bytes of the seed CLUSTER/DIGEST; empty: 404. Called on io threads; `done` may be called from any thread, once.
+  std::function<void(const std::string& path, std::function<void(Result<std::string>)> done)> seed;
+  // The file with a part of an image, by digest; empty: 404. Called on io threads.
+  std::function<Result<std::string>(const std::string& digest)> image_part;
   std::string public_base;  // base of addresses in WSDL for clients that come over a UNIX socket
 };
 

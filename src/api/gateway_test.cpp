@@ -30,6 +30,7 @@ using ::testing::Not;
 constexpr const char* kAdmin = "token-of-the-administrator";
 constexpr const char* kMember = "token-of-a-member-of-physics";
 constexpr const char* kPeer = "token-of-another-process";
+constexpr const char* kController = "token-of-the-whole-site";
 
 // Answers: echo (the request's body and who asked), refuse (an error), slow (when released), event (publishes one).
 class Echo final : public exchange::Actor {
@@ -85,11 +86,13 @@ class FakeConsoles final : public ConsoleProvider {
     far.reset(ends[1]);
     done(env::UniqueFd(ends[0]));
   }
-  void tail(const std::string&, const std::string& host, const Identity&, Bytes,
+  void tail(const std::string&, const std::string& host, const Identity& caller, Bytes,
             std::function<void(Result<std::string>)> done) override {
+    last_vo = caller.vo;
     done("last words of " + host);
   }
   env::UniqueFd far;
+  std::string last_vo;
 };
 
 class GatewayTest : public ::testing::Test {
@@ -108,12 +111,22 @@ class GatewayTest : public ::testing::Test {
     exchange_->start();
     router_->add_route("/services/echo", "*", *exchange_, "echo");
     router_->add_route("/services/narrow", "echo", *exchange_, "echo");
+    router_->add_route("/services/vhf", "*", *exchange_, "echo");
     GatewayOptions gateway;
     gateway.router = router_.get();
     gateway.random = &env::system_random();
     gateway.tokens = {{{"admin", "local", Role::kAdministrator}, kAdmin},
                       {{"marie", "physics", Role::kMember}, kMember},
-                      {{"vhc", "local", Role::kPeer}, kPeer}};
+                      {{"vhc", "local", Role::kPeer}, kPeer},
+                      {{"site", "-", Role::kController}, kController}};
+    gateway.seed = [](const std::string& path, const std::function<void(Result<std::string>)>& done) {
+      if (path != "vc-1/sha256:ab") return done(not_found("there is no such seed"));
+      done(std::string("files of a host"));
+    };
+    gateway.image_part = [this](const std::string& digest) -> Result<std::string> {
+      if (digest != "sha256:cd") return not_found("there is no such part");
+      return folder_ + "/part";
+    };
     gateway.description = [](const std::string& service, const std::string& file) -> Result<std::string> {
       if (service != "echo") return not_found("no service " + service);
       if (file == "echo.xsd") return std::string("<xsd:schema xmlns:xsd='http://www.w3.org/2001/XMLSchema'/>");
@@ -223,6 +236,54 @@ TEST_F(GatewayTest, WhoAsksIsTheTokensOwner) {
   ClientRequest traced = soap("/services/echo", envelope("<echo xmlns='urn:test'/>"));
   traced.headers.push_back({"traceparent", "00-ab-cd-01"});
   EXPECT_THAT(call(traced).body, HasSubstr("00-ab-cd-01"));
+}
+
+TEST_F(GatewayTest, SeedsAndImagesAreForControllersAlone) {
+  const std::string content(3'000'000, 'i');
+  ASSERT_TRUE(env::write_file_durably(folder_ + "/part", content));
+  for (const char* token : {kController, kPeer}) {
+    EXPECT_EQ(call(request("GET", "/seeds/vc-1/sha256:ab", token)).body, "files of a host");
+    EXPECT_EQ(call(request("GET", "/images/sha256:cd", token)).body, content);
+    EXPECT_EQ(call(request("GET", "/seeds/vc-2/sha256:ab", token)).status, 404);
+    EXPECT_EQ(call(request("GET", "/images/sha256:..%2F", token)).status, 404);
+    EXPECT_EQ(call(request("POST", "/images/sha256:cd", token)).status, 405);
+  }
+  for (const char* token : {kAdmin, kMember}) {
+    for (const char* path : {"/seeds/vc-1/sha256:ab", "/images/sha256:cd"}) {
+      const auto response = call(request("GET", path, token));
+      EXPECT_EQ(response.status, 403) << path << token;
+      EXPECT_THAT(response.body, Not(HasSubstr("files of")));
+    }
+  }
+  EXPECT_EQ(call(request("GET", "/seeds/vc-1/sha256:ab", "wrong")).status, 401);
+}
+
+TEST_F(GatewayTest, AControllersTokenOpensLittle) {
+  const std::string header = "<c:caller>vhc:a</c:caller>";
+  EXPECT_THAT(soap_call("/services/vhf", "register_physical_host", header, kController).body, HasSubstr("vhc:a for -"));
+  EXPECT_EQ(soap_call("/services/vhf", "report", header, kController).status, 200);
+  const int requests = actor_.requests;
+  for (const auto& [path, operation] : {std::pair("/services/vhf", "reserve"), std::pair("/services/echo", "echo"),
+                                        std::pair("/services/vhf/hosts", "report")}) {
+    const auto response = soap_call(path, operation, header, kController);
+    EXPECT_EQ(response.status, 403) << path;
+    EXPECT_THAT(response.body, HasSubstr("does not open"));
+  }
+  for (const char* path : {"/events", "/metrics", "/services/echo?wsdl", "/services/vhc-1/hosts/vh-1/console"})
+    EXPECT_EQ(call(request("GET", path, kController)).status, 403) << path;
+  EXPECT_EQ(call(request("POST", "/services/vhc-1/hosts/vh-1/console?session=1", kController)).status, 404);
+  EXPECT_EQ(actor_.requests, requests);
+  EXPECT_EQ(call(request("GET", "/healthz", kController)).status, 200);
+}
+
+TEST_F(GatewayTest, APeerSaysForWhomItAsks) {
+  ClientRequest asks = request("GET", "/services/vhc-1/hosts/vh-1/console", kPeer);
+  asks.headers.push_back({"Nuraghe-VO", "chemistry"});
+  EXPECT_EQ(call(asks).status, 200);
+  EXPECT_EQ(consoles_.last_vo, "chemistry");
+  asks.bearer = kMember;
+  EXPECT_EQ(call(asks).status, 200);
+  EXPECT_EQ(consoles_.last_vo, "physics");
 }
 
 TEST_F(GatewayTest, WhatCannotBeServedIsTheRightFaultAndStatus) {

@@ -39,6 +39,7 @@ HttpResponse undelivered(const Error& error, const Asked& asked) {
   reply.fault = exchange::fault_of(error, "");
   int status = 500;
   if (error.code() == ErrorCode::kNotFound) status = 404;
+  if (error.code() == ErrorCode::kDenied) status = 403;
   if (error.code() == ErrorCode::kExhausted || error.code() == ErrorCode::kUnavailable) status = 503;
   HttpResponse response = envelope_response(status, soap::encode(reply));
   if (status == 503) response.headers.push_back({"Retry-After", "1"});
@@ -64,7 +65,8 @@ bool is_text_xml(const HttpRequest& request) {
 
 void set_context(Message& message, const Identity& identity, const HttpRequest& request) {
   if (identity.role == Role::kMember || message.vo.empty()) message.vo = identity.vo;
-  if (identity.role != Role::kPeer || message.caller.empty()) message.caller = identity.caller();
+  const bool is_believed = identity.role == Role::kPeer || identity.role == Role::kController;
+  if (!is_believed || message.caller.empty()) message.caller = identity.caller();
   if (message.traceparent.empty()) message.traceparent = std::string(request.header("traceparent"));
 }
 
@@ -98,6 +100,9 @@ void serve_soap(const GatewayOptions& options, HttpRequest request, const HttpRe
     message.operation = asked.operation = std::move(known->operation);
     message.one_way = message.one_way || known->one_way;
   }
+  if (identity.role == Role::kController && !may_controller_ask(message.to, message.operation))
+    return responder.respond(undelivered(
+        denied(fmt::format("a controller's token does not open {} of {}", message.operation, message.to)), asked));
   const bool one_way = message.one_way;
   request = {};  // the text is not needed while the operation takes its minutes
   options.router->accept(std::move(message), [asked = std::move(asked), one_way, responder](Result<Message> outcome) {

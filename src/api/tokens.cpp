@@ -25,10 +25,10 @@ bool equal_in_constant_time(std::string_view given, std::string_view right) {
 }
 
 Result<Role> parse_role(const std::string& text) {
-  for (const Role role : {Role::kMember, Role::kAdministrator, Role::kPeer}) {
+  for (const Role role : {Role::kMember, Role::kAdministrator, Role::kPeer, Role::kController}) {
     if (text == role_name(role)) return role;
   }
-  return invalid(fmt::format("'{}' is no role: member, administrator or peer", text));
+  return invalid(fmt::format("'{}' is no role: member, administrator, peer or controller", text));
 }
 
 Result<TokenEntry> parse_line(const std::string& line) {
@@ -71,6 +71,10 @@ Status create_once(const std::string& path, const std::string& content, env::Ran
   return env::fsync_path(slash == std::string::npos ? "." : path.substr(0, slash));
 }
 
+std::string first_token(std::string_view name, Role role, std::string_view vo, env::Random& random) {
+  return fmt::format("# NAME ROLE VO TOKEN\n{} {} {} {}\n", name, role_name(role), vo, env::make_id(random, "token"));
+}
+
 }  // namespace
 
 std::string_view role_name(Role role) {
@@ -81,6 +85,8 @@ std::string_view role_name(Role role) {
       return "administrator";
     case Role::kPeer:
       return "peer";
+    case Role::kController:
+      return "controller";
   }
   return "member";
 }
@@ -124,11 +130,12 @@ Result<std::vector<TokenEntry>> read_token_file(const std::string& path) {
 }
 
 Result<std::vector<TokenEntry>> ensure_token_file(const std::string& path, const std::string& vo, env::Random& random) {
-  if (!env::path_exists(path)) {
-    const std::string content =
-        fmt::format("# NAME ROLE VO TOKEN\nadmin administrator {} {}\n", vo, env::make_id(random, "token"));
-    TRY(create_once(path, content, random));
-  }
+  if (!env::path_exists(path)) TRY(create_once(path, first_token("admin", Role::kAdministrator, vo, random), random));
+  return read_token_file(path);
+}
+
+Result<std::vector<TokenEntry>> ensure_site_token_file(const std::string& path, env::Random& random) {
+  if (!env::path_exists(path)) TRY(create_once(path, first_token("site", Role::kController, "-", random), random));
   return read_token_file(path);
 }
 

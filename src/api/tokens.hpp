@@ -18,8 +18,9 @@ enum class Role {
   kMember,         // acts for its own VO
   kAdministrator,  // may act for any VO (the context header vo says which)
   kPeer,           // another Nuraghe process: its context headers are believed, the caller too
+  kController,     // a Virtual Host Controller of the site: may register, report, and fetch seeds and images
 };
-std::string_view role_name(Role role);  // "member", "administrator", "peer"
+std::string_view role_name(Role role);  // "member", "administrator", "peer", "controller"
 
 struct Identity {
   std::string name;
@@ -55,5 +56,7 @@ Result<std::vector<TokenEntry>> read_token_file(const std::string& path);
 // As above, but makes the file with one administrator ("admin", VO `vo`) when it is missing: atomically, so that of two
 // processes that start at once both read the same token.
 Result<std::vector<TokenEntry>> ensure_token_file(const std::string& path, const std::string& vo, env::Random& random);
+// As above for the site's token, which nuraghed and the controllers outside of it share: made with one controller.
+Result<std::vector<TokenEntry>> ensure_site_token_file(const std::string& path, env::Random& random);
 
 }  // namespace nuraghe::api

@@ -79,6 +79,20 @@ TEST_F(TokenFile, ErrorsSayWhere) {
   }
 }
 
+TEST(SiteTokenFile, IsMadeOnceWithAControllersToken) {
+  char pattern[] = "/tmp/api_site.XXXXXX";
+  const std::string path = std::string(::mkdtemp(pattern)) + "/site-token";
+  const auto made = ensure_site_token_file(path, env::system_random());
+  ASSERT_TRUE(made) << made.error().to_string();
+  ASSERT_EQ(made->size(), 1U);
+  EXPECT_EQ(made->front().identity.role, Role::kController);
+  struct stat info {};
+  ASSERT_EQ(::stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600U);
+  EXPECT_EQ(ensure_site_token_file(path, env::system_random())->front().token, made->front().token);
+  ASSERT_TRUE(env::remove_tree(pattern));
+}
+
 TEST(TokenTable, KnowsItsOwnTokensOnly) {
   const TokenTable table(
       {{{"a", "x", Role::kMember}, "first-token-of-all"}, {{"b", "y", Role::kPeer}, "second-token-of-all"}});

@@ -143,17 +143,58 @@ Result<Blob> ImageStore::take_file(const std::string& folder, const std::string&
       return Error(ErrorCode::kCancelled, "the import was aborted");
     return write_all(fd.get(), piece, incoming);
   });
-  if (!copied || ::fchmod(fd.get(), 0444) != 0 || ::fsync(fd.get()) != 0) {
-    const int saved = errno;
+  if (!copied) {
     TRY(env::remove_tree(incoming));
-    if (!copied) return copied.error();
-    return system_error(fmt::format("fsync {}", incoming), saved);
+    return copied.error();
   }
   Blob blob{std::move(media_type), hash.finish(), size, name};
-  if (::rename(incoming.c_str(), path_of(blob.digest).c_str()) != 0)
-    return system_error(fmt::format("rename {}", incoming), errno);
-  TRY(env::fsync_path(root_ + "/blobs/sha256"));
+  TRY(keep_blob(fd.get(), incoming, blob.digest));
   return blob;
+}
+
+Status ImageStore::keep_blob(int fd, const std::string& incoming, const std::string& digest) {
+  if (::fchmod(fd, 0444) != 0 || ::fsync(fd) != 0) {
+    const int saved = errno;
+    TRY(env::remove_tree(incoming));
+    return system_error(fmt::format("fsync {}", incoming), saved);
+  }
+  if (::rename(incoming.c_str(), path_of(digest).c_str()) != 0)
+    return system_error(fmt::format("rename {}", incoming), errno);
+  return env::fsync_path(root_ + "/blobs/sha256");
+}
+
+Result<std::string> ImageStore::blob_file(const std::string& digest) const {
+  if (!is_digest(digest)) return invalid(fmt::format("'{}' is not a sha256 digest", digest));
+  std::string path = path_of(digest);
+  if (!env::path_exists(path)) return not_found(fmt::format("the repository has no part {}", digest));
+  return path;
+}
+
+Status ImageStore::take_blob(const std::string& digest, Bytes limit, const std::function<Result<std::string>()>& next) {
+  const auto there = blob_file(digest);
+  if (there) return {};
+  if (there.error().code() != ErrorCode::kNotFound) return there.error();
+  std::string incoming = root_ + "/incoming/XXXXXX";
+  const env::UniqueFd fd(::mkostemp(incoming.data(), O_CLOEXEC));
+  if (!fd.valid()) return system_error(fmt::format("create a file in {}/incoming", root_), errno);
+  Sha256 hash;
+  const auto taken = [&]() -> Status {
+    for (Bytes size;;) {
+      TRY_ASSIGN(const auto piece, next());
+      if (piece.empty()) break;
+      size = size + Bytes{static_cast<std::int64_t>(piece.size())};
+      if (size > limit) return exhausted(fmt::format("the part {} is larger than {}", digest, limit.to_string()));
+      hash.update(piece);
+      TRY(write_all(fd.get(), piece, incoming));
+    }
+    if (hash.finish() != digest) return corrupt(fmt::format("the bytes of the part {} do not match it", digest));
+    return {};
+  }();
+  if (!taken) {
+    TRY(env::remove_tree(incoming));
+    return taken;
+  }
+  return keep_blob(fd.get(), incoming, digest);
 }
 
 Result<Manifest> ImageStore::import_folder(const std::string& folder, const std::function<bool(double)>& progress) {
@@ -191,12 +232,16 @@ Result<Manifest> ImageStore::import_folder(const std::string& folder, const std:
   manifest.digest = digest_of(manifest_text);
   TRY(put_blob(manifest_text, manifest.digest));
 
+  TRY(add(manifest));
+  return manifest;
+}
+
+Status ImageStore::add(const Manifest& manifest) {
   const std::lock_guard lock(index_mutex_);
   TRY_ASSIGN(auto index, read_index());
   std::erase_if(index, [&](const Manifest& other) { return other.reference == manifest.reference; });
   index.push_back(manifest);
-  TRY(write_index(index));
-  return manifest;
+  return write_index(index);
 }
 
 Status ImageStore::write_index(const std::vector<Manifest>& manifests) {

@@ -64,6 +64,14 @@ class ImageStore {
   Result<std::string> config(const Manifest& manifest) const;
   // Absolute path of a blob that is there with its full size; kNotFound or kCorrupt otherwise.
   Result<std::string> blob_path(const Blob& blob) const;
+  // The file of a blob by its digest alone. kInvalid when the text is no digest, kNotFound when there is none.
+  Result<std::string> blob_file(const std::string& digest) const;
+  // Takes a blob in from elsewhere; one that is there already is not asked for. `next` answers the bytes piece by
+  // piece,
+  // "" at their end. kCorrupt when they do not match the digest, kExhausted beyond the limit; nothing stays then.
+  Status take_blob(const std::string& digest, Bytes limit, const std::function<Result<std::string>()>& next);
+  // Puts an image whose blobs are all there into the index, in the place of another of that reference.
+  Status add(const Manifest& manifest);
   // Reads every part and compares it with its digest: kCorrupt names the part.
   Status verify(const Manifest& manifest, const std::function<bool(double)>& progress) const;
   // Takes the reference out of the index and deletes the blobs that no other image of the index uses.
@@ -76,6 +84,8 @@ class ImageStore {
   std::string path_of(std::string_view digest) const;
   Result<Blob> take_file(const std::string& folder, const std::string& name, std::string media_type,
                          const std::function<bool(Bytes)>& advance);
+  // A file in incoming/ becomes the blob of that digest.
+  Status keep_blob(int fd, const std::string& incoming, const std::string& digest);
   Status put_blob(std::string_view content, const std::string& digest);
   Status write_index(const std::vector<Manifest>& manifests);
   Result<std::vector<Manifest>> read_index() const;

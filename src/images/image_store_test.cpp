@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <utility>
+
 #include "env/posix.hpp"
 #include "images/digest.hpp"
 
@@ -110,6 +112,33 @@ TEST_F(ImageStoreTest, CancelledImportLeavesNothing) {
   EXPECT_EQ(result.error().code(), ErrorCode::kCancelled);
   EXPECT_TRUE(env::list_directory(folder_ + "/layout/incoming")->empty());
   EXPECT_TRUE(store_->list()->empty());
+}
+
+TEST_F(ImageStoreTest, BlobsOfAnotherStoreAreTakenInWholeOrNotAtAll) {
+  const auto manifest = store_->import_folder(make_image("a", "kernel"), {});
+  ASSERT_TRUE(manifest);
+  auto other = ImageStore::open(folder_ + "/other");
+  ASSERT_TRUE(other);
+  const auto take = [&](const std::string& digest, Bytes limit, std::string bytes, int* asked) {
+    return (*other)->take_blob(digest, limit, [&bytes, asked]() -> Result<std::string> {
+      ++*asked;
+      return std::exchange(bytes, std::string());
+    });
+  };
+  const auto& part = *manifest->part(kKernelMediaType);
+  int asked = 0;
+  EXPECT_EQ(take(part.digest, kib(1), "kernex", &asked).error().code(), ErrorCode::kCorrupt);
+  EXPECT_EQ(take(part.digest, Bytes{5}, "kernel", &asked).error().code(), ErrorCode::kExhausted);
+  EXPECT_EQ(take("sha256:../../x", kib(1), "kernel", &asked).error().code(), ErrorCode::kInvalid);
+  EXPECT_EQ((*other)->blob_file(part.digest).error().code(), ErrorCode::kNotFound);
+  EXPECT_TRUE(env::list_directory(folder_ + "/other/incoming")->empty());
+  ASSERT_TRUE(take(part.digest, kib(1), "kernel", &asked));
+  const auto path = (*other)->blob_path(part);
+  ASSERT_TRUE(path);
+  EXPECT_EQ(*env::read_file(*path), "kernel");
+  asked = 0;
+  EXPECT_TRUE(take(part.digest, kib(1), "kernel", &asked));
+  EXPECT_EQ(asked, 0);  // it is there
 }
 
 TEST(Digest, KnownValueAndForm) {

@@ -100,7 +100,9 @@ Result<Outcome> Worker::run(const Order& order, exchange::JobContext& context) {
   if (order.verb == "link") {
     std::vector<network::Peer> peers;
     for (const auto& peer : order.network.peer) peers.push_back({peer.name, peer.address});
-    TRY(fabric_.set_segment(order.network.segment, peers, order.network.key));
+    const auto& key = order.network.key;
+    TRY(fabric_.set_segment(order.network.segment, peers,
+                            options_.segment_secret ? options_.segment_secret(key) : key));
     return outcome;
   }
   if (order.verb == "unlink") {
@@ -132,10 +134,17 @@ void Worker::set_guest_clock(const Order& order, exchange::JobContext& context) 
     log_warning("vhc", "the guest's clock was not set", {{"host", order.id}, {"error", done.error().to_string()}});
 }
 
-Result<Worker::ImageFiles> Worker::image_files(const contracts::vhir::ImageReference& reference) {
-  const std::lock_guard lock(images_mutex_);
-  if (const auto found = images_.find(reference.digest); found != images_.end()) return found->second;
-  TRY_ASSIGN(const auto store, images::ImageStore::open_existing(reference.location));
+Result<Worker::ImageFiles> Worker::image_files(const contracts::vhir::ImageReference& reference,
+                                               exchange::JobContext& context) {
+  {
+    const std::lock_guard lock(images_mutex_);
+    if (const auto found = images_.find(reference.digest); found != images_.end()) return found->second;
+  }
+  std::string folder = reference.location;
+  if (options_.images != nullptr) {
+    TRY_ASSIGN(folder, options_.images->folder_of(reference, [&context] { return context.cancelled(); }));
+  }
+  TRY_ASSIGN(const auto store, images::ImageStore::open_existing(folder));
   TRY_ASSIGN(const auto manifest, store->manifest(reference.digest));
   TRY_ASSIGN(const auto text, store->config(manifest));
   TRY_ASSIGN(const auto description, model::parse_image_description(text, reference.name + "/vhi.xml"));
@@ -154,6 +163,7 @@ Result<Worker::ImageFiles> Worker::image_files(const contracts::vhir::ImageRefer
   files.parameters = description.parameters;
   files.ready = description.ready;
   files.seed = description.seed;
+  const std::lock_guard lock(images_mutex_);
   images_.emplace(reference.digest, files);
   return files;
 }
@@ -234,7 +244,7 @@ Status Worker::plug_ports(const Order& order, hypervisor::HostSpec& spec, Outcom
 Result<Outcome> Worker::create(const Order& order, exchange::JobContext& context) {
   TRY_ASSIGN(const auto document, xml::Document::parse(order.fragment));
   TRY_ASSIGN(const auto node, model::parse_node_fragment(document.root()));
-  TRY_ASSIGN(const auto image, image_files(order.image));
+  TRY_ASSIGN(const auto image, image_files(order.image, context));
   // A repeat after a crash: a host that its hypervisor knows has its disks already, and may be writing to them.
   const auto condition = driver_.inspect(order.id);
   const bool is_known = condition && condition->state != hypervisor::HostState::kDestroyed;

@@ -23,11 +23,23 @@ class SeedSource {
   virtual Result<std::string> fetch(const std::string& address, const std::string& digest, Duration timeout) = 0;
 };
 
+// Where the parts of an image are: a folder with an OCI image layout that holds all of them.
+class ImageSource {
+ public:
+  virtual ~ImageSource() = default;
+  // Blocks while parts are copied; `cancelled` is asked between them.
+  virtual Result<std::string> folder_of(const contracts::vhir::ImageReference& image,
+                                        const std::function<bool()>& cancelled) = 0;
+};
+
 struct WorkerOptions {
   std::string folder;      // seed disks stand below it
   bool uses_files = true;  // false: the driver reads no disks (simulated), so none are made
   Duration operation_timeout = std::chrono::minutes(5);
   Duration boot_timeout = std::chrono::minutes(10);
+  ImageSource* images = nullptr;  // outlives the worker; null: an image's parts are where its reference says
+  // The secret that the switches of a segment share, made of the key that names it; empty: the key itself.
+  std::function<std::string(const std::string& key)> segment_secret;
 };
 
 class Worker {
@@ -50,7 +62,7 @@ class Worker {
     std::string kernel, initrd, disk, disk_format, parameters, ready, seed;
     Bytes disk_size;
   };
-  Result<ImageFiles> image_files(const contracts::vhir::ImageReference& reference);
+  Result<ImageFiles> image_files(const contracts::vhir::ImageReference& reference, exchange::JobContext& context);
   Status fetch_seed(const Order& order, const ImageFiles& image, hypervisor::HostSpec& spec);
   // The port of 127.0.0.1 that leads to the host's ssh: the same until it is destroyed.
   Result<int> ssh_port(const std::string& id);
