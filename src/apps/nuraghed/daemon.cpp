@@ -1,21 +1,17 @@
 #include "apps/nuraghed/daemon.hpp"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
-#include <sys/file.h>
-#include <sys/socket.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <charconv>
 #include <future>
 
 #include "api/gateway.hpp"
 #include "api/tokens.hpp"
-#include "apps/nuraghed/controller_node.hpp"
-#include "apps/nuraghed/drained_exchange.hpp"
+#include "apps/controller/controller_node.hpp"
+#include "apps/controller/drained_exchange.hpp"
+#include "apps/controller/site.hpp"
+#include "apps/controller/state_folder.hpp"
+#include "apps/nuraghed/remote_controllers.hpp"
 #include "base/log.hpp"
 #include "bpel/engine.hpp"
 #include "contracts/texts.hpp"
@@ -32,6 +28,10 @@
 #include "store/sqlite.hpp"
 
 namespace nuraghe::daemon {
+
+using controller::ControllerNode;
+using controller::Drainer;
+
 namespace {
 
 // Where the contracts say their services are; the addresses of this process itself.
@@ -49,9 +49,16 @@ class OwnSeeds final : public services::vhc::SeedSource {
     constexpr std::string_view kFolder = "/seeds/";
     const auto at = address.find(kFolder);
     if (at == std::string::npos) return invalid(fmt::format("'{}' is not the address of a seed", address));
-    const std::string path = address.substr(at + kFolder.size()) + "/" + digest;
     auto promise = std::make_shared<std::promise<Result<std::string>>>();
     auto answer = promise->get_future();
+    read(address.substr(at + kFolder.size()) + "/" + digest,
+         [promise](Result<std::string> bytes) { promise->set_value(std::move(bytes)); });
+    if (drains_) TRY(control_.drain());
+    if (answer.wait_for(timeout) != std::future_status::ready) return timed_out("the seed was not read in time");
+    return answer.get();
+  }
+  // `done` is called on the exchange's thread, or at once when that has stopped.
+  void read(const std::string& path, std::function<void(Result<std::string>)> done) {
     auto bytes = std::make_shared<Result<std::string>>(internal("the seed was not read"));
     control_.post(
         "vcf",
@@ -59,15 +66,10 @@ class OwnSeeds final : public services::vhc::SeedSource {
           *bytes = factory_.seed(turn, path);
           return {};
         },
-        [promise, bytes](const Status& status) {
-          if (status)
-            promise->set_value(std::move(*bytes));
-          else
-            promise->set_value(status.error());
+        [bytes, done = std::move(done)](const Status& status) {
+          if (!status) return done(status.error());
+          done(std::move(*bytes));
         });
-    if (drains_) TRY(control_.drain());
-    if (answer.wait_for(timeout) != std::future_status::ready) return timed_out("the seed was not read in time");
-    return answer.get();
   }
 
  private:
@@ -89,36 +91,6 @@ Status add_files(bpel::Package& package, const std::string& folder, const std::s
   return {};
 }
 
-Result<int> free_port() {
-  const env::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  if (!fd.valid() || ::bind(fd.get(), generic, size) != 0 || ::getsockname(fd.get(), generic, &size) != 0)
-    return system_error("find a free TCP port on 127.0.0.1", errno);
-  return ntohs(address.sin_port);
-}
-
-// Held until this process ends, however it does. A second nuraghed would take the databases from the first.
-Result<env::UniqueFd> lock_state(const std::string& state) {
-  const std::string path = state + "/lock";
-  env::UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!fd.valid()) return system_error("open " + path, errno);
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
-  if (errno == EWOULDBLOCK) return conflict(fmt::format("another nuraghed works on the state folder {}", state));
-  return system_error("lock " + path, errno);
-}
-
-Result<int> kept_port(const std::string& state) {
-  const auto text = env::read_file(state + "/port");
-  if (!text) return 0;
-  int port = 0;
-  std::from_chars(text->data(), text->data() + text->size(), port);
-  return port;
-}
-
 }  // namespace
 
 struct Daemon::Parts final : api::ConsoleProvider {
@@ -128,9 +100,13 @@ struct Daemon::Parts final : api::ConsoleProvider {
   std::string unix_base;
   std::string base;  // "http://127.0.0.1:PORT", or the UNIX socket's
   std::vector<api::TokenEntry> tokens;
+  std::string self_token;  // with which this process asks itself (--force-http); never stored
+  controller::Site site;
   std::unique_ptr<net::HttpClient> http;
   std::unique_ptr<soap::SoapTransport> transport;
   std::unique_ptr<exchange::Router> router;
+  std::unique_ptr<RemoteControllers> remote;
+  std::unique_ptr<exchange::Router> door_router;  // what comes in from outside
   std::unique_ptr<images::ImageStore> images;
   std::unique_ptr<bpel::Engine> engine;
   std::unique_ptr<services::vhf::Factory> vhf;
@@ -150,8 +126,10 @@ struct Daemon::Parts final : api::ConsoleProvider {
             std::function<void(Result<env::UniqueFd>)> done) override;
   void tail(const std::string& controller, const std::string& host, const api::Identity& caller, Bytes limit,
             std::function<void(Result<std::string>)> done) override;
-  ControllerNode* visible(const std::string& controller) const;
+  // Null: there is none of that name in this process.
+  ControllerNode* own(const std::string& controller) const;
   Status open_control();
+  void open_remote();
   Status deploy_workflows();
   Status open_controllers();
   void add_routes();
@@ -168,29 +146,35 @@ Result<std::string> Daemon::Parts::description(const std::string& service, const
 
 Status Daemon::Parts::choose_addresses() {
   TRY_ASSIGN(tokens, api::ensure_token_file(settings.state + "/token", settings.vo, env::system_random()));
+  const auto& site_token = settings.site_token;
+  TRY_ASSIGN(site, controller::open_site(site_token.empty() ? settings.state + "/site-token" : site_token));
+  for (auto& entry : site.as(api::Role::kController, "-")) tokens.push_back(std::move(entry));
+  self_token = env::make_id(env::system_random(), "token");
+  tokens.push_back({{"self", "", api::Role::kPeer}, self_token});
   const std::string socket = settings.state + "/nuraghed.sock";
   listen.listen.push_back("unix:" + socket);
   unix_base = "http+unix://" + net::percent_encode(socket);
   base = unix_base;
   if (!settings.tcp) return {};
-  // References to hosts carry the address, so the port of the first start is kept.
-  int port = settings.port;
-  if (port == 0) {
-    TRY_ASSIGN(port, kept_port(settings.state));
-  }
-  if (port == 0) {
-    TRY_ASSIGN(port, free_port());
-  }
-  TRY(env::write_file_durably(settings.state + "/port", fmt::format("{}\n", port), 0600));
+  TRY_ASSIGN(const int port, controller::choose_port(settings.state, "127.0.0.1", settings.port));
   settings.port = port;
   listen.listen.push_back(fmt::format("127.0.0.1:{}", port));
   base = fmt::format("http://127.0.0.1:{}", port);
+  for (const auto& address : settings.listen) {
+    listen.listen.push_back(address);
+    listen.allow_other_hosts = true;
+    log_warning("nuraghed", "others may listen to what travels here: there is no TLS", {{"address", address}});
+  }
   return {};
 }
 
 Status Daemon::Parts::open_doors() {
   api::GatewayOptions options;
-  options.router = router.get();
+  options.router = door_router.get();
+  options.seed = [this](const std::string& path, std::function<void(Result<std::string>)> done) {
+    seeds->read(path, std::move(done));
+  };
+  options.image_part = [this](const std::string& digest) { return images->blob_file(digest); };
   options.random = &env::system_random();
   options.tokens = tokens;
   options.description = [this](const std::string& service, const std::string& file) {
@@ -207,27 +191,19 @@ Status Daemon::Parts::open_doors() {
 
 void Daemon::Parts::open(const std::string& controller, const std::string& host, const api::Identity& caller,
                          std::function<void(Result<env::UniqueFd>)> done) {
-  auto* node = visible(controller);
-  if (node == nullptr) return done(not_found(fmt::format("there is no controller {}", controller)));
-  node->when_visible(host, caller.vo, [node, host, done](const Status& allowed) {
-    if (!allowed) return done(allowed.error());
-    auto fd = node->driver().open_console(host);
-    if (!fd) return done(fd.error());
-    done(env::UniqueFd(*fd));
-  });
+  auto* node = own(controller);
+  if (node == nullptr) return remote->open_console(controller, host, caller.vo, std::move(done));
+  node->open_console(host, caller.vo, std::move(done));
 }
 
 void Daemon::Parts::tail(const std::string& controller, const std::string& host, const api::Identity& caller,
                          Bytes limit, std::function<void(Result<std::string>)> done) {
-  auto* node = visible(controller);
-  if (node == nullptr) return done(not_found(fmt::format("there is no controller {}", controller)));
-  node->when_visible(host, caller.vo, [node, host, limit, done](const Status& allowed) {
-    if (!allowed) return done(allowed.error());
-    done(node->driver().console_tail(host, limit));
-  });
+  auto* node = own(controller);
+  if (node == nullptr) return remote->console_tail(controller, host, caller.vo, limit, std::move(done));
+  node->console_tail(host, caller.vo, limit, std::move(done));
 }
 
-ControllerNode* Daemon::Parts::visible(const std::string& controller) const {
+ControllerNode* Daemon::Parts::own(const std::string& controller) const {
   for (const auto& node : nodes) {
     if (node->name() == controller) return node.get();
   }
@@ -237,7 +213,9 @@ ControllerNode* Daemon::Parts::visible(const std::string& controller) const {
 Status Daemon::Parts::open_control() {
   http = net::HttpClient::make();
   soap::SoapTransportOptions soap_options;
-  soap_options.token = [secret = tokens.front().token](std::string_view) { return secret; };
+  soap_options.token = [this](std::string_view at) {
+    return at == base || at == unix_base ? self_token : site.token();
+  };
   transport = std::make_unique<soap::SoapTransport>(*http, std::move(soap_options));
   router = exchange::make_router({transport.get(), settings.force_http, unix_base});
   router->add_own_base(base);
@@ -264,7 +242,7 @@ Status Daemon::Parts::open_control() {
   control = exchange::make_exchange(std::move(store), *router, options);
   if (settings.deterministic) {
     drainer = std::make_unique<Drainer>();
-    control = make_drained(std::move(control), *drainer);
+    control = controller::make_drained(std::move(control), *drainer);
   }
   for (exchange::Actor* actor : {static_cast<exchange::Actor*>(engine.get()), static_cast<exchange::Actor*>(vhf.get()),
                                  static_cast<exchange::Actor*>(vhir.get()), static_cast<exchange::Actor*>(vcf.get()),
@@ -273,7 +251,28 @@ Status Daemon::Parts::open_control() {
   control->set_conversation_probe(engine->conversation_probe());
   TRY(control->open());
   seeds = std::make_unique<OwnSeeds>(*control, *vcf, settings.deterministic);
+  open_remote();
   return {};
+}
+
+void Daemon::Parts::open_remote() {
+  remote = std::make_unique<RemoteControllers>(
+      *http, *transport, site.token(), [this](const std::string& name, std::function<void(Result<std::string>)> done) {
+        auto address = std::make_shared<Result<std::string>>(internal("the address was not read"));
+        control->post(
+            "vhf",
+            [this, name, address](exchange::Turn& turn) -> Status {
+              *address = vhf->controller_address(turn, name);
+              return {};
+            },
+            [address, done = std::move(done)](const Status& status) {
+              if (!status) return done(status.error());
+              done(std::move(*address));
+            });
+      });
+  door_router = remote->make_router(*router, [this](const std::string& service) {
+    return controller::is_service_name(service) || own(service) != nullptr;
+  });
 }
 
 Status Daemon::Parts::deploy_workflows() {
@@ -302,7 +301,19 @@ void Daemon::Parts::add_routes() {
 
 Status Daemon::Parts::open_controllers() {
   for (const auto& controller : settings.controllers) {
-    TRY_ASSIGN(auto node, ControllerNode::open(settings, controller, base, *router, *seeds, drainer.get()));
+    controller::NodeSettings node_settings;
+    node_settings.folder = settings.state + "/vhc/" + controller.name;
+    node_settings.programs = settings.programs;
+    node_settings.address = base;
+    node_settings.factory = "/services/vhf";
+    node_settings.accelerator = settings.accelerator;
+    node_settings.accelerator_cache = settings.state + "/accelerator";
+    node_settings.segment_secret = [this](const std::string& key) { return site.segment_secret(key); };
+    node_settings.renewal = settings.renewal;
+    node_settings.sim_failures = settings.sim_failures;
+    node_settings.sim_delays = settings.sim_delays;
+    node_settings.sim_persisted = settings.sim_persisted;
+    TRY_ASSIGN(auto node, ControllerNode::open(node_settings, controller, *router, *seeds, drainer.get()));
     router->add_route("/services/" + controller.name, "*", node->exchange(), "vhc");
     nodes.push_back(std::move(node));
   }
@@ -315,7 +326,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Settings settings) {
   auto parts = std::make_unique<Parts>();
   parts->settings = std::move(settings);
   TRY(env::make_directories(parts->settings.state, 0700));
-  TRY_ASSIGN(parts->lock, lock_state(parts->settings.state));
+  TRY_ASSIGN(parts->lock, controller::lock_state(parts->settings.state, "nuraghed"));
   TRY(parts->choose_addresses());
   TRY(parts->open_control());
   parts->add_routes();
@@ -341,6 +352,7 @@ Daemon::~Daemon() { stop(); }
 void Daemon::stop() {
   if (!parts_) return;
   if (parts_->gateway) parts_->gateway->stop();
+  if (parts_->remote) parts_->remote->stop();
   if (parts_->control) parts_->control->stop();
   for (auto& node : parts_->nodes) node->stop();
   parts_->http.reset();

@@ -3,6 +3,7 @@
 //
 //   STATE/lock             held by the one nuraghed that works on the folder
 //   STATE/token            who may enter (mode 0600)
+//   STATE/site-token       the token that it shares with the controllers outside of it (mode 0600)
 //   STATE/nuraghed.sock    the UNIX socket
 //   STATE/port             the TCP port on 127.0.0.1, kept from the first start on
 //   STATE/control.db       engine, VHF, VHIR, VCF
@@ -14,21 +15,11 @@
 #include <string>
 #include <vector>
 
+#include "apps/controller/settings.hpp"
 #include "base/result.hpp"
 #include "base/units.hpp"
 
 namespace nuraghe::daemon {
-
-struct ControllerSettings {
-  std::string name;
-  std::string site = "local";
-  std::string driver = "qemu";
-  std::int32_t cpus = 4;
-  Bytes memory = gib(4);
-  Bytes disk = gib(40);
-};
-// "NAME[:key=value,...]" with cpus, memory, disk, site, driver.
-Result<ControllerSettings> parse_controller(const std::string& text);
 
 struct Settings {
   std::string state;
@@ -37,7 +28,9 @@ struct Settings {
   std::string programs;   // folder of nuraghe-shim and nuraghe-switch
   int port = 0;           // 0: as kept in the state folder, else any free one
   bool tcp = true;
-  std::vector<ControllerSettings> controllers;
+  std::vector<std::string> listen;  // further TCP addresses, for controllers on other machines
+  std::string site_token;           // file; empty: STATE/site-token
+  std::vector<controller::ControllerSettings> controllers;
   std::string vo = "default";
   std::string accelerator = "auto";
   bool force_http = false;  // services of this process call one another by SOAP over HTTP

@@ -1,40 +1,20 @@
 // nuraghed: the daemon. Wiring only: options, signals.
-#include <signal.h>
-
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "apps/controller/process.hpp"
 #include "apps/nuraghed/daemon.hpp"
 #include "base/crash_point.hpp"
 #include "client/connection.hpp"
-#include "env/posix.hpp"
 #include "xml/xml.hpp"
-
-namespace {
-
-// The folder that this program stands in.
-std::string own_folder() {
-  std::string path(4096, '\0');
-  const auto length = ::readlink("/proc/self/exe", path.data(), path.size());
-  path.resize(length < 0 ? 0 : static_cast<std::size_t>(length));
-  return path.substr(0, path.rfind('/'));
-}
-
-// Installed below share/nuraghe, in a build tree beside bin/.
-std::string data_folder(const std::string& programs, const std::string& name) {
-  const std::string installed = programs + "/../share/nuraghe/" + name;
-  return nuraghe::env::path_exists(installed) ? installed : programs + "/../" + name;
-}
-
-}  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app("nuraghed: Nuraghe's daemon");
   nuraghe::daemon::Settings settings;
   settings.state = nuraghe::client::default_state_folder();
-  settings.programs = own_folder();
-  settings.contracts = data_folder(settings.programs, "contracts");
-  settings.workflows = data_folder(settings.programs, "workflows");
+  settings.programs = nuraghe::controller::own_folder();
+  settings.contracts = nuraghe::controller::data_folder(settings.programs, "contracts");
+  settings.workflows = nuraghe::controller::data_folder(settings.programs, "workflows");
   std::vector<std::string> controllers;
   std::uint64_t crash_at = 0;
   bool count_crash_points = false;
@@ -44,8 +24,13 @@ int main(int argc, char** argv) {
   app.add_option("--port", settings.port, "TCP port on 127.0.0.1; 0: the one of before, else any free one");
   app.add_flag("--no-tcp", no_tcp, "Serve on the UNIX socket only");
   app.add_option("--vhc", controllers,
-                 "A Virtual Host Controller: NAME[:cpus=N,memory=SIZE,disk=SIZE,site=NAME,driver=qemu|sim]")
+                 "A Virtual Host Controller: "
+                 "NAME[:cpus=N,memory=SIZE,disk=SIZE,site=NAME,driver=qemu|sim,tunnel=udp:ADDRESS:PORT]")
       ->take_all();
+  app.add_option("--listen", settings.listen, "A further ADDRESS:PORT, for controllers on other machines; no TLS")
+      ->take_all();
+  app.add_option("--site-token", settings.site_token,
+                 "File with the token shared with the site's vhcd; made when missing (default: STATE/site-token)");
   app.add_option("--vo", settings.vo, "Virtual organisation of the first token");
   app.add_option("--contracts", settings.contracts, "Folder of WSDL and XSD files");
   app.add_option("--workflows", settings.workflows, "Folder of BPEL files");
@@ -64,7 +49,7 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   settings.tcp = !no_tcp;
   for (const auto& text : controllers) {
-    auto controller = nuraghe::daemon::parse_controller(text);
+    auto controller = nuraghe::controller::parse_controller(text);
     if (!controller) {
       std::fprintf(stderr, "nuraghed: --vhc %s: %s\n", text.c_str(), controller.error().to_string().c_str());
       return 2;
@@ -78,13 +63,7 @@ int main(int argc, char** argv) {
   }
   settings.renewal = *span;
 
-  // Blocked before any thread is made, so that only sigwait sees them.
-  sigset_t signals;
-  ::sigemptyset(&signals);
-  ::sigaddset(&signals, SIGTERM);
-  ::sigaddset(&signals, SIGINT);
-  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);
+  nuraghe::controller::prepare_process();
   nuraghe::xml::initialise();
   if (crash_at > 0) nuraghe::arm_crash_point(crash_at);
 
@@ -97,12 +76,7 @@ int main(int argc, char** argv) {
   if (settings.tcp) std::printf(" and http://127.0.0.1:%d", (*daemon)->port());
   std::printf("\n");
   std::fflush(stdout);
-  int signal = 0;
-  while (true) {
-    const timespec second{1, 0};
-    signal = ::sigtimedwait(&signals, nullptr, &second);
-    if (signal > 0 || (*daemon)->failed()) break;
-  }
+  nuraghe::controller::run_until_told([&] { return (*daemon)->failed(); });
   const bool failed = (*daemon)->failed();
   (*daemon)->stop();
   if (count_crash_points) {

@@ -1,11 +1,11 @@
-#include "apps/nuraghed/drained_exchange.hpp"
+#include "apps/controller/drained_exchange.hpp"
 
 #include <algorithm>
 
 #include "base/log.hpp"
 #include "env/posix.hpp"
 
-namespace nuraghe::daemon {
+namespace nuraghe::controller {
 namespace {
 
 // The clock on the wall may be set.
@@ -97,7 +97,7 @@ void Drainer::run() {
       is_last = stopping_;
     }
     const auto next = exchange::drain_all(exchanges_);
-    if (!next) log_error("nuraghed", "an exchange gave up", {{"error", next.error().to_string()}});
+    if (!next) log_error("exchange", "an exchange gave up", {{"error", next.error().to_string()}});
     if (!next || is_last) return;
     const Duration pause = *next ? **next - env::system_clock().now() : kLongestWait;
     std::unique_lock lock(mutex_);
@@ -109,4 +109,4 @@ std::unique_ptr<exchange::Exchange> make_drained(std::unique_ptr<exchange::Excha
   return std::make_unique<DrainedExchange>(std::move(exchange), drainer);
 }
 
-}  // namespace nuraghe::daemon
+}  // namespace nuraghe::controller

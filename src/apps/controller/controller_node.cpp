@@ -1,37 +1,18 @@
-#include "apps/nuraghed/controller_node.hpp"
+#include "apps/controller/controller_node.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
+#include "apps/controller/words.hpp"
 #include "base/log.hpp"
 #include "env/posix.hpp"
 #include "hypervisor/qemu/driver.hpp"
 #include "hypervisor/sim/driver.hpp"
 #include "store/sqlite.hpp"
 
-namespace nuraghe::daemon {
+namespace nuraghe::controller {
 namespace {
-
-std::vector<std::string> split(const std::string& text, char separator) {
-  std::vector<std::string> parts;
-  std::size_t begin = 0;
-  while (true) {
-    const auto end = text.find(separator, begin);
-    parts.push_back(text.substr(begin, end - begin));
-    if (end == std::string::npos) return parts;
-    begin = end + 1;
-  }
-}
-
-Result<int> to_int(const std::string& text) {
-  int value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < 1)
-    return invalid(fmt::format("'{}' is not a number above 0", text));
-  return value;
-}
 
 Result<hypervisor::Verb> parse_verb(const std::string& text) {
   const auto verb = std::find_if(hypervisor::kVerbs.begin(), hypervisor::kVerbs.end(),
@@ -53,11 +34,11 @@ Result<hypervisor::SimFailure> parse_failure(const std::string& text) {
   return failure;
 }
 
-Result<std::unique_ptr<hypervisor::Driver>> open_driver(const Settings& settings, const ControllerSettings& controller,
-                                                        const std::string& folder) {
+Result<std::unique_ptr<hypervisor::Driver>> open_driver(const NodeSettings& settings,
+                                                        const ControllerSettings& controller) {
   if (controller.driver == "sim") {
     hypervisor::SimOptions options;
-    options.root = folder + "/hosts";
+    options.root = settings.folder + "/hosts";
     options.persisted = settings.sim_persisted;
     for (const auto& text : settings.sim_failures) {
       TRY_ASSIGN(auto failure, parse_failure(text));
@@ -74,74 +55,45 @@ Result<std::unique_ptr<hypervisor::Driver>> open_driver(const Settings& settings
   if (controller.driver != "qemu")
     return invalid(fmt::format("'{}' is not a hypervisor driver; there are qemu and sim", controller.driver));
   hypervisor::QemuOptions options;
-  options.root = folder + "/hosts";
+  options.root = settings.folder + "/hosts";
   options.shim_program = settings.programs + "/nuraghe-shim";
   options.accelerator = settings.accelerator;
-  options.accelerator_cache = settings.state + "/accelerator";
+  options.accelerator_cache = settings.accelerator_cache;
   return hypervisor::open_qemu_driver(std::move(options));
 }
 
 }  // namespace
 
-Result<ControllerSettings> parse_controller(const std::string& text) {
-  ControllerSettings controller;
-  const auto colon = text.find(':');
-  controller.name = text.substr(0, colon);
-  const bool is_plain = !controller.name.empty() &&
-                        controller.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
-  if (!is_plain)
-    return invalid(
-        fmt::format("'{}' is not a controller's name; use lower-case letters, digits and '-'", controller.name));
-  if (colon == std::string::npos) return controller;
-  for (const auto& part : split(text.substr(colon + 1), ',')) {
-    const auto equals = part.find('=');
-    const std::string key = part.substr(0, equals);
-    const std::string value = equals == std::string::npos ? "" : part.substr(equals + 1);
-    if (key == "cpus") {
-      TRY_ASSIGN(controller.cpus, to_int(value));
-    } else if (key == "memory") {
-      TRY_ASSIGN(controller.memory, parse_bytes(value));
-    } else if (key == "disk") {
-      TRY_ASSIGN(controller.disk, parse_bytes(value));
-    } else if (key == "site") {
-      controller.site = value;
-    } else if (key == "driver") {
-      controller.driver = value;
-    } else {
-      return invalid(
-          fmt::format("'{}' is no property of a controller; there are cpus, memory, disk, site, driver", key));
-    }
-  }
-  return controller;
-}
-
-Result<std::unique_ptr<ControllerNode>> ControllerNode::open(const Settings& settings,
+Result<std::unique_ptr<ControllerNode>> ControllerNode::open(const NodeSettings& settings,
                                                              const ControllerSettings& controller,
-                                                             const std::string& base, exchange::Router& router,
-                                                             services::vhc::SeedSource& seeds, Drainer* drainer) {
-  const std::string folder = settings.state + "/vhc/" + controller.name;
+                                                             exchange::Router& router, services::vhc::SeedSource& seeds,
+                                                             Drainer* drainer) {
+  const std::string& folder = settings.folder;
   TRY(env::make_directories(folder, 0700));
   std::unique_ptr<ControllerNode> node(new ControllerNode);
   node->name_ = controller.name;
   const bool is_simulated = controller.driver == "sim";
-  TRY_ASSIGN(node->driver_, open_driver(settings, controller, folder));
+  TRY_ASSIGN(node->driver_, open_driver(settings, controller));
   if (is_simulated) {
     node->fabric_ = network::make_simulated_fabric(controller.name);
   } else {
     network::SwitchOptions options;
     options.folder = folder + "/switch";
     options.program = settings.programs + "/nuraghe-switch";
+    options.listen = controller.tunnel;
     TRY_ASSIGN(node->fabric_, network::open_switch_fabric(options));
   }
   services::vhc::WorkerOptions worker;
   worker.folder = folder;
   worker.uses_files = !is_simulated;
+  worker.images = settings.images;
+  worker.segment_secret = settings.segment_secret;
   node->worker_ = std::make_unique<services::vhc::Worker>(std::move(worker), *node->driver_, *node->fabric_, seeds);
   services::vhc::ControllerOptions options;
   options.name = controller.name;
   options.site = controller.site;
-  options.address = base + "/services/" + controller.name;
-  options.factory = "/services/vhf";
+  options.address = settings.address + "/services/" + controller.name;
+  options.factory = settings.factory;
   options.capacity.cpus = controller.cpus;
   options.capacity.memory = controller.memory;
   options.capacity.disk = controller.disk;
@@ -187,6 +139,24 @@ void ControllerNode::when_visible(const std::string& host, const std::string& vo
       std::move(done));
 }
 
+void ControllerNode::open_console(const std::string& host, const std::string& vo,
+                                  std::function<void(Result<env::UniqueFd>)> done) {
+  when_visible(host, vo, [this, host, done = std::move(done)](const Status& allowed) {
+    if (!allowed) return done(allowed.error());
+    auto fd = driver_->open_console(host);
+    if (!fd) return done(fd.error());
+    done(env::UniqueFd(*fd));
+  });
+}
+
+void ControllerNode::console_tail(const std::string& host, const std::string& vo, Bytes limit,
+                                  std::function<void(Result<std::string>)> done) {
+  when_visible(host, vo, [this, host, limit, done = std::move(done)](const Status& allowed) {
+    if (!allowed) return done(allowed.error());
+    done(driver_->console_tail(host, limit));
+  });
+}
+
 bool ControllerNode::wait_registered(Duration timeout) {
   return is_registered_.wait_for(timeout) == std::future_status::ready;
 }
@@ -198,4 +168,4 @@ void ControllerNode::stop() {
   if (exchange_) exchange_->stop();
 }
 
-}  // namespace nuraghe::daemon
+}  // namespace nuraghe::controller

@@ -15,7 +15,7 @@
 
 #include "exchange/exchange.hpp"
 
-namespace nuraghe::daemon {
+namespace nuraghe::controller {
 
 class Drainer {
  public:
@@ -41,4 +41,4 @@ class Drainer {
 // The drainer outlives it.
 std::unique_ptr<exchange::Exchange> make_drained(std::unique_ptr<exchange::Exchange> exchange, Drainer& drainer);
 
-}  // namespace nuraghe::daemon
+}  // namespace nuraghe::controller
