@@ -39,11 +39,19 @@ def cluster_lifecycle(world):
     assert len(created["placements"]) == 3, created
     assert states(world, "duo") == ("running", ["running"])
     assert {place["physical_host"] for place in created["placements"]} == {"a", "b"}
+    for member in world.json("show", "duo")["members"]:
+        image = member["image"]
+        assert image["wanted"] == {"name": "tiny"} and (image["name"], image["version"]) == ("tiny", "1"), image
+        assert re.fullmatch("sha256:[0-9a-f]{64}", image["digest"]), image
     assert reserved(world) == (3, 48 << 20)
     for verb, state in (("pause", "paused"), ("resume", "running"), ("freeze", "frozen"), ("thaw", "running")):
         for time_of in ("first", "second"):  # a command may be repeated
             said = world.cli(verb, "duo").stdout
             assert (f"is already {state}" in said) == (time_of == "second"), said
+            if verb == "thaw" and time_of == "first":
+                steps = [step for step in progress(said) if "worker-1" in step]
+                assert re.match("memory of worker-1 restored on [ab] ", steps[0]), steps
+                assert re.match("worker-1 running on [ab] ", steps[1]) and "paused" not in said, said
             assert states(world, "duo") == (state, [state])
         assert reserved(world) == ((0, 0) if state == "frozen" else (3, 48 << 20))
         check(world)
@@ -81,7 +89,8 @@ def host_lifecycle(world):
             assert (f"is already {state}" in said) == (time_of == "second"), said
             assert world.json("vh", "show", "alone")["state"] == state
         check(world)
-    assert world.json("vh", "show", host)["name"] == "alone"
+    shown = world.json("vh", "show", host)
+    assert shown["name"] == "alone" and sorted(shown["image"]) == ["digest", "name", "version"], shown
     assert len(world.json("vh", "ls")) == 1
     assert "alone" in world.cli("vh", "create", "node.xml", "--name", "alone", check=5).stderr
     check(world)

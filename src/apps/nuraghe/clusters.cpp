@@ -15,13 +15,26 @@ namespace {
 namespace json = boost::json;
 using contracts::vcf::Cluster;
 
+json::object requirement_json(const contracts::vhir::Requirement& wanted) {
+  json::object value;
+  const auto add = [&](const char* name, const std::optional<std::string>& field) {
+    if (field && !field->empty()) value[name] = *field;
+  };
+  add("name", wanted.name);
+  add("type", wanted.type);
+  add("system", wanted.system);
+  add("version", wanted.version);
+  add("architecture", wanted.architecture);
+  return value;
+}
+
 json::object member_json(const contracts::vcf::Member& member) {
   json::array addresses;
   for (const auto& address : member.address) addresses.emplace_back(address);
   return {{"name", member.name},           {"host", member.host},
           {"role", member.role},           {"physical_host", member.physical_host},
           {"addresses", addresses},        {"cpus", member.cpus},
-          {"memory", member.memory.count}, {"image", member.image}};
+          {"memory", member.memory.count}, {"image", json::object{{"wanted", requirement_json(member.image)}}}};
 }
 
 json::object cluster_json(const Cluster& cluster) {
@@ -194,6 +207,7 @@ Status show_cluster(Context& context, const std::string& name) {
       member.as_object()["state"] = contracts::vhc::to_string(host.state);
       member.as_object()["condition"] = host.condition;
       member.as_object()["ssh_port"] = host.ssh_port;
+      for (auto& [part, text] : image_json(host.image)) member.as_object()["image"].as_object()[part] = text;
     }
     context.print_json(value);
     return {};

@@ -24,7 +24,7 @@ json::object host_json(const VirtualHost& host) {
           {"condition", host.condition},
           {"physical_host", host.physical_host},
           {"reference", host.reference.address},
-          {"image", host.image},
+          {"image", image_json(host.image)},
           {"cpus", host.cpus},
           {"memory", host.memory.count},
           {"ssh_port", host.ssh_port},
@@ -57,6 +57,15 @@ Result<VirtualHost> find_host(Context& context, const std::string& name) {
 }
 
 }  // namespace
+
+boost::json::object image_json(const std::string& reference) {
+  const auto at = reference.find('@');
+  const auto colon = reference.substr(0, at).rfind(':');
+  if (at == std::string::npos || colon == std::string::npos) return {};
+  return {{"name", reference.substr(0, colon)},
+          {"version", reference.substr(colon + 1, at - colon - 1)},
+          {"digest", reference.substr(at + 1)}};
+}
 
 Status create_host(Context& context, const std::string& file, const std::string& name) {
   TRY_ASSIGN(const auto fragment, client::load_node_configuration(file, name));

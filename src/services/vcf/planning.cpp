@@ -268,7 +268,7 @@ Status Factory::prepare(exchange::Turn& turn, const exchange::Message& request, 
       if (!nic.address.empty()) member.address.push_back(fmt::format("{}={}/{}", nic.network, nic.address, nic.prefix));
     member.cpus = node.cpus;
     member.memory = node.memory;
-    member.image = node.image.to_string();
+    member.image = requirement_of(node.image);
     member.host_key = seeds[i].host_key;
     TRY(members_.put(turn.transaction(), fmt::format("{}/{:06}", row.id, i), member));
   }

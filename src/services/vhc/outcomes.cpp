@@ -19,6 +19,14 @@ std::string_view event_kind(std::string_view verb) {
   return "host.changed";
 }
 
+std::string what_was_done(const Order& order, const HostRow& row, const std::string& physical_host) {
+  const auto& name = row.host.name;
+  if (order.verb == "create") return fmt::format("{} started on {}", name, physical_host);
+  // Its processors stand still until all hosts of its cluster are back.
+  if (order.verb == "thaw" && order.paused) return fmt::format("memory of {} restored on {}", name, physical_host);
+  return fmt::format("{} {} on {}", name, api::to_string(row.host.state), physical_host);
+}
+
 }  // namespace
 
 Status Controller::on_job(exchange::Turn& turn, const exchange::Job& job, const Result<std::string>& result) {
@@ -58,11 +66,7 @@ Status Controller::operation_ended(exchange::Turn& turn, const Order& order, con
     if (order.verb == "freeze") row.host.state = HostState::kFrozen;
     if (order.verb == "thaw") row.host.state = order.paused ? HostState::kPaused : HostState::kRunning;
     TRY(put(turn, row));
-    TRY(report(
-        turn, row, std::string(event_kind(order.verb)), "info",
-        fmt::format("{} {} on {}", row.host.name,
-                    order.verb == "create" ? "started" : std::string(api::to_string(row.host.state)), options_.name),
-        took));
+    TRY(report(turn, row, std::string(event_kind(order.verb)), "info", what_was_done(order, row, options_.name), took));
     TRY(answer_operation(turn, order, *outcome, row));
     if (is_to_be_destroyed) return start_destroy(turn, std::move(row));
     return order.verb == "create" ? start_boot(turn, row) : Status();
