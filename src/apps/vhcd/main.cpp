@@ -1,6 +1,7 @@
 // vhcd: one Virtual Host Controller as a process of its own. Wiring only: options, signals.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 
 #include "apps/controller/process.hpp"
 #include "apps/vhcd/vhc_daemon.hpp"
@@ -78,6 +79,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "vhcd: %s\n", read.error().to_string().c_str());
     return 2;
   }
+  settings.state = std::filesystem::absolute(settings.state).string();
   settings.programs = nuraghe::controller::own_folder();
   nuraghe::controller::prepare_process();
   nuraghe::xml::initialise();
