@@ -62,6 +62,23 @@ Result<std::unique_ptr<hypervisor::Driver>> open_driver(const NodeSettings& sett
   return hypervisor::open_qemu_driver(std::move(options));
 }
 
+// The kind of tunnel says which fabric: one physical host has one.
+Result<std::unique_ptr<network::Fabric>> open_fabric(const NodeSettings& settings,
+                                                     const ControllerSettings& controller) {
+  if (controller.driver == "sim") return network::make_simulated_fabric(controller.name);
+  if (controller.tunnel.starts_with("vxlan:")) {
+    network::BridgeOptions options;
+    options.owner = settings.folder;
+    options.tunnel = controller.tunnel;
+    return network::open_bridge_fabric(options);
+  }
+  network::SwitchOptions options;
+  options.folder = settings.folder + "/switch";
+  options.program = settings.programs + "/nuraghe-switch";
+  options.listen = controller.tunnel;
+  return network::open_switch_fabric(options);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<ControllerNode>> ControllerNode::open(const NodeSettings& settings,
@@ -74,15 +91,7 @@ Result<std::unique_ptr<ControllerNode>> ControllerNode::open(const NodeSettings&
   node->name_ = controller.name;
   const bool is_simulated = controller.driver == "sim";
   TRY_ASSIGN(node->driver_, open_driver(settings, controller));
-  if (is_simulated) {
-    node->fabric_ = network::make_simulated_fabric(controller.name);
-  } else {
-    network::SwitchOptions options;
-    options.folder = folder + "/switch";
-    options.program = settings.programs + "/nuraghe-switch";
-    options.listen = controller.tunnel;
-    TRY_ASSIGN(node->fabric_, network::open_switch_fabric(options));
-  }
+  TRY_ASSIGN(node->fabric_, open_fabric(settings, controller));
   services::vhc::WorkerOptions worker;
   worker.folder = folder;
   worker.uses_files = !is_simulated;

@@ -20,7 +20,7 @@ struct ControllerSettings {
   std::int32_t cpus = 4;
   Bytes memory = gib(4);
   Bytes disk = gib(40);
-  std::string tunnel;  // end of its switch: "" = a UNIX socket, or "udp:ADDRESS:PORT"
+  std::string tunnel;  // end of its network: "" = a UNIX socket, "udp:…" or "vxlan:ADDRESS:PORT"
 };
 // "NAME[:key=value,...]" with cpus, memory, disk, site, driver, tunnel.
 Result<ControllerSettings> parse_controller(const std::string& text);

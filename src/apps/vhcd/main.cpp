@@ -40,8 +40,9 @@ void add_options(CLI::App& app, nuraghe::vhcd::Settings& settings, Texts& texts)
   app.add_option("--driver", offer.driver, "Hypervisor: qemu or sim")->capture_default_str();
   app.add_option("--accelerator", settings.accelerator, "auto, kvm or tcg")->capture_default_str();
   app.add_option("--tunnel", offer.tunnel,
-                 "Where other hosts' switches send to: udp:ADDRESS:PORT (default: a UNIX socket, or udp on the address "
-                 "of --listen when that is not loopback)");
+                 "Where other hosts send frames to: udp:ADDRESS:PORT, or with root and the kernel's own bridges "
+                 "vxlan:ADDRESS:PORT (default: a UNIX socket, or udp on the address of --listen when that is not "
+                 "loopback)");
   app.add_option("--images", settings.images,
                  "nuraghed's image repository as a shared folder (default: images are copied over HTTP)");
   app.add_option("--renewal", texts.renewal, "How often the registration is renewed")->capture_default_str();
