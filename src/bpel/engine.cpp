@@ -137,30 +137,49 @@ Status Engine::Implementation::finish(exchange::Turn& turn, const HeaderRow& hea
   if (options.history_retention.count() == 0) return transaction.erase(tables.instance, header.id);
   TRY(transaction.put(tables.ended, runtime::big_endian(static_cast<std::uint64_t>(header.ended.micros)) + header.id,
                       ""));
-  if (prune_armed) return {};
-  prune_armed = true;
-  return turn.set_timer(kPrune, turn.now() + options.history_retention);
+  ++ended_count;
+  if (ended_unsure || ended_count > options.history_limit) return arm_prune(turn, turn.now());
+  return arm_prune(turn, header.ended + options.history_retention);
 }
 
-// Removes what is left of instances that ended long ago.
+// The timer may be set already, and earlier.
+Status Engine::Implementation::arm_prune(exchange::Turn& turn, TimePoint due) {
+  if (prune_due && *prune_due <= due) return {};
+  prune_due = due;
+  return turn.set_timer(kPrune, due);
+}
+
+Status Engine::Implementation::count_ended(exchange::Turn& turn) {
+  ended_count = 0;
+  std::string after;
+  for (;;) {
+    TRY_ASSIGN(const auto rows, turn.transaction().scan(tables.ended, {}, after));
+    ended_count += static_cast<std::int64_t>(rows.size());
+    if (rows.empty()) break;
+    after = rows.back().key;
+  }
+  ended_unsure = false;
+  return {};
+}
+
+// Removes what is left of instances that ended long ago, or before too many others.
 Status Engine::Implementation::prune(exchange::Turn& turn) {
   auto& transaction = turn.transaction();
+  prune_due.reset();
+  if (ended_unsure) TRY(count_ended(turn));
   TRY_ASSIGN(const auto rows, transaction.scan(tables.ended, {}, {}, kPruneBatch));
-  std::size_t removed = 0;
   for (const auto& row : rows) {
     std::uint64_t micros = 0;
     for (const char c : row.key.substr(0, 8)) micros = (micros << 8) | static_cast<unsigned char>(c);
     const TimePoint due = TimePoint{static_cast<std::int64_t>(micros)} + options.history_retention;
-    if (due > turn.now()) return turn.set_timer(kPrune, due);
+    if (due > turn.now() && ended_count <= options.history_limit) return arm_prune(turn, due);
     const auto id = row.key.substr(8);
     TRY(transaction.erase_prefix(tables.history, id));
     TRY(transaction.erase(tables.instance, id));
     TRY(transaction.erase(tables.ended, row.key));
-    ++removed;
+    --ended_count;
   }
-  if (removed == kPruneBatch) return turn.set_timer(kPrune, turn.now());
-  prune_armed = false;
-  return {};
+  return rows.size() == kPruneBatch ? arm_prune(turn, turn.now()) : Status();
 }
 
 Status Engine::Implementation::read_running(exchange::Turn& turn) {
@@ -225,8 +244,9 @@ Status Engine::on_start(exchange::Turn& turn) {
   TRY(implementation_->registry.start(turn.transaction(), implementation_->tables));
   TRY(implementation_->read_running(turn));
   TRY_ASSIGN(const auto ended, turn.transaction().scan(implementation_->tables.ended, {}, {}, 1));
-  implementation_->prune_armed = !ended.empty();
-  return ended.empty() ? Status() : turn.set_timer(kPrune, turn.now());
+  if (!ended.empty()) return implementation_->arm_prune(turn, turn.now());
+  implementation_->ended_unsure = false;
+  return {};
 }
 
 Status Engine::on_request(exchange::Turn& turn, const exchange::Message& request) {
@@ -277,6 +297,9 @@ void Engine::on_rollback() {
   implementation_->cached_bytes = 0;
   implementation_->reload_needed = implementation_->deployed_while_running;
   implementation_->running_unsure = true;
+  // An undone turn may have set the timer, or ended instances, or removed some: the timer finds out.
+  implementation_->prune_due.reset();
+  implementation_->ended_unsure = true;
 }
 
 }  // namespace nuraghe::bpel

@@ -42,6 +42,8 @@ struct EngineOptions {
   Bytes cache = mib(64);
   // How long the header and history of an ended instance are kept; zero: not at all, and no history is written.
   Duration history_retention = std::chrono::hours(24 * 7);
+  // How many ended instances are kept at most; the first that ended go first.
+  std::int64_t history_limit = 100'000;
   // What a path is prefixed with in endpoint references of own roles, as "http://127.0.0.1:8470".
   std::string own_base;
   // True: the packages deployed before the start are all there are; stored others are retired.

@@ -4,6 +4,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -62,7 +63,10 @@ struct Engine::Implementation {
   std::size_t cached_bytes = 0;
   std::shared_ptr<RunningInstances> running = std::make_shared<RunningInstances>();
   bool running_unsure = true;  // an undone turn may have added or removed one
-  bool prune_armed = false;
+  // When the timer that removes ended instances is due; null: it is not set, as far as is known.
+  std::optional<TimePoint> prune_due;
+  std::int64_t ended_count = 0;  // of rows in tables.ended
+  bool ended_unsure = true;      // an undone turn may have added or removed some
   bool deployed_while_running = false;
   bool reload_needed = false;
 
@@ -79,6 +83,8 @@ struct Engine::Implementation {
   Status hold(exchange::Turn& turn, Live& live, const journal::StepEvent& event);
   Status finish(exchange::Turn& turn, const runtime::HeaderRow& header);
   Status prune(exchange::Turn& turn);
+  Status arm_prune(exchange::Turn& turn, TimePoint due);
+  Status count_ended(exchange::Turn& turn);
   Status reload(exchange::Turn& turn);
   Status read_running(exchange::Turn& turn);
   Result<runtime::HeaderRow> header(exchange::Turn& turn, const std::string& id);

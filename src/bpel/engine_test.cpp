@@ -164,6 +164,60 @@ TEST(Engine, PublishesFaults) {
   EXPECT_EQ(events[0].attributes.at("fault"), "{urn:t}bad");
 }
 
+TEST(Engine, OfEndedInstancesTheNewestAreKept) {
+  World world(process_text(round_trip("@A")));
+  world.options.history_limit = 3;
+  for (int i = 0; i < 500; ++i) {
+    world.send("start", "x");
+    if (i % 50 == 0) world.advance(std::chrono::seconds(1));
+  }
+  world.run();
+  EXPECT_EQ(world.rows("bpel_instance"), 3U);
+  EXPECT_EQ(world.rows("bpel_ended"), 3U);
+  EXPECT_EQ(world.rows("bpel_history"), 3U);
+  world.reopen();
+  world.request("start", "x");
+  EXPECT_EQ(world.rows("bpel_instance"), 3U);
+}
+
+TEST(Engine, AnUndoneTurnKeepsNoEndedInstanceForEver) {
+  World world(process_text(round_trip("@A")));
+  world.options.history_retention = std::chrono::hours(1);
+  world.request("start", "x");
+  const auto undo = [&] {
+    world.control->post(
+        "engine", [](exchange::Turn&) { return Status(conflict("undone")); }, [](Status) {});
+    world.run();
+  };
+  undo();
+  world.advance(std::chrono::minutes(30));
+  world.request("start", "x");
+  undo();
+  EXPECT_EQ(world.rows("bpel_instance"), 2U);
+  world.advance(std::chrono::minutes(31));
+  EXPECT_EQ(world.rows("bpel_instance"), 1U);
+  world.advance(std::chrono::minutes(31));
+  EXPECT_EQ(world.rows("bpel_instance"), 0U);
+}
+
+// The turn that would have set the timer is undone; the next one that ends an instance sets it.
+TEST(Engine, TheTimerOfAnUndoneTurnIsSetAgain) {
+  World world(process_text(round_trip("@A")));
+  world.options.history_retention = std::chrono::hours(1);
+  world.open();
+  world.run();
+  store::set_memory_disk_limit(*world.disk, {1});
+  world.send("start", "x");
+  world.run();
+  store::set_memory_disk_limit(*world.disk, {});
+  world.advance(std::chrono::seconds(10));
+  world.request("start", "x");
+  EXPECT_GE(world.rows("bpel_ended"), 1U);
+  world.advance(std::chrono::hours(2));
+  EXPECT_EQ(world.rows("bpel_ended"), 0U);
+  EXPECT_EQ(world.rows("bpel_instance"), 0U);
+}
+
 TEST(Engine, ALoopWithoutEndStarvesNobody) {
   World world(process_text("<sequence>" + kReceive +
                            "<if><condition>$request.p = 'loop'</condition><while><condition>true()</condition>"

@@ -14,6 +14,8 @@ namespace {
 
 // How often answers that nobody can ask for any more are looked for.
 constexpr Duration kCollectionPeriod = std::chrono::hours(1);
+// Soon after a start, so that a process that is started often collects as well.
+constexpr Duration kFirstCollection = std::chrono::minutes(10);
 // The longest wait: the clock on the wall may be set.
 constexpr Duration kLongestWait = std::chrono::seconds(5);
 constexpr std::size_t kPage = 256;
@@ -56,7 +58,7 @@ Status ExchangeImpl::open() {
   TRY_ASSIGN(state_.tables, open_tables(*store_));
   for (Actor* actor : actors_) TRY(actor->open(*store_));
   for (std::size_t i = 0; i < actors_.size(); ++i) mailbox_->put(StartEvent{i});
-  next_collection_ = state_.clock->now() + kCollectionPeriod;
+  next_collection_ = state_.clock->now() + kFirstCollection;
   return queue_what_is_left();
 }
 

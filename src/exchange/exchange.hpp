@@ -191,6 +191,8 @@ struct ExchangeOptions {
   env::Clock* clock = nullptr;    // required
   env::Random* random = nullptr;  // required
   Duration answer_retention = std::chrono::hours(24);
+  Duration event_retention = std::chrono::hours(24 * 90);
+  std::int64_t event_limit = 100'000;   // events of one virtual organisation that are kept; the oldest go first
   std::size_t mailbox_limit = 100'000;  // requests waiting
   std::size_t job_limit = 100'000;      // jobs waiting
   // Test seam: called at each crash point of this exchange; true = from now on behave as if the process had been killed
@@ -223,7 +225,9 @@ class Exchange {
   // Before start(). Without one, and for conversations that it does not know, answers are kept for answer_retention
   // after they were last asked for.
   virtual void set_conversation_probe(ConversationProbe probe) = 0;
-  // Deletes the answers that nobody can ask for any more; runs by itself once an hour. `done` gets their number.
+  // Deletes the answers that nobody can ask for any more, and events beyond their retention and limit; runs by itself
+  // ten minutes after the start and every hour, in pages of a turn each. `done` gets the number of answers, before the
+  // events are looked at.
   virtual void collect_answers(std::function<void(std::int64_t)> done) = 0;
   virtual std::shared_ptr<Inbox> inbox() = 0;
   // A request for one of the actors. The handler is called after the commit, on the exchange's thread: it must not
@@ -231,7 +235,7 @@ class Exchange {
   virtual void submit(std::string actor, Message request, ReplyHandler handler) = 0;
   // Runs a function in the exchange's thread within a turn of the actor (administration, tests).
   virtual void post(std::string actor, std::function<Status(Turn&)> work, std::function<void(Status)> done) = 0;
-  // Events after a sequence number, oldest first, at most limit; thread safe (runs as a turn).
+  // Events after a sequence number, oldest first, at most limit; thread safe (runs as a turn). Old ones may be gone.
   virtual void read_events(std::int64_t after, std::size_t limit, std::function<void(std::vector<Event>)> done) = 0;
   // Called after each commit that published events, on the exchange's thread, with the newest sequence. Must not block.
   virtual void on_published(std::function<void(std::int64_t)> observer) = 0;

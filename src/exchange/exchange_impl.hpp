@@ -2,7 +2,7 @@
 // releases the effects.
 //
 // exchange.cpp: its life (open, threads, drain). batch.cpp: one batch, event by event. release.cpp: the commit and what
-// follows it. retention.cpp: how long first answers are kept.
+// follows it. retention.cpp: how long first answers are kept; trimming.cpp: events.
 //
 // Threading: everything but the mailbox, the lanes and what the mutex guards belongs to the exchange's thread.
 #pragma once
@@ -64,6 +64,7 @@ class ExchangeImpl : public Exchange {
   Status handle(Batch& batch, PostEvent& event);
   Status handle(Batch& batch, ReadEventsEvent& event);
   Status handle(Batch& batch, CollectEvent& event);
+  Status handle(Batch& batch, TrimEvent& event);
   Status run_request(Batch& batch, RequestEvent& event, Actor& actor);
   Status handle_reply(Batch& batch, const std::string& message_id, const Message& reply);
   // True when the delivery will be tried again.
@@ -92,6 +93,11 @@ class ExchangeImpl : public Exchange {
   Status stage_stored_answer(Batch& batch, const std::string& request_id, const InboxRow& row);
   Result<bool> may_be_erased(Batch& batch, const InboxRow& row, TimePoint now);
   Status collect_conversations(Batch& batch, TimePoint now);
+
+  // ---- old events: trimming.cpp ----
+  Result<bool> may_have_surplus(Batch& batch) const;
+  Status count_page(Batch& batch, const TrimEvent& event);
+  Status erase_page(Batch& batch, const TrimEvent& event);
 
   const ExchangeOptions options_;
   Router& router_;

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <string>
 #include <variant>
@@ -60,8 +61,14 @@ struct CollectEvent {
   std::int64_t erased = 0;
   std::function<void(std::int64_t)> done;
 };
+// One page of looking for events that go.
+struct TrimEvent {
+  bool erases = false;                          // else it counts
+  std::string after;                            // the last key that was looked at
+  std::map<std::string, std::int64_t> surplus;  // VO → how many there are; when erasing: how many have to go
+};
 using Incoming = std::variant<StartEvent, RequestEvent, OutcomeEvent, ResendEvent, JobEvent, RestartJobEvent, PostEvent,
-                              ReadEventsEvent, CollectEvent>;
+                              ReadEventsEvent, CollectEvent, TrimEvent>;
 
 class Mailbox : public Inbox {
  public:

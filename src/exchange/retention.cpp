@@ -58,6 +58,7 @@ Status ExchangeImpl::handle(Batch& batch, CollectEvent& event) {
     return {};
   }
   TRY(collect_conversations(batch, now));
+  batch.effects.emplace_back(CallEffect{[this] { mailbox_->put(TrimEvent{}); }});
   if (event.done) batch.effects.emplace_back(CallEffect{[done = event.done, erased] { done(erased); }});
   return {};
 }

@@ -361,6 +361,25 @@ def no_wait(world):
     check_empty(world)
 
 
+def bounded(world):
+    """What is over is remembered within bounds."""
+    world.write("node.xml", NODE)
+    for name in ("one", "two", "three"):
+        world.write("c.xml", blueprint(name, 1))
+        world.cli("create", "c.xml")
+        world.cli("destroy", name, "--yes")
+        world.cli("vh", "create", "node.xml", "--name", name)
+        world.cli("vh", "destroy", name)
+    for name, code in (("one", 4), ("two", 0), ("three", 0)):
+        for command in (("show",), ("vh", "show"), ("destroy", "--yes"), ("vh", "destroy")):
+            world.cli(*command, name, check=code)
+    world.until_quiet()
+    world.until(lambda: len(world.table("bpel_ended")) == 10, "the first workflow instances were removed")
+    assert len(world.table("bpel_instance")) == 10 and not world.table("bpel_running")
+    assert {bytes(key)[:-8] for key, _ in world.table("bpel_history")} <= {bytes(key) for key, _ in world.table("bpel_instance")}
+    check_empty(world)
+
+
 def client_timeout(world):
     """--timeout ends the waiting, not the operation."""
     world.write("c.xml", blueprint("slow", 1))
@@ -401,6 +420,7 @@ OWN = [(third_of_four_fails, ["--sim-fail", "create:worker-2"], None),
        (joined_failure, ["--sim-delay", "create=3s", "--sim-fail", "create:worker-2"], None),
        (single_host_fails, ["--sim-fail", "create:alone"], None),
        (no_wait, [f"--sim-delay={verb}=6s" for verb in ("create", "freeze", "destroy")], None),
+       (bounded, ["--past-limit", "2", "--history-limit", "10"], None),
        (client_timeout, ["--sim-delay", "create=3s"], None),
        (operation_timeout, ["--sim-delay", "create=3600s"], short_timeout)]
 

@@ -1,5 +1,8 @@
 // Into the hosts: ssh, cp, exec by the system's OpenSSH client, the console through nuraghed.
+#include <arpa/inet.h>
 #include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,6 +12,7 @@
 #include "apps/nuraghe/commands.hpp"
 #include "contracts/vhf.hpp"
 #include "env/posix.hpp"
+#include "net/http.hpp"
 
 namespace nuraghe::cli {
 namespace {
@@ -19,7 +23,34 @@ struct Target {
   int port = 0;
   std::string host_key;   // public; empty: unknown
   std::string reference;  // of the virtual host
+  std::string physical_host;
 };
+
+// True for an address that this machine has: nobody can listen on another's.
+bool is_own_address(const std::string& address) {
+  sockaddr_in four{};
+  sockaddr_in6 six{};
+  four.sin_family = AF_INET;
+  six.sin6_family = AF_INET6;
+  const bool is_four = ::inet_pton(AF_INET, address.c_str(), &four.sin_addr) == 1;
+  if (!is_four && ::inet_pton(AF_INET6, address.c_str(), &six.sin6_addr) != 1) return false;
+  const auto* generic = is_four ? reinterpret_cast<const sockaddr*>(&four) : reinterpret_cast<const sockaddr*>(&six);
+  const env::UniqueFd fd(::socket(generic->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  return fd.valid() && ::bind(fd.get(), generic, is_four ? sizeof four : sizeof six) == 0;
+}
+
+// A host's ssh port is one of 127.0.0.1 on its physical host.
+Status check_runs_here(const Target& target) {
+  TRY_ASSIGN(const auto url, net::parse_url(target.reference));
+  if (!url.socket.empty()) return {};
+  std::string address = url.authority.substr(0, url.authority.rfind(':'));
+  if (address.starts_with('[')) address = address.substr(1, address.size() - 2);
+  if (is_own_address(address)) return {};
+  return unsupported(fmt::format(
+      "virtual host {} runs on another machine, {}: its ssh port, {}, is open on 127.0.0.1 there; go through that "
+      "machine: ssh -J {} -i KEY -p {} root@127.0.0.1",
+      target.name, target.physical_host, target.port, address, target.port));
+}
 
 Result<Target> find_target(Context& context, const std::string& text) {
   TRY_ASSIGN(auto* connection, context.connection());
@@ -45,6 +76,7 @@ Result<Target> find_target(Context& context, const std::string& text) {
   target.name = response.host.name;
   target.port = response.host.ssh_port;
   target.reference = response.host.reference.address;
+  target.physical_host = response.host.physical_host;
   if (response.host.state != contracts::vhc::HostState::kRunning)
     return conflict(fmt::format("virtual host {} is {}", target.name, contracts::vhc::to_string(response.host.state)));
   return target;
@@ -52,11 +84,16 @@ Result<Target> find_target(Context& context, const std::string& text) {
 
 std::string key_path(Context& context) { return context.options().state + "/client/id_ed25519"; }
 
+std::string known_hosts_path(Context& context, const std::string& host) {
+  return context.options().state + "/client/known_hosts." + host;
+}
+
 // The ssh options for a target: our key, only its own host key.
 Result<std::vector<std::string>> ssh_options(Context& context, const Target& target, const std::string& port_flag) {
   if (target.port == 0)
     return unsupported(fmt::format("virtual host {} has no management network: ssh cannot reach it", target.name));
-  const std::string known_hosts = context.options().state + "/client/known_hosts." + target.id;
+  TRY(check_runs_here(target));
+  const std::string known_hosts = known_hosts_path(context, target.id);
   if (!target.host_key.empty())
     TRY(env::write_file_durably(known_hosts, fmt::format("{} {}\n", target.id, target.host_key), 0600));
   return std::vector<std::string>{
@@ -103,6 +140,13 @@ Result<std::string> own_public_key(Context& context) {
   TRY_ASSIGN(auto text, env::read_file(path + ".pub", kib(16)));
   while (!text.empty() && text.back() == '\n') text.pop_back();
   return text;
+}
+
+void forget_host_key(Context& context, const std::string& host) {
+  for (const char* suffix : {"", ".old"}) {
+    // A file that stays is no reason to call a destruction failed.
+    static_cast<void>(env::remove_tree(known_hosts_path(context, host) + suffix));
+  }
 }
 
 Result<int> ssh(Context& context, const std::string& host, const std::vector<std::string>& command) {

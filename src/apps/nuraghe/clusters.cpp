@@ -311,6 +311,7 @@ Status destroy_cluster(Context& context, const std::string& name) {
   contracts::vcm::Client manager(connection->caller(), connection->service("vcm"));
   TRY(run_operation<contracts::vcm::DestroyVcRequest>(
       context, cluster, [&](const auto& r, const auto& o) { return manager.destroy_vc(r, o); }));
+  for (const auto& member : cluster.member) forget_host_key(context, member.host);
   if (context.json()) context.print_json(json::object{{"cluster", cluster.id}, {"state", "destroyed"}});
   return {};
 }

@@ -45,6 +45,8 @@ Status verify_image(Context& context, const std::string& name);
 
 // ---- into the hosts (access.cpp); HOST is CLUSTER/NAME, or the id or name of a single host ----
 Result<std::string> own_public_key(Context& context);
+// Removes what ssh and cp kept of a virtual host that is gone.
+void forget_host_key(Context& context, const std::string& host);
 Result<int> ssh(Context& context, const std::string& host, const std::vector<std::string>& command);
 Result<int> copy(Context& context, const std::string& from, const std::string& to);
 Result<int> console(Context& context, const std::string& host, bool follow);

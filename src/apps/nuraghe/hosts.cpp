@@ -166,6 +166,7 @@ Status destroy_host(Context& context, const std::string& name) {
   context.print_line(fmt::format("destroying virtual host {} ({}) with its disks", host.name, host.id));
   contracts::vhm::Client manager(connection->caller(), connection->service("vhm"));
   TRY(manager.destroy_vh({host.id}, call));
+  forget_host_key(context, host.id);
   if (context.json()) context.print_json(json::object{{"host", host.id}, {"state", "destroyed"}});
   return {};
 }

@@ -225,11 +225,17 @@ Status Daemon::Parts::open_control() {
   bpel::EngineOptions engine_options;
   engine_options.own_base = base;
   engine_options.packages_are_complete = true;
+  engine_options.history_retention = settings.retention.history;
+  engine_options.history_limit = settings.retention.instances;
   engine = std::make_unique<bpel::Engine>(std::move(engine_options));
-  vhf = std::make_unique<services::vhf::Factory>();
+  const services::PastLimits past{settings.retention.past, settings.retention.past_of_vo};
+  services::vhf::FactoryOptions host_options;
+  host_options.past = past;
+  vhf = std::make_unique<services::vhf::Factory>(std::move(host_options));
   vhir = std::make_unique<services::vhir::Repository>(*images);
   services::vcf::FactoryOptions cluster_options;
   cluster_options.seed_base = base + "/seeds";
+  cluster_options.past = past;
   vcf = std::make_unique<services::vcf::Factory>(std::move(cluster_options));
   workflow = std::make_unique<services::workflow::Administration>(*engine);
   TRY(deploy_workflows());
@@ -237,6 +243,8 @@ Status Daemon::Parts::open_control() {
   exchange::ExchangeOptions options;
   options.name = "control";
   options.lanes = 4;
+  options.event_retention = settings.retention.events;
+  options.event_limit = settings.retention.events_of_vo;
   options.clock = &env::system_clock();
   options.random = &env::system_random();
   control = exchange::make_exchange(std::move(store), *router, options);

@@ -21,6 +21,16 @@
 
 namespace nuraghe::daemon {
 
+// How long, and how much of, what is over is kept.
+struct Retention {
+  Duration events = std::chrono::hours(24 * 90);
+  std::int64_t events_of_vo = 100'000;
+  Duration history = std::chrono::hours(24 * 7);  // of ended workflow instances
+  std::int64_t instances = 100'000;
+  Duration past = std::chrono::hours(24 * 90);  // last states of clusters and single hosts; physical hosts not seen
+  std::int64_t past_of_vo = 1000;
+};
+
 struct Settings {
   std::string state;
   std::string contracts;  // folder of WSDL and XSD files
@@ -35,6 +45,7 @@ struct Settings {
   std::string accelerator = "auto";
   bool force_http = false;  // services of this process call one another by SOAP over HTTP
   Duration renewal = std::chrono::seconds(10);
+  Retention retention;
   std::vector<std::string> sim_failures;  // "VERB:PATTERN[:every=N]"
   std::vector<std::string> sim_delays;    // "VERB=DURATION"
   bool deterministic = false;             // one thread does all work, jobs inline (drained_exchange.hpp)

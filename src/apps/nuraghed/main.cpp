@@ -1,6 +1,7 @@
 // nuraghed: the daemon. Wiring only: options, signals.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <list>
 
 #include "apps/controller/process.hpp"
 #include "apps/nuraghed/daemon.hpp"
@@ -19,7 +20,13 @@ int main(int argc, char** argv) {
   std::uint64_t crash_at = 0;
   bool count_crash_points = false;
   bool no_tcp = false;
-  std::string renewal = "10s";
+  // The words of durations, and where they belong.
+  std::list<std::pair<std::string, nuraghe::Duration*>> durations;
+  const auto add_duration = [&](const std::string& option, nuraghe::Duration& target, std::string text,
+                                const std::string& what) {
+    durations.emplace_back(std::move(text), &target);
+    app.add_option(option, durations.back().first, what)->capture_default_str();
+  };
   app.add_option("--state", settings.state, "State folder");
   app.add_option("--port", settings.port, "TCP port on 127.0.0.1; 0: the one of before, else any free one");
   app.add_flag("--no-tcp", no_tcp, "Serve on the UNIX socket only");
@@ -37,7 +44,16 @@ int main(int argc, char** argv) {
   app.add_option("--accelerator", settings.accelerator, "auto, kvm or tcg");
   app.add_flag("--force-http", settings.force_http,
                "Services call one another by SOAP over HTTP also within this process");
-  app.add_option("--renewal", renewal, "How often a controller renews its registration");
+  add_duration("--renewal", settings.renewal, "10s", "How often a controller renews its registration");
+  auto& kept = settings.retention;
+  add_duration("--event-retention", kept.events, "90d", "How long events are kept");
+  app.add_option("--event-limit", kept.events_of_vo, "How many events of a VO are kept")->capture_default_str();
+  add_duration("--history-retention", kept.history, "7d", "How long ended workflow instances are kept");
+  app.add_option("--history-limit", kept.instances, "How many ended workflow instances are kept")
+      ->capture_default_str();
+  add_duration("--past-retention", kept.past, "90d",
+               "How long clusters and single hosts that are gone are remembered, and physical hosts that are not seen");
+  app.add_option("--past-limit", kept.past_of_vo, "How many of each of a VO are remembered")->capture_default_str();
   app.add_option("--sim-fail", settings.sim_failures, "Simulated hypervisor: VERB:PATTERN[:every=N] fails")->take_all();
   app.add_option("--sim-delay", settings.sim_delays, "Simulated hypervisor: VERB=DURATION, how long a verb takes")
       ->take_all();
@@ -56,12 +72,14 @@ int main(int argc, char** argv) {
     }
     settings.controllers.push_back(std::move(*controller));
   }
-  const auto span = nuraghe::parse_duration(renewal);
-  if (!span) {
-    std::fprintf(stderr, "nuraghed: --renewal: %s\n", span.error().to_string().c_str());
-    return 2;
+  for (const auto& [text, target] : durations) {
+    const auto span = nuraghe::parse_duration(text);
+    if (!span || span->count() < 0) {
+      std::fprintf(stderr, "nuraghed: '%s' is no span of time, such as 10s, 5m, 2h, 7d\n", text.c_str());
+      return 2;
+    }
+    *target = *span;
   }
-  settings.renewal = *span;
 
   nuraghe::controller::prepare_process();
   nuraghe::xml::initialise();

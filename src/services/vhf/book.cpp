@@ -11,6 +11,7 @@ namespace nuraghe::services::vhf {
 namespace {
 
 constexpr std::string_view kStateKey = "state";
+constexpr std::size_t kImagesKnown = 200;        // of a physical host
 constexpr std::int64_t kSegmentLimit = 1 << 24;  // a VXLAN network identifier has 24 bits
 // Subnets are chosen from 10.128.0.0/9; a cluster's network is private, so this only has to avoid confusion.
 constexpr std::uint32_t kPoolBegin = 0x0A800000;
@@ -144,6 +145,8 @@ Result<std::optional<api::VirtualHost>> Book::past_host(store::Transaction& tx, 
   return past_.find(tx, vo, id_or_name);
 }
 
+Status Book::remove_physical(store::Transaction& tx, std::string_view name) const { return physical_.erase(tx, name); }
+
 Result<bool> Book::sweep_past(store::Transaction& tx, TimePoint now, const PastLimits& limits) const {
   return past_.sweep(tx, now, limits);
 }
@@ -182,6 +185,8 @@ Result<std::vector<api::Placement>> Book::add_hosts(store::Transaction& tx, cons
     if (!node.image.empty() &&
         std::find(physical.images.begin(), physical.images.end(), node.image) == physical.images.end())
       physical.images.push_back(node.image);
+    // Of images that are removed nobody tells.
+    if (physical.images.size() > kImagesKnown) physical.images.erase(physical.images.begin());
     TRY(put_host(tx, row));
     if (add.cluster.empty()) {
       TRY(name_.put(tx, fmt::format("{}/{}", add.vo, node.name), {row.host.id}));

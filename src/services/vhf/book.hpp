@@ -32,7 +32,7 @@ using contracts::vhc::HostState;
 struct PhysicalRow {
   api::PhysicalHost host;
   Duration interval{0};
-  std::vector<std::string> images;  // names of images that were used there
+  std::vector<std::string> images;  // names of images that were used there, the newest last
   template <class V>
   void fields(V& v) {
     v(1, host), v(2, interval), v(3, images);
@@ -89,6 +89,7 @@ class Book {
   Result<std::vector<PhysicalRow>> physical_hosts(store::Transaction& tx) const;
   Result<std::optional<PhysicalRow>> physical_host(store::Transaction& tx, std::string_view name) const;
   Status put_physical(store::Transaction& tx, const PhysicalRow& row) const;
+  Status remove_physical(store::Transaction& tx, std::string_view name) const;
 
   // ---- virtual hosts ----
   Result<std::optional<HostRow>> host(store::Transaction& tx, std::string_view id) const;

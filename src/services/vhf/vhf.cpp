@@ -65,8 +65,23 @@ Status Factory::on_start(exchange::Turn& turn) {
 
 Status Factory::on_timer(exchange::Turn& turn, std::string_view key) {
   if (key != kSweepTimer) return Skeleton::on_timer(turn, key);
+  TRY(forget_physical_hosts(turn));
   TRY_ASSIGN(const bool is_more, book_.sweep_past(turn.transaction(), turn.now(), options_.past));
   return turn.set_timer(kSweepTimer, is_more ? turn.now() : turn.now() + kSweepInterval);
+}
+
+Status Factory::forget_physical_hosts(exchange::Turn& turn) const {
+  TRY_ASSIGN(const auto rows, book_.physical_hosts(turn.transaction()));
+  for (const auto& row : rows) {
+    if (row.host.hosts > 0 || turn.now() - std::max(row.host.last_seen, started_) < options_.past.age) continue;
+    TRY(book_.remove_physical(turn.transaction(), row.host.name));
+    exchange::Event event;
+    event.kind = "physical_host.forgotten";
+    event.text = fmt::format("physical host {} is forgotten: it was last seen at {}", row.host.name,
+                             row.host.last_seen.to_string());
+    TRY(turn.publish(std::move(event)));
+  }
+  return {};
 }
 
 bool Factory::alive(const PhysicalRow& row, TimePoint now) const {

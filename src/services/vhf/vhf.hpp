@@ -8,7 +8,7 @@ namespace nuraghe::services::vhf {
 
 struct FactoryOptions {
   placement::Weights weights;  // of the policy `optimise`
-  PastLimits past;             // what is remembered of single hosts that are gone
+  PastLimits past;             // what is remembered of single hosts that are gone; its age: of physical hosts too
 };
 
 class Factory final : public api::Skeleton {
@@ -47,6 +47,8 @@ class Factory final : public api::Skeleton {
 
  private:
   bool alive(const PhysicalRow& row, TimePoint now) const;
+  // Physical hosts without virtual ones that did not renew for long.
+  Status forget_physical_hosts(exchange::Turn& turn) const;
   // Chooses places for the nodes among the physical hosts that are alive.
   Result<placement::Decision> choose(exchange::Turn& turn, const api::Demand& demand, StateRow& state);
   // A host of the caller's VO by id, or by name when it is a single one; kNotFound otherwise.

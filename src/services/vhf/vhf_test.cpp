@@ -1,0 +1,96 @@
+#include "services/vhf/vhf.hpp"
+
+#include <gmock/gmock.h>
+
+#include "services/testing.hpp"
+
+namespace nuraghe::services::vhf {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using World = services::testing::World;
+using namespace std::chrono_literals;
+
+const std::string kAddress = "/services/vhf";
+
+class HostFactoryTest : public ::testing::Test {
+ protected:
+  HostFactoryTest() {
+    options_.past.age = 10h;
+    options_.past.count = 2;
+    factory_ = std::make_unique<Factory>(options_);
+    world_.open({factory_.get()});
+  }
+  void register_physical(const std::string& name) {
+    api::RegisterPhysicalHostRequest input;
+    input.name = name;
+    input.total.cpus = 4;
+    input.total.memory = gib(4);
+    input.total.disk = gib(4);
+    input.interval = 10s;
+    auto message = contracts::vhf::make_register_physical_host(kAddress, input);
+    message.caller = "vhc:" + name;
+    EXPECT_EQ(World::fault_of(world_.ask(std::move(message))), "");
+  }
+  // A single host that is reserved; its id.
+  std::string reserve(const std::string& name) {
+    api::ReserveHostRequest input;
+    auto fragment = xml::Document::parse(R"(<node xmlns="urn:nuraghe:node:1" name=")" + name +
+                                         R"("><image name="tiny"/><cpus>1</cpus><memory>8MiB</memory></node>)");
+    input.request.fragment = std::move(*fragment).share();
+    const auto reserved =
+        contracts::vhf::parse_reserve_host_response(world_.ask(contracts::vhf::make_reserve_host(kAddress, input)));
+    EXPECT_TRUE(reserved) << reserved.error().to_string();
+    return reserved->request.host;
+  }
+  void destroy(const std::string& host) {
+    EXPECT_EQ(World::fault_of(world_.ask(contracts::vhf::make_begin_host(kAddress, {host, "destroy"}))), "");
+    EXPECT_EQ(World::fault_of(world_.ask(contracts::vhf::make_end_host(kAddress, {host, "destroy", true}))), "");
+  }
+  std::string state_of(const std::string& id_or_name, const std::string& vo = "vo1") {
+    const auto got = contracts::vhf::parse_get_virtual_host_response(
+        world_.ask(contracts::vhf::make_get_virtual_host(kAddress, {id_or_name}), vo));
+    return got ? std::string(contracts::vhc::to_string(got->host.state))
+               : std::string(error_code_name(got.error().code()));
+  }
+
+  FactoryOptions options_;
+  World world_;
+  std::unique_ptr<Factory> factory_;
+};
+
+TEST_F(HostFactoryTest, APhysicalHostThatIsNotSeenIsForgottenWhenNothingIsOnIt) {
+  register_physical("a");
+  const auto host = reserve("one");
+  register_physical("b");
+  world_.advance(9h, 1h);
+  EXPECT_THAT(world_.keys("vhf_physical"), ElementsAre("a", "b"));
+  world_.advance(3h, 1h);
+  EXPECT_THAT(world_.keys("vhf_physical"), ElementsAre("a"));
+  destroy(host);
+  world_.advance(2h, 1h);
+  EXPECT_THAT(world_.keys("vhf_physical"), IsEmpty());
+}
+
+TEST_F(HostFactoryTest, ASingleHostThatIsGoneIsRememberedForAWhile) {
+  register_physical("a");
+  for (const std::string name : {"one", "two", "three"}) {
+    const auto host = reserve(name);
+    EXPECT_EQ(state_of(name), "initial");
+    destroy(host);
+    world_.clock.advance(1s);
+    EXPECT_EQ(state_of(name), "destroyed");
+    EXPECT_EQ(state_of(host), "destroyed");
+    EXPECT_EQ(state_of(name, "vo2"), "not-found");
+  }
+  EXPECT_EQ(state_of("one"), "not-found") << "two of an organisation are remembered";
+  reserve("two");
+  EXPECT_EQ(state_of("two"), "initial") << "what is there goes before what is gone";
+  world_.advance(12h, 1h);
+  EXPECT_EQ(state_of("three"), "not-found");
+  EXPECT_THAT(world_.keys("vhf_past"), IsEmpty());
+}
+
+}  // namespace
+}  // namespace nuraghe::services::vhf
