@@ -131,6 +131,9 @@ class Driver {
   virtual Result<FreezeReport> freeze(const std::string& id, const Control& control) = 0;
   // frozen → running (start_paused: paused). A failure leaves it frozen.
   virtual Status thaw(const std::string& id, bool start_paused, const Control& control) = 0;
+  // frozen: another port of 127.0.0.1 will lead to the guest's ssh from the next thaw on, for somebody took the old one
+  // meanwhile. kNotFound when no NIC has such a port.
+  virtual Status move_ssh(const std::string& id, int port, const Control& control) = 0;
   // any → destroyed: nothing remains but a tombstone that refuses a later create of the same id, until forget().
   virtual Status destroy(const std::string& id, const Control& control) = 0;
   virtual Status forget(const std::string& id) = 0;

@@ -83,4 +83,14 @@ Status check_host_id(std::string_view id) {
   return {};
 }
 
+Status move_ssh(HostSpec& spec, int port) {
+  if (port < 1 || port > 65535) return invalid(fmt::format("{} is no TCP port", port));
+  for (auto& nic : spec.nics) {
+    if (nic.ssh_port == 0) continue;
+    nic.ssh_port = port;
+    return {};
+  }
+  return not_found(fmt::format("host {} has no NIC that leads to its ssh", spec.id));
+}
+
 }  // namespace nuraghe::hypervisor

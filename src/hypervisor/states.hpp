@@ -34,4 +34,8 @@ Result<bool> must_act(Verb verb, HostState state, std::string_view id);
 // Checks an id before it becomes part of a path: 1 to 64 of letters, digits, '.', '_', '-', not beginning with '.'.
 Status check_host_id(std::string_view id);
 
+// Gives the NIC of the specification that leads to the guest's ssh another port. kNotFound when there is none, kInvalid
+// for what is no port.
+Status move_ssh(HostSpec& spec, int port);
+
 }  // namespace nuraghe::hypervisor

@@ -10,6 +10,7 @@ import concurrent.futures
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -100,6 +101,25 @@ def host_lifecycle(world):
     assert world.json("vh", "show", host)["state"] == "destroyed"
     world.cli("vh", "pause", "alone", check=4)
     world.cli("vh", "destroy", "nobody", check=4)
+    check_empty(world)
+
+
+def ssh_port_taken(world):
+    """Somebody takes a frozen host's ssh port: it comes back with another, and says so."""
+    world.write("node.xml", NODE)
+    world.cli("vh", "create", "node.xml", "--name", "alone")
+    before = world.json("vh", "show", "alone")["ssh_port"]
+    world.cli("vh", "freeze", "alone")
+    with socket.socket() as thief:
+        thief.bind(("127.0.0.1", before))
+        thief.listen()
+        said = world.cli("vh", "thaw", "alone").stdout
+        after = world.json("vh", "show", "alone")["ssh_port"]
+        assert after not in (0, before) and f"its ssh has moved to port {after}" in said, (before, after, said)
+        world.cli("vh", "freeze", "alone")
+    said = world.cli("vh", "thaw", "alone").stdout
+    assert world.json("vh", "show", "alone")["ssh_port"] == after and "moved" not in "".join(progress(said)), said
+    world.cli("vh", "destroy", "alone")
     check_empty(world)
 
 
@@ -407,7 +427,7 @@ def short_timeout(world):
                "<for>'PT2S'</for>")
 
 
-SHARED = [cluster_lifecycle, host_lifecycle, validation_and_dry_run, idempotency_key, one_creates_at_a_time,
+SHARED = [cluster_lifecycle, host_lifecycle, ssh_port_taken, validation_and_dry_run, idempotency_key, one_creates_at_a_time,
           one_envelope_by_curl]
 SMALL = ("a:driver=sim,cpus=36,memory=64GiB", "b:driver=sim,cpus=36,memory=64GiB")
 # test, options of nuraghed, what is done before it starts

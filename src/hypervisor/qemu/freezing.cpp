@@ -182,4 +182,19 @@ Status QemuDriver::thaw_host(Host& host, HostRecord& record, bool start_paused, 
   return {};
 }
 
+Status QemuDriver::move_ssh(const std::string& id, int port, const Control& control) {
+  TRY(check_host_id(id));
+  const HostPtr host = entry(id);
+  const Deadline deadline(control, host->abort.fd());
+  TRY_ASSIGN(const HostGuard guard, acquire(host, deadline));
+  TRY_ASSIGN(const auto record, settle(*host, deadline));
+  if (!record) return not_found(fmt::format("there is no host {}", id));
+  if (record->phase != Phase::kFrozen)
+    return conflict(fmt::format("host {} is {}: only that of a frozen one can be moved", id,
+                                host_state_name(condition_of(*host, *record).state)));
+  TRY_ASSIGN(HostSpec spec, read_record<HostSpec>(host->files.spec()));
+  TRY(hypervisor::move_ssh(spec, port));
+  return env::write_file_durably(host->files.spec(), encode_record(spec), 0600);
+}
+
 }  // namespace nuraghe::hypervisor::qemu

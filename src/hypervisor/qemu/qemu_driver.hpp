@@ -75,6 +75,7 @@ class QemuDriver final : public Driver {
   Status resume(const std::string& id, const Control& control) override;
   Result<FreezeReport> freeze(const std::string& id, const Control& control) override;
   Status thaw(const std::string& id, bool start_paused, const Control& control) override;
+  Status move_ssh(const std::string& id, int port, const Control& control) override;
   Status destroy(const std::string& id, const Control& control) override;
   Status forget(const std::string& id) override;
   Result<HostCondition> inspect(const std::string& id) override;

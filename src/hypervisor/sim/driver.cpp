@@ -86,6 +86,7 @@ class Sim final : public SimDriver {
     return start_paused ? change(Verb::kThawPaused, id, HostState::kPaused, control)
                         : change(Verb::kThaw, id, HostState::kRunning, control);
   }
+  Status move_ssh(const std::string& id, int port, const Control& control) override;
   Status destroy(const std::string& id, const Control& control) override;
   Status forget(const std::string& id) override;
   Result<HostCondition> inspect(const std::string& id) override;
@@ -299,6 +300,23 @@ Result<FreezeReport> Sim::freeze(const std::string& id, const Control& control) 
   TRY_ASSIGN(const SimRecord* record, find(id));
   const auto delay = options_.delays.find(Verb::kFreeze);
   return FreezeReport{record->spec.memory, kib(256), {}, delay == options_.delays.end() ? Duration() : delay->second};
+}
+
+Status Sim::move_ssh(const std::string& id, int port, const Control& control) {
+  TRY(check_host_id(id));
+  const TurnPtr turn = this->turn(id);
+  TRY_ASSIGN(const Held held, take_turn(id, turn, Deadline(control, turn->abort.fd())));
+  const std::lock_guard lock(mutex_);
+  TRY_ASSIGN(SimRecord * record, find(id));
+  if (record->state == HostState::kDestroyed) return not_found(fmt::format("there is no host {}", id));
+  if (record->state != HostState::kFrozen)
+    return conflict(
+        fmt::format("host {} is {}: only that of a frozen one can be moved", id, host_state_name(record->state)));
+  SimRecord next = *record;
+  TRY(hypervisor::move_ssh(next.spec, port));
+  TRY(save(next));
+  *record = std::move(next);
+  return {};
 }
 
 Status Sim::destroy(const std::string& id, const Control& control) {

@@ -23,8 +23,12 @@ std::string what_was_done(const Order& order, const HostRow& row, const std::str
   const auto& name = row.host.name;
   if (order.verb == "create") return fmt::format("{} started on {}", name, physical_host);
   // Its processors stand still until all hosts of its cluster are back.
-  if (order.verb == "thaw" && order.paused) return fmt::format("memory of {} restored on {}", name, physical_host);
-  return fmt::format("{} {} on {}", name, api::to_string(row.host.state), physical_host);
+  const std::string moved = order.verb == "thaw" && order.ssh_port != row.host.ssh_port
+                                ? fmt::format("; its ssh has moved to port {}", row.host.ssh_port)
+                                : "";
+  if (order.verb == "thaw" && order.paused)
+    return fmt::format("memory of {} restored on {}{}", name, physical_host, moved);
+  return fmt::format("{} {} on {}{}", name, api::to_string(row.host.state), physical_host, moved);
 }
 
 }  // namespace
@@ -64,7 +68,10 @@ Status Controller::operation_ended(exchange::Turn& turn, const Order& order, con
     if (order.verb == "pause") row.host.state = HostState::kPaused;
     if (order.verb == "resume") row.host.state = HostState::kRunning;
     if (order.verb == "freeze") row.host.state = HostState::kFrozen;
-    if (order.verb == "thaw") row.host.state = order.paused ? HostState::kPaused : HostState::kRunning;
+    if (order.verb == "thaw") {
+      row.host.state = order.paused ? HostState::kPaused : HostState::kRunning;
+      row.host.ssh_port = outcome->ssh_port;
+    }
     TRY(put(turn, row));
     TRY(report(turn, row, std::string(event_kind(order.verb)), "info", what_was_done(order, row, options_.name), took));
     TRY(answer_operation(turn, order, *outcome, row));

@@ -54,10 +54,11 @@ struct Order {
   bool paused = false;  // thaw
   api::Segment network;
   std::vector<std::string> known;  // adopt: ids that have rows
+  std::int32_t ssh_port = 0;       // thaw: as it was
   template <class V>
   void fields(V& v) {
     v(1, verb), v(2, id), v(3, name), v(4, request), v(5, fragment), v(6, image), v(7, seed), v(8, ports), v(9, ready),
-        v(10, paused), v(11, network), v(12, known);
+        v(10, paused), v(11, network), v(12, known), v(13, ssh_port);
   }
 };
 

@@ -196,6 +196,7 @@ Status Controller::begin(exchange::Turn& turn, HostRow row, std::string_view ver
   order.ports = row.ports;
   order.paused = paused;
   order.ready = row.ready;
+  order.ssh_port = row.host.ssh_port;
   TRY(put(turn, row));
   return turn.start_job({job_key(order), encode_record(order)});
 }

@@ -45,14 +45,18 @@ Result<int> free_port() {
   return ntohs(address.sin_port);
 }
 
-// True when the port can still be had: the reason of a failed creation may have been this.
+// True when the port can still be had: the reason of a failed start may have been this. As the hypervisor asks for it:
+// connections of before that linger on do not count.
 bool is_port_free(int port) {
   const env::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  if (fd.valid()) ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   address.sin_port = htons(static_cast<std::uint16_t>(port));
-  return fd.valid() && ::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  return fd.valid() && ::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
+         ::listen(fd.get(), 1) == 0;
 }
 
 // Waits, at most so long, for the cancellation; true when it came.
@@ -96,6 +100,7 @@ Result<Outcome> Worker::run(const Order& order, exchange::JobContext& context) {
   if (order.verb == "destroy") return destroy(order, context);
   if (order.verb == "boot") return boot(order, context);
   if (order.verb == "join") return join(order, context);
+  if (order.verb == "thaw") return thaw(order, context);
   if (order.verb == "adopt") return adopt(order);
   if (order.verb == "link") {
     std::vector<network::Peer> peers;
@@ -112,8 +117,7 @@ Result<Outcome> Worker::run(const Order& order, exchange::JobContext& context) {
   }
   if (order.verb == "pause") TRY(driver_.pause(order.id, limits));
   if (order.verb == "resume") TRY(driver_.resume(order.id, limits));
-  if (order.verb == "thaw") TRY(driver_.thaw(order.id, order.paused, limits));
-  if (order.verb == "resume" || (order.verb == "thaw" && !order.paused)) set_guest_clock(order, context);
+  if (order.verb == "resume") set_guest_clock(order, context);
   if (order.verb == "freeze") {
     TRY_ASSIGN(const auto report, driver_.freeze(order.id, limits));
     outcome.memory_saved = report.memory_saved;
@@ -197,18 +201,49 @@ Status Worker::fetch_seed(const Order& order, const ImageFiles& image, hyperviso
 // A creation that is repeated after a crash must order the same port: the host may be there already. Losing the file
 // with the power is no harm, then the host is gone too.
 Result<int> Worker::ssh_port(const std::string& id) {
+  if (const auto kept = kept_ssh_port(id)) return *kept;
+  return new_ssh_port(id);
+}
+
+std::optional<int> Worker::kept_ssh_port(const std::string& id) const {
+  const auto text = env::read_file(ssh_port_path(id), kib(1));
+  if (!text) return std::nullopt;
+  int port = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), port);
+  if (error == std::errc() && *end == '\n') return port;
+  return std::nullopt;  // it was being written
+}
+
+Result<int> Worker::new_ssh_port(const std::string& id) {
   const std::string path = ssh_port_path(id);
-  if (const auto text = env::read_file(path, kib(1))) {
-    int port = 0;
-    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), port);
-    if (error == std::errc() && *end == '\n') return port;  // else it was being written
-  }
   TRY_ASSIGN(const int port, free_port());
   TRY(env::make_directories(options_.folder + "/ssh", 0700));
   std::ofstream file(path, std::ios::trunc);
   file << fmt::format("{}\n", port) << std::flush;
   if (!file) return unavailable(fmt::format("{} cannot be written", path));
   return port;
+}
+
+// A port is given back while its host is frozen: somebody else may have it now. The file is written before the driver
+// is told, so a repeat after a crash tells it again.
+Result<Outcome> Worker::thaw(const Order& order, exchange::JobContext& context) {
+  const auto limits = control(context, options_.operation_timeout);
+  Outcome outcome;
+  outcome.ssh_port = order.ssh_port == 0 ? 0 : kept_ssh_port(order.id).value_or(order.ssh_port);
+  for (int tries = 1;; ++tries) {
+    const auto condition = driver_.inspect(order.id);
+    const bool is_frozen = condition && condition->state == hypervisor::HostState::kFrozen;
+    if (is_frozen && outcome.ssh_port != 0 && !is_port_free(outcome.ssh_port)) {
+      TRY_ASSIGN(outcome.ssh_port, new_ssh_port(order.id));
+    }
+    if (is_frozen && outcome.ssh_port != order.ssh_port) TRY(driver_.move_ssh(order.id, outcome.ssh_port, limits));
+    const auto thawed = driver_.thaw(order.id, order.paused, limits);
+    if (thawed) break;
+    const bool port_taken = is_frozen && outcome.ssh_port != 0 && !is_port_free(outcome.ssh_port);
+    if (!port_taken || tries == kPortTries) return thawed.error();
+  }
+  if (!order.paused) set_guest_clock(order, context);
+  return outcome;
 }
 
 Status Worker::plug_ports(const Order& order, hypervisor::HostSpec& spec, Outcome& outcome) {
@@ -294,8 +329,7 @@ Result<Outcome> Worker::create(const Order& order, exchange::JobContext& context
       auto created = driver_.create(spec, control(context, options_.operation_timeout));
       const bool port_taken = !created && outcome.ssh_port != 0 && !is_port_free(outcome.ssh_port);
       if (created || !port_taken || tries == kPortTries) return created;
-      TRY(env::remove_tree(ssh_port_path(order.id)));
-      TRY_ASSIGN(outcome.ssh_port, ssh_port(order.id));
+      TRY_ASSIGN(outcome.ssh_port, new_ssh_port(order.id));
       spec.nics.back().ssh_port = outcome.ssh_port;
     }
   }();

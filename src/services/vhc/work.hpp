@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "exchange/exchange.hpp"
@@ -64,8 +65,11 @@ class Worker {
   };
   Result<ImageFiles> image_files(const contracts::vhir::ImageReference& reference, exchange::JobContext& context);
   Status fetch_seed(const Order& order, const ImageFiles& image, hypervisor::HostSpec& spec);
-  // The port of 127.0.0.1 that leads to the host's ssh: the same until it is destroyed.
+  Result<Outcome> thaw(const Order& order, exchange::JobContext& context);
+  // The port of 127.0.0.1 that leads to the host's ssh: the same until somebody else has it when the host is thawed.
   Result<int> ssh_port(const std::string& id);
+  std::optional<int> kept_ssh_port(const std::string& id) const;
+  Result<int> new_ssh_port(const std::string& id);
   Status plug_ports(const Order& order, hypervisor::HostSpec& spec, Outcome& outcome);
   void set_guest_clock(const Order& order, exchange::JobContext& context);
   void undo_create(const Order& order, const Outcome& outcome);

@@ -1,6 +1,8 @@
 // The hypervisor contract (src/hypervisor/driver.hpp), one suite over every driver.
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -23,6 +25,29 @@ using namespace std::chrono_literals;
     const auto& ok_status_ = (expression);                     \
     ASSERT_TRUE(ok_status_) << ok_status_.error().to_string(); \
   } while (false)
+
+sockaddr_in loopback(int port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  return address;
+}
+
+int free_port() {
+  const env::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address = loopback(0);
+  socklen_t size = sizeof address;
+  EXPECT_EQ(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), size), 0);
+  EXPECT_EQ(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  return ntohs(address.sin_port);
+}
+
+bool is_answered(int port) {
+  const env::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const sockaddr_in address = loopback(port);
+  return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+}
 
 class DriverContract : public testing::TestWithParam<std::string> {
  protected:
@@ -222,6 +247,30 @@ TEST_P(DriverContract, DestroyFromEachStateLeavesNothing) {
     EXPECT_EQ(world_->leftovers(), std::vector<std::string>());
     EXPECT_EQ(driver_->list().value(), std::vector<std::string>());
   }
+}
+
+TEST_P(DriverContract, TheSshPortOfAFrozenHostCanBeMoved) {
+  HostSpec spec = world_->tiny("h");
+  spec.nics[0].kind = NicSpec::Kind::kUser;
+  spec.nics[0].ssh_port = free_port();
+  const int other = free_port();
+  ASSERT_OK(driver_->create(spec, kPatient));
+  EXPECT_EQ(driver_->move_ssh("h", other, kPatient).error().code(), ErrorCode::kConflict);
+  ASSERT_OK(driver_->freeze("h", kPatient));
+  EXPECT_EQ(driver_->move_ssh("h", 70000, kPatient).error().code(), ErrorCode::kInvalid);
+  ASSERT_OK(driver_->move_ssh("h", other, kPatient));
+  ASSERT_OK(driver_->move_ssh("h", other, kPatient));
+  reopen();
+  ASSERT_OK(driver_->thaw("h", false, kPatient));
+  EXPECT_EQ(state("h"), HostState::kRunning);
+  if (GetParam() != "sim") {
+    EXPECT_TRUE(is_answered(other));
+    EXPECT_FALSE(is_answered(spec.nics[0].ssh_port));
+  }
+  EXPECT_EQ(driver_->move_ssh("nobody", other, kPatient).error().code(), ErrorCode::kNotFound);
+  ASSERT_OK(driver_->create(world_->tiny("without"), kPatient));
+  ASSERT_OK(driver_->freeze("without", kPatient));
+  EXPECT_EQ(driver_->move_ssh("without", other, kPatient).error().code(), ErrorCode::kNotFound);
 }
 
 TEST_P(DriverContract, ATombstoneRefusesALateCreateUntilItIsForgotten) {

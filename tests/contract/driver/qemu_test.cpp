@@ -120,24 +120,55 @@ TEST_F(Qemu, EveryMachineTypeStarts) {
   }
 }
 
+// A TCP port of 127.0.0.1 that somebody else holds.
+class TakenPort {
+ public:
+  explicit TakenPort(int port = 0) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<std::uint16_t>(port));
+    EXPECT_EQ(::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(::listen(fd_.get(), 1), 0);
+    socklen_t size = sizeof address;
+    EXPECT_EQ(::getsockname(fd_.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+    port_ = ntohs(address.sin_port);
+  }
+  int port() const { return port_; }
+
+ private:
+  env::UniqueFd fd_;
+  int port_ = 0;
+};
+
 TEST_F(Qemu, QemusOwnWordsReachTheUser) {
   open();
-  const env::UniqueFd taken(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  ASSERT_EQ(::bind(taken.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-  ASSERT_EQ(::listen(taken.get(), 1), 0);
-  socklen_t size = sizeof address;
-  ASSERT_EQ(::getsockname(taken.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const TakenPort taken;
   HostSpec spec = world_->tiny("h");
-  spec.nics[0].ssh_port = ntohs(address.sin_port);
+  spec.nics[0].ssh_port = taken.port();
   const Status created = driver_->create(spec, kPatient);
   ASSERT_FALSE(created);
   EXPECT_EQ(created.error().code(), ErrorCode::kInvalid);
   EXPECT_NE(created.error().message().find("QEMU exited with status 1: "), std::string::npos);
   EXPECT_NE(created.error().message().find("Could not set up host forwarding rule"), std::string::npos)
       << created.error().to_string();
+}
+
+TEST_F(Qemu, APortThatWasTakenMeanwhileIsMovedAndTheGuestGoesOn) {
+  open();
+  HostSpec spec = world_->tiny("h");
+  spec.nics[0].ssh_port = TakenPort().port();  // free again
+  create_ready(spec);
+  ASSERT_OK(await_beat(*driver_, "h", 1));
+  ASSERT_OK(driver_->freeze("h", kPatient));
+  const int beat = last_beat(*driver_, "h");
+  const TakenPort thief(spec.nics[0].ssh_port);
+  const Status thawed = driver_->thaw("h", false, kPatient);
+  ASSERT_FALSE(thawed);
+  EXPECT_EQ(driver_->inspect("h")->state, HostState::kFrozen);
+  ASSERT_OK(driver_->move_ssh("h", TakenPort().port(), kPatient));
+  ASSERT_OK(driver_->thaw("h", false, kPatient));
+  ASSERT_OK(await_beat(*driver_, "h", beat + 1));
 }
 
 TEST_F(Qemu, AMissingQemuIsNamed) {
