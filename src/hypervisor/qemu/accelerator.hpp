@@ -1,7 +1,8 @@
 // Which accelerator runs guests here. /dev/kvm that opens and creates a virtual machine proves nothing: on some
-// physical hosts an ordinary guest hangs under it, or QEMU ends when it sets the processor up. So KVM is used only where
-// a guest of ours ran on the machine and the processor that virtual hosts get: a boot sector (probe_guest.S), booted by
-// the firmware, which enters long mode, takes two timer interrupts and then leaves through QEMU's exit device.
+// physical hosts an ordinary guest hangs under it, or QEMU ends when it sets the processor up. So KVM is used only
+// where a guest of ours ran on the machine and the processor that virtual hosts get: a boot sector (probe_guest.S),
+// booted by the firmware, which enters long mode, takes two timer interrupts and then leaves through QEMU's exit
+// device.
 #pragma once
 
 #include <string>
