@@ -114,7 +114,8 @@ Status Engine::Implementation::create(exchange::Turn& turn, const exchange::Mess
   event.node = receiver.start_node;
   event.alternative = receiver.alternative;
   event.message = exchange::encode_message(request);
-  const auto id = runtime::instance_id({request.message_id, program->id});
+  event.decoded = &request;
+  const auto id = runtime::instance_id(turn.now(), {request.message_id, program->id});
   TRY_ASSIGN(const auto existing, turn.transaction().get(tables.instance, id));
   if (existing) return conflict("the message " + request.message_id + " was taken before");
   Live live;
@@ -263,6 +264,7 @@ Status Engine::on_reply(exchange::Turn& turn, const exchange::Message& reply, st
   event.path = target->path;
   event.frame = target->frame;
   event.message = exchange::encode_message(reply);
+  event.decoded = &reply;
   return implementation_->dispatch(turn, target->instance, event);
 }
 

@@ -141,15 +141,18 @@ Result<InstanceDetails> Engine::show(exchange::Turn& turn, const std::string& id
   const auto program = implementation_->registry.program(header.program);
   if (program) {
     std::map<runtime::Path, runtime::RegionRow> regions;
-    TRY(each_row(transaction, tables.region, id, [&](const store::Row& row) -> Status {
-      TRY_ASSIGN(auto region, decode_record<runtime::RegionRow>(row.value));
+    TRY(each_row(transaction, tables.scope, id, [&](const store::Row& row) -> Status {
       const auto path = row.key.substr(id.size());
+      const auto kind = runtime::scope_row_kind(path);
+      // A region's row comes before those of its variables.
+      if (kind == runtime::ScopeRowKind::kVariable) {
+        return add_variable(*program, regions, path, row.value, details.variables);
+      }
+      if (kind == runtime::ScopeRowKind::kCompleted) return {};
+      TRY_ASSIGN(auto region, decode_record<runtime::RegionRow>(row.value));
       add_activities(*program, path, region, details.activities);
       regions.emplace(path, std::move(region));
       return {};
-    }));
-    TRY(each_row(transaction, tables.variable, id, [&](const store::Row& row) -> Status {
-      return add_variable(*program, regions, row.key.substr(id.size()), row.value, details.variables);
     }));
   }
   TRY(each_row(transaction, tables.history, id, [&](const store::Row& row) -> Status {

@@ -109,6 +109,7 @@ Status Engine::Implementation::route(exchange::Turn& turn, const exchange::Messa
   }
   journal::StepEvent event;
   event.message = exchange::encode_message(request);
+  event.decoded = &request;
   if (target) {
     event.kind = ambiguous ? journal::EventKind::kAmbiguous : journal::EventKind::kMessage;
     event.path = target->path;

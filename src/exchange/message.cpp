@@ -78,13 +78,13 @@ std::string encode_message(const Message& message) {
   row.to = message.to;
   row.operation = message.operation;
   row.relates_to = message.relates_to;
-  if (message.body) row.body = message.body->to_string();
+  if (message.body) row.body = message.body->shared_text();
   if (message.fault) {
     FaultRow& fault = row.fault.emplace();
     fault.reason = message.fault->reason;
     fault.code = message.fault->code;
     fault.from_sender = message.fault->from_sender;
-    if (message.fault->detail) fault.detail = message.fault->detail->to_string();
+    if (message.fault->detail) fault.detail = message.fault->detail->shared_text();
   }
   row.one_way = message.one_way;
   row.vo = message.vo;

@@ -16,9 +16,9 @@ namespace {
 constexpr std::int64_t kApplicationId = 0x4e555241;  // "NURA"
 constexpr std::int64_t kFormat = 1;
 constexpr int kBusyTimeoutMs = 5000;
-// The log is copied into the database when it has so many pages (16 MiB): large, because pages that are written again
+// The log is copied into the database when it has so many pages (64 MiB): large, because pages that are written again
 // and again are copied once, and because a log that is used again from its start needs no metadata to be synced.
-constexpr int kCheckpointPages = 4096;
+constexpr int kCheckpointPages = 8192;
 constexpr std::int64_t kFrameHeader = 24;  // of each page in the log, sqlite.org/fileformat2.html §4.1
 
 // The statements of one table, prepared when first used.
@@ -122,6 +122,9 @@ Status SqliteStore::verify_format() {
 }
 
 Status SqliteStore::create_format() {
+  // Most rows have a few hundred bytes and lie scattered: with pages of 8 KiB half as many are written as with 4, and
+  // not many more bytes.
+  TRY(connection_.execute("PRAGMA page_size = 8192"));
   TRY_ASSIGN(const std::string mode, connection_.query_text("PRAGMA journal_mode = WAL"));
   if (mode != "wal")
     return unsupported(fmt::format("{}: its file system does not support a write-ahead log", connection_.path()));
@@ -144,7 +147,7 @@ Status SqliteStore::create_format() {
 }
 
 Status SqliteStore::configure() {
-  TRY(connection_.execute("PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384; PRAGMA trusted_schema = OFF;"));
+  TRY(connection_.execute("PRAGMA temp_store = MEMORY; PRAGMA cache_size = -131072; PRAGMA trusted_schema = OFF;"));
   TRY_ASSIGN(page_size_, connection_.query_number("PRAGMA page_size"));
   if (options_.read_only) return {};
   TRY(connection_.execute(options_.synchronous_full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL"));
@@ -152,7 +155,7 @@ Status SqliteStore::configure() {
     TRY(connection_.execute(fmt::format("PRAGMA max_page_count = {}", options_.max_pages)));
   }
   // A log that one large transaction made long is cut when it begins anew.
-  TRY(connection_.execute("PRAGMA journal_size_limit = 67108864"));
+  TRY(connection_.execute("PRAGMA journal_size_limit = 134217728"));
   sqlite3_wal_hook(connection_.handle(), &SqliteStore::on_wal, this);
   return {};
 }

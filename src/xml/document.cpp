@@ -211,13 +211,17 @@ std::string dump(xmlDoc* document, xmlNode* node, bool pretty) {
 
 Document::Document(_xmlDoc* raw) : raw_(raw) {}
 Document::Document(Document&& other) noexcept
-    : raw_(std::exchange(other.raw_, nullptr)), source_(std::move(other.source_)) {}
+    : raw_(std::exchange(other.raw_, nullptr)),
+      source_(std::move(other.source_)),
+      text_(other.text_.exchange(nullptr)) {}
 Document& Document::operator=(Document&& other) noexcept {
   std::swap(raw_, other.raw_);
   std::swap(source_, other.source_);
+  text_ = other.text_.exchange(text_);
   return *this;
 }
 Document::~Document() {
+  delete text_.load();
   if (raw_ != nullptr) xmlFreeDoc(raw_);
 }
 
@@ -303,6 +307,14 @@ Document Document::copy_of(Node element) {
 Document Document::clone() const { return copy_of(root()); }
 Node Document::root() const { return Node(xmlDocGetRootElement(raw_)); }
 std::string Document::to_string(bool pretty) const { return root().to_string(pretty); }
+const std::string& Document::shared_text() const {
+  if (const std::string* text = text_.load(std::memory_order_acquire)) return *text;
+  auto made = std::make_unique<const std::string>(to_string());
+  const std::string* expected = nullptr;
+  // Of two threads that made it at once the slower throws its own away.
+  if (text_.compare_exchange_strong(expected, made.get(), std::memory_order_acq_rel)) return *made.release();
+  return *expected;
+}
 const std::string& Document::source() const { return source_; }
 
 std::string Node::to_string(bool pretty) const {

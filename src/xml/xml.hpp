@@ -8,6 +8,7 @@
 // error says line and column.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -132,6 +133,8 @@ class Document {
   Document clone() const;
   Node root() const;
   std::string to_string(bool pretty = false) const;  // without XML declaration
+  // to_string() of a document that nobody changes any more: made once. Thread safe.
+  const std::string& shared_text() const;
   const std::string& source() const;
   _xmlDoc* raw() const { return raw_; }
 
@@ -142,6 +145,7 @@ class Document {
   friend class DocumentAccess;
   _xmlDoc* raw_ = nullptr;
   std::string source_;
+  mutable std::atomic<const std::string*> text_{nullptr};  // owned
 };
 
 // Deep equality of two elements: names, attributes, children, text (whitespace-only text between elements ignored).

@@ -5,6 +5,7 @@
 #include <libxml/xpathInternals.h>
 
 #include <algorithm>
+#include <cmath>
 #include <mutex>
 #include <utility>
 
@@ -265,6 +266,23 @@ struct XPath::Compiled {
     const std::lock_guard lock(mutex);
     idle.push_back(std::move(expression));
   }
+  // The expression with the numbers of its positions by variable written out: libxml2 finds node 5 by counting to five,
+  // but asks "is $v my position?" of each node. Nullopt when there are none, or one is no position.
+  std::optional<std::string> with_positions(const XPathContext& caller) const {
+    if (names.positions.empty() || !caller.variable) return std::nullopt;
+    std::string written;
+    std::size_t from = 0;
+    for (const PositionByVariable& position : names.positions) {
+      const auto value = caller.variable({"", position.variable});
+      if (!value) return std::nullopt;  // the evaluation will say why
+      const double number = to_number(*value);
+      if (!(number >= 1 && number < 1e9) || number != std::floor(number)) return std::nullopt;
+      written.append(text, from, position.begin - from);
+      written += std::to_string(static_cast<std::int64_t>(number));
+      from = position.end;
+    }
+    return written.append(text, from);
+  }
   void declare() {
     declarations.resize(bindings.size());
     for (std::size_t i = 0; i < bindings.size(); ++i) {
@@ -314,7 +332,8 @@ Result<XPath> XPath::compile(std::string_view text, Node scope) {
 }
 
 Result<XPathValue> XPath::evaluate(const XPathContext& caller) const {
-  TRY_ASSIGN(Expression expression, compiled_->borrow());
+  const auto written = compiled_->with_positions(caller);
+  TRY_ASSIGN(Expression expression, written ? compile_expression(*written) : compiled_->borrow());
   Evaluation evaluation;
   evaluation.caller = &caller;
   std::optional<XPathValue> value;
@@ -338,7 +357,7 @@ Result<XPathValue> XPath::evaluate(const XPathContext& caller) const {
       code = context->lastError.code - XML_XPATH_EXPRESSION_OK;
     }
   }
-  compiled_->give_back(std::move(expression));
+  if (!written) compiled_->give_back(std::move(expression));
   if (evaluation.error) return *std::move(evaluation.error);
   if (!value) return describe(compiled_->text, evaluation, code);
   return *std::move(value);

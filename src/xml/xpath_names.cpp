@@ -1,6 +1,7 @@
 #include "xml/xpath_names.hpp"
 
 #include <algorithm>
+#include <optional>
 
 namespace nuraghe::xml {
 
@@ -54,6 +55,25 @@ void scan_name(Scanner& scanner, bool variable, XPathNames& names) {
   if (prefixed && scanner.peek() == '(') add(names.prefixed_functions, whole);
 }
 
+// At a '[': "[number($v)]" and nothing else between the brackets.
+std::optional<PositionByVariable> position_at(Scanner scanner) {
+  ++scanner.at;
+  PositionByVariable position{scanner.at, 0, {}};
+  const auto takes = [&scanner](char c) {
+    scanner.skip_space();
+    if (scanner.peek() != c) return false;
+    ++scanner.at;
+    scanner.skip_space();
+    return true;
+  };
+  scanner.skip_space();
+  if (scanner.name() != "number" || !takes('(') || !takes('$') || !starts_name(scanner.peek())) return std::nullopt;
+  position.variable = scanner.name();
+  if (!takes(')') || scanner.peek() != ']') return std::nullopt;
+  position.end = scanner.at;
+  return position;
+}
+
 }  // namespace
 
 XPathNames scan_xpath_names(std::string_view text) {
@@ -75,6 +95,9 @@ XPathNames scan_xpath_names(std::string_view text) {
     } else if (is_digit(c)) {
       while (is_digit(scanner.peek()) || scanner.peek() == '.') ++scanner.at;
     } else {
+      if (c == '[') {
+        if (auto position = position_at(scanner)) names.positions.push_back(*std::move(position));
+      }
       if (c == '(' || c == '[') open += c;
       if (c == ')' || c == ']') {
         names.balanced = names.balanced && !open.empty() && open.back() == (c == ')' ? '(' : '[');

@@ -7,10 +7,17 @@
 
 namespace nuraghe::xml {
 
+// A predicate "[number($v)]": the position $v.
+struct PositionByVariable {
+  std::size_t begin = 0, end = 0;  // of what stands between the brackets
+  std::string variable;            // without a prefix
+};
+
 struct XPathNames {
   std::vector<std::string> variables;           // as written, without '$'
   std::vector<std::string> prefixed_functions;  // as written
   std::vector<std::string> prefixes;            // every prefix used
+  std::vector<PositionByVariable> positions;    // in the order of appearance
   bool balanced = true;                         // every ( and [ has its ) and ]: libxml2 takes "f(1" for a call
 };
 // Each list without duplicates, in the order of appearance. Accepts any text, well-formed or not.

@@ -1,5 +1,6 @@
 #include "xml/xpath.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -180,6 +181,34 @@ TEST(XPath, StepsAreBounded) {
   f.context.max_operations = 100'000;
   EXPECT_EQ(f.evaluate("count(//a[count(//a[count(//a) > 1]) > 1])").error().code(), ErrorCode::kExhausted);
   EXPECT_EQ(f.string("count(//a)"), "2000");
+}
+
+TEST(XPath, PositionByVariable) {
+  std::string text = "<r>";
+  for (int i = 1; i <= 2000; ++i) text += fmt::format("<a>{}</a>", i);
+  const Document d = parsed(text + "<b><a>x</a><a>y</a></b></r>");
+  Fixture f;
+  f.context.node = d.root();
+  int asked = 0;
+  XPathValue position = 7.0;
+  f.context.variable = [&](const QName& name) -> Result<XPathValue> {
+    if (name.local != "i") return not_found("there is no $" + name.local);
+    ++asked;
+    return position;
+  };
+  EXPECT_EQ(f.string("string(a[number($i)])"), "7");
+  EXPECT_EQ(asked, 1);  // not of each of the 2000
+  EXPECT_EQ(f.string("concat(a[ number( $i ) ], '[number($i)]', count(a[number($i)]/following-sibling::a))"),
+            "7[number($i)]1993");
+  position = std::string("2");
+  EXPECT_EQ(f.string("concat(a[number($i)], b/a[number($i)])"), "2y");
+  // No position: nothing has it.
+  for (const XPathValue& none : {XPathValue(0.0), XPathValue(2.5), XPathValue(-1.0), XPathValue(std::string("x"))}) {
+    position = none;
+    EXPECT_EQ(f.string("count(a[number($i)])"), "0");
+  }
+  EXPECT_EQ(f.string("count(a[number($i) or true()])"), "2000");
+  EXPECT_FALSE(f.evaluate("a[number($other)]"));
 }
 
 TEST(XPath, WithoutContextNode) {

@@ -26,7 +26,11 @@ std::string_view event_kind_name(EventKind kind) {
 
 Result<runtime::HeaderRow> header_for(const StepEvent& event, const runtime::Program& program, const std::string& id,
                                       TimePoint now) {
-  TRY_ASSIGN(const auto message, exchange::decode_message(event.message));
+  std::optional<exchange::Message> stored;
+  if (event.decoded == nullptr) {
+    TRY_ASSIGN(stored, exchange::decode_message(event.message));
+  }
+  const exchange::Message& message = stored ? *stored : *event.decoded;
   runtime::HeaderRow header;
   header.id = id;
   header.program = program.id;
@@ -45,13 +49,14 @@ Result<runtime::HeaderRow> header_for(const StepEvent& event, const runtime::Pro
 
 Status apply_event(runtime::Machine& machine, const std::string& instance, const StepEvent& event) {
   const runtime::Token target{instance, event.path, event.frame, event.alternative};
-  exchange::Message message;
-  if (event.kind != EventKind::kCreate && !event.message.empty()) {
-    TRY_ASSIGN(message, exchange::decode_message(event.message));
+  exchange::Message stored;
+  if (event.kind != EventKind::kCreate && event.decoded == nullptr && !event.message.empty()) {
+    TRY_ASSIGN(stored, exchange::decode_message(event.message));
   }
+  const exchange::Message& message = event.decoded != nullptr ? *event.decoded : stored;
   switch (event.kind) {
     case EventKind::kCreate:
-      machine.start_process();
+      machine.start_process(event.decoded);
       break;
     case EventKind::kMessage:
       machine.take_message(target, message);

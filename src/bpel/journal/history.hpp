@@ -37,6 +37,7 @@ struct StepEvent {
   std::string message;  // encode_message
   std::string key;
   std::string text;
+  const exchange::Message* decoded = nullptr;  // `message` as its sender made it, when it is at hand; not stored
   template <class V>
   void fields(V& v) {
     v(1, kind), v(2, path), v(3, frame), v(4, alternative), v(5, node), v(6, message), v(7, key), v(8, text);

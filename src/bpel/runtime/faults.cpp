@@ -217,7 +217,7 @@ void Machine::begin_compensate(Region& region, Frame& frame) {
     const Completed entry = target->completed[i];
     if (one && entry.row.node != wanted) continue;
     target->completed.erase(target->completed.begin() + static_cast<std::ptrdiff_t>(i));
-    erase(tables_.completed, key_of(target->path) + '\0' + big_endian(static_cast<std::uint64_t>(entry.completion)));
+    erase(tables_.scope, key_of(target->path) + '\0' + big_endian(static_cast<std::uint64_t>(entry.completion)));
     --target->row.completed_children;
     touch(*target);
     Path path = target->path;

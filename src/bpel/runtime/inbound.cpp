@@ -86,6 +86,11 @@ void Machine::begin_receive(Region& region, Frame& frame) {
 bool Machine::take_start_message(Region& region, Frame& frame) {
   auto& header = instance_.header;
   if (header.start_message.empty() || header.start_node != frame.node) return false;
+  if (start_message_ != nullptr) {
+    header.start_message.clear();
+    deliver(region, frame, header.start_alternative, *start_message_);
+    return true;
+  }
   auto message = exchange::decode_message(header.start_message);
   header.start_message.clear();
   if (!message) {

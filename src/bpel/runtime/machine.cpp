@@ -57,7 +57,8 @@ void Machine::observe(NodeIndex node, std::string_view what) {
 
 // ---- events ----
 
-void Machine::start_process() {
+void Machine::start_process(const exchange::Message* message) {
+  start_message_ = message;
   Path path;
   append_number(path, next_number());
   RegionRow row;

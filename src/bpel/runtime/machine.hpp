@@ -81,8 +81,9 @@ class Machine : public AssignContext {
   ~Machine() override;
 
   // ---- events; each is followed by run() and flush() ----
-  // A new instance (its header is set): starts the process. The start activity finds its message in the header.
-  void start_process();
+  // A new instance (its header is set): starts the process. The start activity finds its message in the header;
+  // `message`: the same as a tree when it is at hand, else null. It outlives the step.
+  void start_process(const exchange::Message* message);
   // A message for a waiting receive, pick (frame) or event handler (frame 0).
   void take_message(const Token& target, const exchange::Message& message);
   void take_reply(const Token& target, const exchange::Message& reply);
@@ -270,6 +271,7 @@ class Machine : public AssignContext {
   std::deque<Task> tasks_;
   std::map<Path, Region*> dirty_;
   std::vector<std::unique_ptr<Region>> graveyard_;  // dropped in this step; references to them stay good
+  const exchange::Message* start_message_ = nullptr;
   std::optional<Error> error_;
   bool store_failed_ = false;
   Digest digest_;

@@ -63,7 +63,7 @@ Region* Machine::region(const Path& path) {
   const auto found = instance_.regions.find(path);
   if (found != instance_.regions.end()) return found->second.get();
   if (path.empty()) return nullptr;
-  auto row = turn_.transaction().get(tables_.region, key_of(path));
+  auto row = turn_.transaction().get(tables_.scope, key_of(path));
   if (!row) {
     check(std::move(row).error());
     return nullptr;
@@ -85,13 +85,13 @@ void Machine::load_children(Region& parent) {
   const auto prefix = key_of(parent.path);
   std::string after = prefix;
   for (;;) {
-    auto rows = turn_.transaction().scan(tables_.region, prefix, after);
+    auto rows = turn_.transaction().scan(tables_.scope, prefix, after);
     if (!rows) return void(check(std::move(rows).error()));
     if (rows->empty()) break;
     after = rows->back().key;
     for (const auto& row : *rows) {
       const auto path = row.key.substr(instance_.header.id.size());
-      if (instance_.regions.contains(path)) continue;
+      if (scope_row_kind(path) != ScopeRowKind::kRegion || instance_.regions.contains(path)) continue;
       auto decoded = decode_record<RegionRow>(row.value);
       if (!decoded) return fail(std::move(decoded).error());
       if (Region* placed = adopt(path, std::move(*decoded))) placed->stored = true;
@@ -114,11 +114,12 @@ void Machine::load_completed(Region& region) {
   std::string after;
   std::vector<Completed> found;
   for (;;) {
-    auto rows = turn_.transaction().scan(tables_.completed, prefix, after);
+    auto rows = turn_.transaction().scan(tables_.scope, prefix, after);
     if (!rows) return void(check(std::move(rows).error()));
     if (rows->empty()) break;
     after = rows->back().key;
     for (const auto& row : *rows) {
+      if (row.key.size() != prefix.size() + 8) continue;  // a variable
       auto decoded = decode_record<CompletedRow>(row.value);
       if (!decoded) return fail(std::move(decoded).error());
       std::uint64_t completion = 0;
@@ -142,7 +143,7 @@ bool Machine::load_slot(Region& owner, VariableSlot& slot, std::uint32_t number)
   if (slot.loaded) return true;
   slot.loaded = true;
   if (!owner.stored) return true;
-  auto row = turn_.transaction().get(tables_.variable, slot_key(key_of(owner.path), number));
+  auto row = turn_.transaction().get(tables_.scope, slot_key(key_of(owner.path), number));
   if (!row) return check(std::move(row).error());
   if (!*row) return true;
   auto decoded = decode_record<ValueRow>(**row);
@@ -241,7 +242,7 @@ void Machine::write_slots(Region& region, std::vector<VariableSlot>& slots, std:
           fmt::format("a variable of {} is larger than {}", instance_.header.id, limits_.variable.to_string())));
     }
     account(region, region.bytes + text.size());
-    put(tables_.variable, slot_key(key_of(region.path), base | i), text);
+    put(tables_.scope, slot_key(key_of(region.path), base | i), text);
   }
 }
 
@@ -253,7 +254,7 @@ void Machine::write_region(Region& region) {
   const auto text = encode_record(row);
   row.frames.clear();
   account(region, std::max(region.bytes, text.size() + 512));
-  put(tables_.region, key_of(region.path), text);
+  put(tables_.scope, key_of(region.path), text);
   write_slots(region, region.variables, 0);
   write_slots(region, region.partner_links, kPartnerLinkBase);
   region.stored = true;
@@ -294,9 +295,7 @@ void Machine::drop_rows(const Region& region) {
   if (!region.stored || all_rows_dropped_) return;
   auto& transaction = turn_.transaction();
   const auto prefix = key_of(region.path);
-  check(transaction.erase_prefix(tables_.region, prefix));
-  check(transaction.erase_prefix(tables_.variable, prefix));
-  check(transaction.erase_prefix(tables_.completed, prefix));
+  check(transaction.erase_prefix(tables_.scope, prefix));
 }
 
 void Machine::drop_memory(Region& region) {

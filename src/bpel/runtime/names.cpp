@@ -1,5 +1,6 @@
 #include "bpel/runtime/names.hpp"
 
+#include <algorithm>
 #include <bit>
 
 namespace nuraghe::bpel::runtime {
@@ -69,6 +70,16 @@ std::array<std::uint8_t, 20> hash_fields(std::initializer_list<std::string_view>
   return sha.finish();
 }
 
+// Six bytes of time, then the hash of the fields.
+std::array<std::uint8_t, 20> timed_hash(TimePoint now, std::initializer_list<std::string_view> fields) {
+  const auto hash = hash_fields(fields);
+  const auto milliseconds = static_cast<std::uint64_t>(now.micros) / 1000;
+  std::array<std::uint8_t, 20> out{};
+  for (std::size_t i = 0; i < 6; ++i) out[i] = static_cast<std::uint8_t>(milliseconds >> (40 - 8 * i));
+  std::copy(hash.begin(), hash.begin() + 14, out.begin() + 6);
+  return out;
+}
+
 }  // namespace
 
 std::string key16(std::initializer_list<std::string_view> fields) {
@@ -76,28 +87,29 @@ std::string key16(std::initializer_list<std::string_view> fields) {
   return {hash.begin(), hash.begin() + 16};
 }
 
-std::string name_uuid(std::initializer_list<std::string_view> fields) {
-  auto hash = hash_fields(fields);
-  hash[6] = static_cast<std::uint8_t>((hash[6] & 0x0f) | 0x50);
-  hash[8] = static_cast<std::uint8_t>((hash[8] & 0x3f) | 0x80);
+std::string name_uuid(TimePoint now, std::initializer_list<std::string_view> fields) {
+  auto bytes = timed_hash(now, fields);
+  bytes[6] = static_cast<std::uint8_t>((bytes[6] & 0x0f) | 0x80);
+  bytes[8] = static_cast<std::uint8_t>((bytes[8] & 0x3f) | 0x80);
   constexpr std::string_view kHex = "0123456789abcdef";
   std::string out = "urn:uuid:";
   for (std::size_t i = 0; i < 16; ++i) {
     if (i == 4 || i == 6 || i == 8 || i == 10) out.push_back('-');
-    out.push_back(kHex[hash[i] >> 4]);
-    out.push_back(kHex[hash[i] & 15]);
+    out.push_back(kHex[bytes[i] >> 4]);
+    out.push_back(kHex[bytes[i] & 15]);
   }
   return out;
 }
 
-std::string instance_id(std::initializer_list<std::string_view> fields) {
-  const auto hash = hash_fields(fields);
-  constexpr std::string_view kAlphabet = "abcdefghijklmnopqrstuvwxyz234567";
+std::string instance_id(TimePoint now, std::initializer_list<std::string_view> fields) {
+  const auto bytes = timed_hash(now, fields);
+  // In the order of the characters' codes: ids sort by time.
+  constexpr std::string_view kAlphabet = "234567abcdefghijklmnopqrstuvwxyz";
   std::string out = "wf-";
   std::uint32_t buffer = 0;
   int bits = 0;
   for (std::size_t i = 0; out.size() < 29; ++i) {
-    buffer = (buffer << 8) | hash[i];
+    buffer = (buffer << 8) | bytes[i];
     for (bits += 8; bits >= 5 && out.size() < 29; bits -= 5) out.push_back(kAlphabet[(buffer >> (bits - 5)) & 31]);
   }
   return out;

@@ -1,5 +1,5 @@
 // Names that are computed, not drawn: instance ids, message ids and lookup keys, so that a step that is run again makes
-// the same ones. Built on SHA-1 as RFC 9562 §5.5 (UUID version 5) does; no secrecy is expected of it.
+// the same ones. Built on SHA-1; no secrecy is expected of it.
 #pragma once
 
 #include <array>
@@ -8,14 +8,17 @@
 #include <string>
 #include <string_view>
 
+#include "base/units.hpp"
+
 namespace nuraghe::bpel::runtime {
 
 // The first 16 bytes of the SHA-1 of the fields, each preceded by its length: equal only for equal lists.
 std::string key16(std::initializer_list<std::string_view> fields);
-// "urn:uuid:…" of version 5.
-std::string name_uuid(std::initializer_list<std::string_view> fields);
-// "wf-" and 26 characters of base32: the id of an instance.
-std::string instance_id(std::initializer_list<std::string_view> fields);
+// "urn:uuid:…" of version 8 (RFC 9562 §5.8): the time in milliseconds as version 7 has it, then the fields' hash. What
+// is made at the same time has neighbouring keys in the store, and a commit touches few pages.
+std::string name_uuid(TimePoint now, std::initializer_list<std::string_view> fields);
+// "wf-" and 26 characters of base32, the time in milliseconds first: the id of an instance.
+std::string instance_id(TimePoint now, std::initializer_list<std::string_view> fields);
 
 // Collects what a step did, to compare it with what a replay does. FNV-1a over 64 bits, fields framed by length.
 class Digest {

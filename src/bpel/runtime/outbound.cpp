@@ -10,7 +10,9 @@ namespace {
 
 constexpr std::string_view kEngineNamespace = "urn:nuraghe:bpel:1";
 
-std::string text_of_body(const xml::DocumentPtr& body) { return body ? body->root().to_string() : std::string(); }
+std::string_view text_of_body(const xml::DocumentPtr& body) {
+  return body ? std::string_view(body->shared_text()) : std::string_view();
+}
 
 // The wrapper of an rpc/literal body; empty for document/literal.
 xml::QName wrapper_of(const ProcessDefinition& definition, const Endpoint& endpoint, bool response) {
@@ -189,7 +191,7 @@ void Machine::begin_invoke(Region& region, Frame& frame) {
     return throw_standard(region, faults::kUninitializedVariable, "a part of the request has no value", node);
   }
   const auto& header = instance_.header;
-  message.message_id = name_uuid({header.id, std::to_string(frame.number)});
+  message.message_id = name_uuid(turn_.now(), {header.id, std::to_string(frame.number)});
   message.to = std::move(*address);
   message.operation = endpoint.operation->name;
   message.one_way = endpoint.operation->one_way();

@@ -200,7 +200,7 @@ void Machine::complete_scope(Region& region) {
     touch(region);
     const Completed entry{region.row.completion, {region.row.node, region.number()}};
     if (parent.completed_loaded) parent.completed.push_back(entry);
-    put(tables_.completed, key_of(parent.path) + '\0' + big_endian(static_cast<std::uint64_t>(entry.completion)),
+    put(tables_.scope, key_of(parent.path) + '\0' + big_endian(static_cast<std::uint64_t>(entry.completion)),
         encode_record(entry.row));
     parent.stored = true;
     ++parent.row.completed_children;
@@ -348,7 +348,7 @@ void Machine::end_process(InstanceState state, const std::optional<FaultRow>& fa
   header.ended = turn_.now();
   if (fault) header.fault = fault->where.empty() ? fault->text : fault->where + ": " + fault->text;
   auto& transaction = turn_.transaction();
-  for (const auto table : {tables_.region, tables_.variable, tables_.completed, tables_.open, tables_.early}) {
+  for (const auto table : {tables_.scope, tables_.open, tables_.early}) {
     check(transaction.erase_prefix(table, header.id));
   }
   all_rows_dropped_ = true;

@@ -36,6 +36,14 @@ Path parent_of(const Path& path) {
   return path.substr(0, last);
 }
 
+ScopeRowKind scope_row_kind(std::string_view key) {
+  std::size_t at = 0;
+  // No number has the length 0.
+  while (at < key.size() && key[at] != '\0') at += 1 + static_cast<unsigned char>(key[at]);
+  if (at >= key.size()) return ScopeRowKind::kRegion;
+  return key.size() - at == 5 ? ScopeRowKind::kVariable : ScopeRowKind::kCompleted;
+}
+
 std::string path_text(const Path& path) {
   std::string out;
   for (std::size_t at = 0; at < path.size();) {
@@ -90,9 +98,7 @@ std::uint32_t Region::number() const {
 Result<Tables> Tables::open_all(store::Store& store) {
   Tables tables;
   const std::pair<store::Table*, std::string_view> all[] = {{&tables.instance, "bpel_instance"},
-                                                            {&tables.region, "bpel_region"},
-                                                            {&tables.variable, "bpel_variable"},
-                                                            {&tables.completed, "bpel_completed"},
+                                                            {&tables.scope, "bpel_scope"},
                                                             {&tables.subscription, "bpel_subscription"},
                                                             {&tables.correlation, "bpel_correlation"},
                                                             {&tables.open, "bpel_open"},
@@ -111,7 +117,7 @@ Result<Tables> Tables::open_all(store::Store& store) {
 ValueRow to_row(const VariableValue& value) {
   ValueRow row;
   for (const auto& [name, document] : value.parts) {
-    if (document) row.parts.push_back({name, document->root().to_string()});
+    if (document) row.parts.push_back({name, document->shared_text()});
   }
   return row;
 }

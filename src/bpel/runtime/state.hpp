@@ -37,6 +37,15 @@ Path parent_of(const Path& path);         // empty for the process's region
 std::string path_text(const Path& path);  // "1.17.4"
 std::optional<Path> path_from_text(std::string_view text);
 
+// What a row of the table `scope` is, by its key without the instance's id: regions, their variables and their kept
+// scopes stand in one table, side by side, because a step touches them together.
+enum class ScopeRowKind : std::uint8_t {
+  kRegion,     // the key is its path
+  kVariable,   // path, 00, slot in 4 bytes
+  kCompleted,  // path, 00, completion number in 8 bytes
+};
+ScopeRowKind scope_row_kind(std::string_view key);
+
 // Where an answer or a timer belongs: "INSTANCE/1.17/23/0".
 struct Token {
   std::string instance;
@@ -301,8 +310,7 @@ struct Instance {
 
 // The tables of the engine.
 struct Tables {
-  store::Table instance, region, variable, completed, subscription, correlation, open, early, held, history, process,
-      running, ended;
+  store::Table instance, scope, subscription, correlation, open, early, held, history, process, running, ended;
   static Result<Tables> open_all(store::Store& store);
 };
 

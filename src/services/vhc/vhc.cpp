@@ -80,18 +80,18 @@ Status Controller::adopted(exchange::Turn& turn, const Order& order, const Resul
   return register_at_factory(turn);
 }
 
+Status Controller::put(exchange::Turn& turn, const HostRow& row) {
+  if (usage_) usage_->set(row);
+  return hosts_.put(turn.transaction(), row.host.id, row);
+}
+
 Result<api::Capacity> Controller::used(exchange::Turn& turn) {
-  api::Capacity sum;
-  TRY_ASSIGN(const auto rows, hosts_.scan(turn.transaction(), ""));
-  for (const auto& [id, row] : rows) {
-    if (row.is_tombstone()) continue;
-    if (row.host.state != HostState::kFrozen || row.host.operation == "thaw") {
-      sum.cpus += row.host.cpus;
-      sum.memory = sum.memory + row.host.memory;
-    }
-    sum.disk = sum.disk + Bytes{row.disk};
+  if (!usage_) {
+    TRY_ASSIGN(const auto rows, hosts_.scan(turn.transaction(), ""));
+    usage_.emplace();
+    for (const auto& [id, row] : rows) usage_->set(row);
   }
-  return sum;
+  return usage_->sum();
 }
 
 Status Controller::register_at_factory(exchange::Turn& turn) {

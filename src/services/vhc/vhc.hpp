@@ -11,10 +11,12 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "hypervisor/driver.hpp"
 #include "services/vhc/rows.hpp"
+#include "services/vhc/usage.hpp"
 #include "services/vhc/work.hpp"
 
 namespace nuraghe::services::vhc {
@@ -42,6 +44,7 @@ class Controller final : public api::Skeleton {
   Status on_timer(exchange::Turn& turn, std::string_view key) override;
   Status on_job(exchange::Turn& turn, const exchange::Job& job, const Result<std::string>& result) override;
   Result<std::string> run_job(const exchange::Job& job, exchange::JobContext& context) override;
+  void on_rollback() override { usage_.reset(); }
 
   // kNotFound when the VO has no such host here.
   Status check_visible(exchange::Turn& turn, const std::string& vo, const std::string& id);
@@ -77,7 +80,8 @@ class Controller final : public api::Skeleton {
 
  private:
   Result<HostRow> visible_host(exchange::Turn& turn, const std::string& vo, const std::string& id);
-  Status put(exchange::Turn& turn, const HostRow& row) { return hosts_.put(turn.transaction(), row.host.id, row); }
+  Status put(exchange::Turn& turn, const HostRow& row);
+  // What the hosts take of the capacity; summed once, then kept up by put.
   Result<api::Capacity> used(exchange::Turn& turn);
   // Writes the intent of an operation and starts its job; the request is answered when it ended.
   Status begin(exchange::Turn& turn, HostRow row, std::string_view verb, const std::string& request_id, bool paused);
@@ -104,6 +108,7 @@ class Controller final : public api::Skeleton {
   ControllerOptions options_;
   Worker& worker_;
   RowTable<HostRow> hosts_;
+  std::optional<Usage> usage_;  // null: to be read from the rows
 };
 
 }  // namespace nuraghe::services::vhc
