@@ -108,10 +108,12 @@ struct Control {
 };
 
 struct Capabilities {
-  std::string name;                  // "qemu", "sim"
-  std::string accelerator;           // "kvm", "tcg", "none"
-  std::string accelerator_reason;    // why not KVM: "KVM is there but its guest did not answer within 5 s"
-  std::vector<std::string> missing;  // verbs that this driver lacks
+  std::string name;                    // "qemu", "sim"
+  std::string accelerator;             // "kvm", "tcg", "none"
+  std::string accelerator_reason;      // why not KVM: "KVM is there but its guest did not answer within 5 s"
+  std::vector<std::string> missing;    // verbs that this driver lacks
+  std::vector<std::string> machines;   // that HostSpec::machine may name
+  std::vector<std::string> firmwares;  // that HostSpec::firmware may name, with one of these machines at least
 };
 
 enum class ReadyCondition { kStarted, kConsoleText, kAgent };

@@ -22,6 +22,10 @@ constexpr std::string_view kAgentPort = "org.qemu.guest_agent.0";
 // Under TCG: a fixed set of features (x86-64-v2), equal on every physical host, so that a frozen host thaws on any; and
 // without AVX, which "max" offers, guests then use, and TCG is slow at. RDRAND lets a first boot have its randomness.
 constexpr const char* kTcgProcessor = "qemu64,+ssse3,+sse4.1,+sse4.2,+popcnt,+rdrand";
+// microvm has 24 places for devices (QEMU docs/system/i386/microvm.rst); randomness and the ports take two.
+constexpr std::size_t kMicrovmDevices = 22;
+// The firmware keeps some for itself, and a kernel and its initrd lie in memory twice while it starts them.
+constexpr Bytes kUefiMemory = mib(192);
 
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= 32 && std::ranges::all_of(text, [](char c) {
@@ -99,10 +103,18 @@ Status check_machine(const HostSpec& spec, const MachineSettings& settings) {
     return unsupported(fmt::format("machine '{}': the driver qemu has q35, pc and microvm", machine));
   }
   if (machine == "microvm" && spec.kernel.empty()) return invalid("machine microvm boots a kernel only: none is given");
+  if (machine == "microvm" && spec.disks.size() + spec.nics.size() > kMicrovmDevices) {
+    return invalid(fmt::format("machine microvm: {} disks and NICs together are possible, not {}", kMicrovmDevices,
+                               spec.disks.size() + spec.nics.size()));
+  }
   if (spec.firmware == "uefi") {
-    if (machine != "q35") return unsupported("firmware uefi: the driver qemu has it for the machine q35 only");
+    if (machine == "microvm") return unsupported("firmware uefi: the machine microvm has none; choose q35 or pc");
     if (settings.uefi_code.empty()) {
       return unsupported("firmware uefi: no UEFI firmware is installed here (Debian package ovmf)");
+    }
+    if (spec.memory < kUefiMemory) {
+      return invalid(fmt::format("firmware uefi: at least {} of memory are needed, not {}", kUefiMemory.to_string(),
+                                 spec.memory.to_string()));
     }
   } else if (!spec.firmware.empty() && spec.firmware != "bios") {
     return unsupported(fmt::format("firmware '{}': the driver qemu has bios and uefi", spec.firmware));
@@ -196,7 +208,11 @@ void Arguments::boot() {
   if (spec_.kernel.empty()) return;
   add("-kernel", spec_.kernel);
   if (!spec_.initrd.empty()) add("-initrd", spec_.initrd);
-  if (!spec_.kernel_parameters.empty()) add("-append", spec_.kernel_parameters);
+  std::string parameters = spec_.kernel_parameters;
+  // On this machine Linux has nothing by which it could measure the rate of its clock; with KVM it is told otherwise.
+  if (!has_pci(machine_) && settings_.clock_khz != 0)
+    parameters += fmt::format("{}tsc_early_khz={}", parameters.empty() ? "" : " ", settings_.clock_khz);
+  if (!parameters.empty()) add("-append", parameters);
 }
 
 void Arguments::sockets() {

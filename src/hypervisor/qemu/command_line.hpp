@@ -22,6 +22,7 @@ struct MachineSettings {
   std::string accelerator = "tcg";
   int translation_cache_mib = 64;  // tb-size of TCG
   std::string uefi_code;           // path of the firmware for firmware="uefi"
+  std::int64_t clock_khz = 0;      // of the time stamp counter that TCG shows its guests; 0: not to be told
 };
 
 // kInvalid with the field and what would be right; kUnsupported for what this driver has not.

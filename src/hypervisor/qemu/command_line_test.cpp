@@ -99,6 +99,13 @@ TEST(CommandLine, MachinesAndAccelerators) {
   EXPECT_THAT(text, HasSubstr("virtio-net-device,"));
   EXPECT_THAT(text, Not(HasSubstr("-pci")));
   EXPECT_THAT(text, Not(HasSubstr("vmgenid")));
+  EXPECT_THAT(text, HasSubstr("root=/dev/vda,x\n"));
+  MachineSettings tcg;
+  tcg.clock_khz = 2596132;
+  EXPECT_THAT(joined(spec, tcg), HasSubstr("root=/dev/vda,x tsc_early_khz=2596132\n"));
+  spec.kernel_parameters.clear();
+  EXPECT_THAT(joined(spec, tcg), HasSubstr("-append\ntsc_early_khz=2596132\n"));
+  EXPECT_THAT(joined(full_spec(), tcg), Not(HasSubstr("tsc_early_khz")));
   MachineSettings kvm;
   kvm.accelerator = "kvm";
   EXPECT_THAT(joined(full_spec(), kvm), HasSubstr("-accel\nkvm\n-cpu\nhost\n"));
@@ -128,6 +135,11 @@ INSTANTIATE_TEST_SUITE_P(
         BadSpec{"machine 'none'", [](HostSpec& s) { s.machine = "none"; }},
         BadSpec{"firmware 'coreboot'", [](HostSpec& s) { s.firmware = "coreboot"; }},
         BadSpec{"no UEFI firmware is installed", [](HostSpec& s) { s.firmware = "uefi"; }},
+        BadSpec{"the machine microvm has none",
+                [](HostSpec& s) {
+                  s.firmware = "uefi";
+                  s.machine = "microvm";
+                }},
         BadSpec{"need a kernel", [](HostSpec& s) { s.kernel.clear(); }},
         BadSpec{"'vmlinuz' is no absolute path", [](HostSpec& s) { s.kernel = "vmlinuz"; }},
         BadSpec{"boots a kernel only",

@@ -12,6 +12,7 @@
 
 #include "base/crash_point.hpp"
 #include "base/log.hpp"
+#include "hypervisor/qemu/guest_clock.hpp"
 #include "hypervisor/qemu/memory.hpp"
 #include "hypervisor/qemu/qemu_driver.hpp"
 #include "hypervisor/qemu/shim_process.hpp"
@@ -94,6 +95,7 @@ Status QemuDriver::open() {
   settings_.accelerator = accelerator_.name;
   settings_.translation_cache_mib = options_.translation_cache_mib;
   settings_.uefi_code = options_.uefi_code;
+  if (settings_.accelerator == "tcg") settings_.clock_khz = guest_clock_khz();
   adopt_hosts();
   return {};
 }
@@ -119,6 +121,10 @@ Status QemuDriver::find_instance() {
 }
 
 void QemuDriver::find_firmware() {
+  if (options_.uefi_code == "none") {
+    options_.uefi_code.clear();
+    return;
+  }
   const std::string code = "/usr/share/OVMF/OVMF_CODE_4M.fd", variables = "/usr/share/OVMF/OVMF_VARS_4M.fd";
   if (!options_.uefi_code.empty() || !env::path_exists(code) || !env::path_exists(variables)) return;
   options_.uefi_code = code;
@@ -201,7 +207,11 @@ Status QemuDriver::save(const Host& host, HostRecord& record, Phase phase) {
   return {};
 }
 
-Capabilities QemuDriver::capabilities() const { return {"qemu", accelerator_.name, accelerator_.reason, {}}; }
+Capabilities QemuDriver::capabilities() const {
+  Capabilities capabilities{"qemu", accelerator_.name, accelerator_.reason, {}, {"q35", "pc", "microvm"}, {"bios"}};
+  if (!settings_.uefi_code.empty()) capabilities.firmwares.push_back("uefi");
+  return capabilities;
+}
 
 Status QemuDriver::change_run_state(const std::string& id, Verb verb, const Control& control) {
   TRY_ASSIGN(Subject subject, begin(verb, id, control));

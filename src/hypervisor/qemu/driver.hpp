@@ -27,7 +27,7 @@ struct QemuOptions {
   std::string accelerator_cache;          // where the probe's answer is kept; empty: ROOT/accelerator
   std::string default_machine = "q35";    // for hosts that name none
   int translation_cache_mib = 64;         // TCG's, per host
-  std::string uefi_code, uefi_variables;  // empty: Debian's OVMF when it is installed
+  std::string uefi_code, uefi_variables;  // empty: Debian's OVMF when it is installed; code "none": no UEFI
 };
 
 // kInvalid for options that cannot be; kConflict when another driver has the root open. Blocks up to 5 s for the first

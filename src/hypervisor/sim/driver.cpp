@@ -73,7 +73,9 @@ class Sim final : public SimDriver {
   }
   Status open();
 
-  Capabilities capabilities() const override { return {"sim", "none", "nothing is run", {}}; }
+  Capabilities capabilities() const override {
+    return {"sim", "none", "nothing is run", {}, {"q35", "pc", "microvm"}, {"bios", "uefi"}};
+  }
   Status create(const HostSpec& spec, const Control& control) override;
   Status pause(const std::string& id, const Control& control) override {
     return change(Verb::kPause, id, HostState::kPaused, control);

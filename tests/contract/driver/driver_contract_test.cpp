@@ -123,6 +123,8 @@ TEST_P(DriverContract, NamesItselfAndLacksNothing) {
   EXPECT_FALSE(capabilities.accelerator.empty());
   EXPECT_FALSE(capabilities.accelerator_reason.empty());
   EXPECT_TRUE(capabilities.missing.empty());
+  EXPECT_FALSE(capabilities.machines.empty());
+  EXPECT_FALSE(capabilities.firmwares.empty());
 }
 
 TEST_P(DriverContract, GoesThroughTheWholeLife) {

@@ -108,18 +108,6 @@ TEST_F(Qemu, ARootMayHaveALongPath) {
   std::filesystem::remove_all(base);
 }
 
-TEST_F(Qemu, EveryMachineTypeStarts) {
-  open();
-  for (const char* machine : {"q35", "pc", "microvm"}) {
-    HostSpec spec = world_->tiny(machine);
-    spec.machine = machine;
-    create_ready(spec);
-    ASSERT_OK(driver_->freeze(machine, kPatient));
-    ASSERT_OK(driver_->thaw(machine, false, kPatient));
-    ASSERT_OK(driver_->destroy(machine, kPatient));
-  }
-}
-
 // A TCP port of 127.0.0.1 that somebody else holds.
 class TakenPort {
  public:
