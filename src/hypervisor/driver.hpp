@@ -84,11 +84,12 @@ struct HostSpec {
 
 struct HostCondition {
   HostState state = HostState::kInitial;
-  bool lost = false;        // it should be running and is not: see exit_reason
-  std::string exit_reason;  // "QEMU exited with status 1: <its last words>"; empty while it runs
-  std::int64_t pid = 0;     // of the hypervisor process, 0 when there is none
-  Bytes memory_resident;    // what it takes of the physical host now
-  TimePoint since;          // when it entered the state
+  bool lost = false;         // it should be running and is not: see exit_reason
+  std::string exit_reason;   // "QEMU exited with status 1: <its last words>"; empty while it runs
+  std::string pause_reason;  // why the hypervisor paused it by itself: "no space left for its disk root"; else empty
+  std::int64_t pid = 0;      // of the hypervisor process, 0 when there is none
+  Bytes memory_resident;     // what it takes of the physical host now
+  TimePoint since;           // when it entered the state
 };
 
 struct FreezeReport {
@@ -154,6 +155,9 @@ class Driver {
   virtual Result<std::string> agent_command(const std::string& id, const std::string& json, const Control& control) = 0;
   // Cuts or plugs a NIC's cable. running or paused.
   virtual Status set_link(const std::string& id, const std::string& nic, bool up, const Control& control) = 0;
+  // Called from another thread when the hypervisor pauses a running host by itself: the condition has pause_reason.
+  // It is paused then as by pause(); resume() lets it try again.
+  virtual void on_paused(std::function<void(const std::string& id, const HostCondition&)> observer) = 0;
   // Called from another thread when a running host ends by itself.
   virtual void on_lost(std::function<void(const std::string& id, const HostCondition&)> observer) = 0;
 };

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -49,14 +51,20 @@ class World {
       run();
     }
   }
-  // Sends a request and works until nothing is to be done now; its id, by which `answers` has the answer, if there is
-  // one.
-  std::string send(exchange::Message request, const std::string& vo = "vo1", const std::string& id = {}) {
+  // Runs something in a turn of the actor.
+  void post(const std::string& actor, const std::function<Status(exchange::Turn&)>& work) {
+    exchange_->post(actor, work, [](const Status& status) { EXPECT_TRUE(status) << status.error().to_string(); });
+    run();
+  }
+  // Sends a request and, unless told otherwise, works until nothing is to be done now; its id, by which `answers` has
+  // the answer, if there is one.
+  std::string send(exchange::Message request, const std::string& vo = "vo1", const std::string& id = {},
+                   bool runs = true) {
     request.message_id = id.empty() ? "urn:test:" + std::to_string(++sent_) : id;
     request.vo = vo;
     const auto key = request.message_id;
     router_->deliver(std::move(request), [this, key](exchange::Message reply) { answers[key] = std::move(reply); });
-    run();
+    if (runs) run();
     return key;
   }
   exchange::Message ask(exchange::Message request, const std::string& vo = "vo1") {

@@ -132,6 +132,18 @@ Result<std::unique_ptr<ControllerNode>> ControllerNode::open(const NodeSettings&
                       {{"host", id}, {"error", status.error().to_string()}});
         });
   });
+  node->driver_->on_paused([raw](const std::string& id, const hypervisor::HostCondition& condition) {
+    raw->exchange_->post(
+        "vhc",
+        [raw, id, reason = condition.pause_reason](exchange::Turn& turn) {
+          return raw->controller_->host_stopped(turn, id, reason);
+        },
+        [id](const Status& status) {
+          if (!status)
+            log_error("vhc", "a host that its hypervisor paused could not be recorded",
+                      {{"host", id}, {"error", status.error().to_string()}});
+        });
+  });
   const auto capabilities = node->driver_->capabilities();
   log_info("vhc", "controller is open",
            {{"name", controller.name},
@@ -173,7 +185,10 @@ bool ControllerNode::wait_registered(Duration timeout) {
 ControllerNode::~ControllerNode() { stop(); }
 
 void ControllerNode::stop() {
-  if (driver_) driver_->on_lost({});
+  if (driver_) {
+    driver_->on_lost({});
+    driver_->on_paused({});
+  }
   if (exchange_) exchange_->stop();
 }
 

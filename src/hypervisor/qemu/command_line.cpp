@@ -218,6 +218,8 @@ void Arguments::boot() {
 void Arguments::sockets() {
   add("-chardev", fmt::format("socket,id=qmp,fd={},server=on,wait=off", kQmpFd));
   add("-mon", "chardev=qmp,mode=control");
+  add("-chardev", fmt::format("socket,id=events,fd={},server=on,wait=off", kEventsFd));
+  add("-mon", "chardev=events,mode=control");
   add("-chardev",
       fmt::format("socket,id=console,fd={},server=on,wait=off,logfile={},logappend=on", kConsoleFd, kConsoleLog));
   add("-serial", "chardev:console");
@@ -227,7 +229,7 @@ void Arguments::sockets() {
 }
 
 void Arguments::disk(const DiskSpec& disk, std::size_t index) {
-  const std::string node = fmt::format("disk{}", index);
+  const std::string node = disk_node(index);
   const auto file = [](const std::string& path) { return json::object{{"driver", "file"}, {"filename", path}}; };
   json::object top;
   if (disk.read_only) {
@@ -278,6 +280,8 @@ std::string escape_commas(std::string_view value) {
   for (const char c : value) escaped.append(c == ',' ? 2 : 1, c);
   return escaped;
 }
+
+std::string disk_node(std::size_t index) { return fmt::format("disk{}", index); }
 
 std::string nic_device(const std::string& nic_name) { return "nic-" + nic_name; }
 

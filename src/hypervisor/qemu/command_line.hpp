@@ -33,6 +33,8 @@ Status check_spec(const HostSpec& spec, const MachineSettings& settings);
 std::vector<std::string> command_line(const HostSpec& spec, const HostFiles& files, const HostRecord& record,
                                       const MachineSettings& settings, bool load_state);
 
+// The node of a disk, by its place in the specification, for QMP.
+std::string disk_node(std::size_t index);
 // The id of a NIC's device, for QMP.
 std::string nic_device(const std::string& nic_name);
 

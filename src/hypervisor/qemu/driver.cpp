@@ -75,8 +75,8 @@ HostState state_of(const HostRecord& record) {
 
 QemuDriver::QemuDriver(QemuOptions options)
     : options_(std::move(options)),
-      watcher_([this](const std::string& id) { on_shim_end(id); },
-               [this](const std::string& id) { announce_lost(id); }) {}
+      watcher_([this](const std::string& id) { on_shim_end(id); }, [this](const std::string& id) { on_stop(id); },
+               [this](const std::string& id) { announce(id); }) {}
 
 Status QemuDriver::open() {
   if (!options_.root.starts_with('/')) return invalid("the root of a qemu driver must be an absolute path");
@@ -220,6 +220,7 @@ Status QemuDriver::change_run_state(const std::string& id, Verb verb, const Cont
   const bool pause = verb == Verb::kPause;
   auto qmp = Qmp::open(host.files.folder, subject.deadline);
   if (!qmp) return why_ended(id, std::move(qmp).error());
+  subject.record.reason.clear();
   TRY(save(host, subject.record, pause ? Phase::kPausing : Phase::kResuming));
   TRY(pause ? qmp->stop(subject.deadline) : qmp->cont(subject.deadline));
   return save(host, subject.record, pause ? Phase::kPaused : Phase::kRunning);
@@ -247,7 +248,7 @@ HostCondition QemuDriver::condition_of(const Host& host, const HostRecord& recor
   HostCondition condition;
   condition.state = state_of(record);
   condition.lost = record.phase == Phase::kLost;
-  condition.exit_reason = record.reason;
+  (record.phase == Phase::kPaused ? condition.pause_reason : condition.exit_reason) = record.reason;
   condition.since = record.since;
   const bool has_process =
       !condition.lost && (condition.state == HostState::kRunning || condition.state == HostState::kPaused);
@@ -285,7 +286,12 @@ Result<std::vector<std::string>> QemuDriver::list() { return env::list_directory
 
 void QemuDriver::on_lost(std::function<void(const std::string&, const HostCondition&)> observer) {
   const std::lock_guard lock(mutex_);
-  observer_ = std::move(observer);
+  lost_observer_ = std::move(observer);
+}
+
+void QemuDriver::on_paused(std::function<void(const std::string&, const HostCondition&)> observer) {
+  const std::lock_guard lock(mutex_);
+  paused_observer_ = std::move(observer);
 }
 
 void QemuDriver::on_shim_end(const std::string& id) {
@@ -299,16 +305,35 @@ void QemuDriver::on_shim_end(const std::string& id) {
     log_error("qemu", "a host that ended cannot be settled", {{"host", id}, {"error", settled.error().to_string()}});
 }
 
-void QemuDriver::announce_lost(const std::string& id) {
+void QemuDriver::on_stop(const std::string& id) {
+  const HostPtr host = entry(id);
+  host->stopped = true;
+  if (!host->lock.try_acquire()) return;  // as above; what the verb itself stopped is in its record by then
+  host->stopped = false;
+  const HostGuard guard(host, watcher_);
+  const Deadline deadline(10s);
+  const Status noticed = [&]() -> Status {
+    TRY_ASSIGN(auto record, settle(*host, deadline));
+    if (!record || record->phase != Phase::kRunning) return {};
+    return notice_stop(*host, *record, deadline);
+  }();
+  if (!noticed)
+    log_error("qemu", "a host that stopped cannot be asked why",
+              {{"host", id}, {"error", noticed.error().to_string()}});
+}
+
+void QemuDriver::announce(const std::string& id) {
+  const HostPtr host = entry(id);
+  const auto record = read_record<HostRecord>(host->files.state());
+  if (!record) return;  // destroyed meanwhile
+  const bool is_lost = record->phase == Phase::kLost;
+  if (!is_lost && (record->phase != Phase::kPaused || record->reason.empty())) return;  // it runs again
+  if (is_lost) log_warning("qemu", "a host was lost", {{"host", id}, {"reason", record->reason}});
   std::function<void(const std::string&, const HostCondition&)> observer;
   {
     const std::lock_guard lock(mutex_);
-    observer = observer_;
+    observer = is_lost ? lost_observer_ : paused_observer_;
   }
-  const HostPtr host = entry(id);
-  const auto record = read_record<HostRecord>(host->files.state());
-  if (!record || record->phase != Phase::kLost) return;  // destroyed meanwhile
-  log_warning("qemu", "a host was lost", {{"host", id}, {"reason", record->reason}});
   if (observer) observer(id, condition_of(*host, *record));
 }
 

@@ -70,6 +70,7 @@ Result<FreezeReport> QemuDriver::freeze(const std::string& id, const Control& co
     record.guest_pause = std::chrono::duration_cast<Duration>(Deadline::Clock::now() - begin_time);
     HostRecord frozen = record;
     frozen.phase = Phase::kFrozen;
+    frozen.reason.clear();
     frozen.since = env::system_clock().now();
     pass_crash_point(CrashPoint::kBeforeCommit);
     TRY(env::write_file_durably(host.files.state(), encode_record(frozen), 0600));
@@ -146,6 +147,7 @@ Status QemuDriver::thaw(const std::string& id, bool start_paused, const Control&
   Host& host = *subject.host;
   HostRecord& record = subject.record;
   record.boot_id = current_boot_id();
+  record.reason.clear();
   TRY(save(host, record, Phase::kThawing));
   Status thawed = thaw_host(host, record, start_paused, subject.deadline, control);
   if (thawed) return thawed;

@@ -10,7 +10,7 @@
 //       launch                     token of the start that is allowed; no launch file, no start
 //       shim.lock                  locked (fcntl) by the shim as long as it lives: its pid is the lock's owner
 //       shim                       ShimRecord: who runs, or how QEMU ended and its last words
-//       qmp.sock agent.sock console.sock     made by the shim, handed to QEMU as listening descriptors
+//       qmp.sock agent.sock console.sock events.sock     made by the shim, handed to QEMU as listening descriptors
 //       console.log                everything on the serial console; the shim frees all but its last MiB
 //       disk-NAME.qcow2            writable overlay of each disk
 //       uefi-vars.fd               variables of the firmware, with firmware="uefi"
@@ -54,10 +54,10 @@ enum class Phase {
 struct HostRecord {
   Phase phase = Phase::kCreating;
   TimePoint since;
-  std::string boot_id;                             // of the physical host, when it was started
-  std::string reason;                              // of kFailed and kLost
-  bool was_paused = false;                         // before kFreezing, or when it was lost
-  std::string generation_id;                       // VMGenID
+  std::string boot_id;        // of the physical host, when it was started
+  std::string reason;         // of kFailed and kLost; of kPaused: why QEMU stopped by itself, empty when it was told to
+  bool was_paused = false;    // before kFreezing, or when it was lost
+  std::string generation_id;  // VMGenID
   std::map<std::string, bool> links;               // NIC name → cable plugged in
   Bytes memory_saved, device_state, disk_overlay;  // of the last freeze
   Duration guest_pause{};
@@ -113,6 +113,7 @@ struct HostFiles {
 inline constexpr const char* kQmpSocket = "qmp.sock";
 inline constexpr const char* kAgentSocket = "agent.sock";
 inline constexpr const char* kConsoleSocket = "console.sock";
+inline constexpr const char* kEventsSocket = "events.sock";  // a second monitor, for whoever listens all the time
 inline constexpr const char* kConsoleLog = "console.log";
 
 // The last `limit` bytes of a file; empty when it is not there.

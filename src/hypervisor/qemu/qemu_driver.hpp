@@ -35,6 +35,7 @@ struct Host {
   EventLock agent;                    // held by who speaks on the agent's port
   EventFlag abort;                    // raised by destroy: verbs at work give up
   std::atomic<bool> recheck = false;  // its shim ended while a verb was at work
+  std::atomic<bool> stopped = false;  // its guest stood still while a verb was at work
 };
 using HostPtr = std::shared_ptr<Host>;
 
@@ -48,6 +49,7 @@ class HostGuard {
     if (!host_) return;
     host_->lock.release();
     if (host_->recheck.exchange(false)) watcher_->check(host_->id);
+    if (host_->stopped.exchange(false)) watcher_->check_stop(host_->id);
   }
 
  private:
@@ -87,6 +89,7 @@ class QemuDriver final : public Driver {
   Result<std::string> agent_command(const std::string& id, const std::string& json, const Control& control) override;
   Status set_link(const std::string& id, const std::string& nic, bool up, const Control& control) override;
   void on_lost(std::function<void(const std::string& id, const HostCondition&)> observer) override;
+  void on_paused(std::function<void(const std::string& id, const HostCondition&)> observer) override;
 
  private:
   // ---- driver.cpp ----
@@ -102,13 +105,17 @@ class QemuDriver final : public Driver {
   Status change_run_state(const std::string& id, Verb verb, const Control& control);
   HostCondition condition_of(const Host& host, const HostRecord& record) const;
   void on_shim_end(const std::string& id);
-  void announce_lost(const std::string& id);
+  void on_stop(const std::string& id);
+  void announce(const std::string& id);
 
   // ---- recovery.cpp ---- requires the host's lock
   Result<std::optional<HostRecord>> settle(Host& host, const Deadline& deadline);
   Status settle_phase(Host& host, HostRecord& record, const Deadline& deadline);
   Status settle_run_state(Host& host, HostRecord& record, const Deadline& deadline);
   Status watch_shim(Host& host, HostRecord& record, const Deadline& deadline);
+  // A guest that should run was seen standing still: when it still does, that is its state from now on, with QEMU's
+  // reason.
+  Status notice_stop(Host& host, HostRecord& record, const Deadline& deadline);
   Status become_lost(Host& host, HostRecord& record, const std::string& reason, const Deadline& deadline);
   // Ends QEMU and its shim, gives back RAM and sockets. The folder stays.
   Status release(Host& host, const Deadline& deadline);
@@ -143,7 +150,7 @@ class QemuDriver final : public Driver {
   mutable std::mutex mutex_;  // of what follows
   std::map<std::string, std::weak_ptr<Host>> entries_;
   std::size_t sweep_entries_at_ = 64;
-  std::function<void(const std::string&, const HostCondition&)> observer_;
+  std::function<void(const std::string&, const HostCondition&)> lost_observer_, paused_observer_;
   Watcher watcher_;  // last: its thread calls the rest
 };
 

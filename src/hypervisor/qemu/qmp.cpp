@@ -123,6 +123,21 @@ Result<std::string> Qmp::status(const Deadline& deadline) {
   return text_of(member(value, "status"));
 }
 
+Result<std::optional<DiskFailure>> Qmp::disk_failure(const Deadline& deadline) {
+  TRY_ASSIGN(const std::string text, execute("query-block", "", deadline));
+  TRY_ASSIGN(const json::value value, parse(text));
+  const json::array* disks = value.if_array();
+  if (disks == nullptr) return std::optional<DiskFailure>();
+  for (const json::value& disk : *disks) {
+    const std::string status = text_of(member(disk, "io-status"));
+    if (status.empty() || status == "ok") continue;
+    const json::value* inserted = member(disk, "inserted");
+    return std::optional(
+        DiskFailure{inserted == nullptr ? "" : text_of(member(*inserted, "node-name")), status == "nospace"});
+  }
+  return std::optional<DiskFailure>();
+}
+
 Status Qmp::stop(const Deadline& deadline) {
   TRY(execute("stop", "", deadline));
   return {};

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,12 @@
 #include "hypervisor/wait.hpp"
 
 namespace nuraghe::hypervisor::qemu {
+
+// A disk whose transfer failed and stopped the guest.
+struct DiskFailure {
+  std::string node;      // of -blockdev
+  bool is_full = false;  // there was no space left where it is stored
+};
 
 class Qmp {
  public:
@@ -30,6 +37,8 @@ class Qmp {
                                       const Deadline& deadline);
 
   Result<std::string> status(const Deadline& deadline);  // "running", "paused", "prelaunch", "postmigrate", ...
+  // The first disk that failed since the guest last ran; nullopt: none.
+  Result<std::optional<DiskFailure>> disk_failure(const Deadline& deadline);
   Status stop(const Deadline& deadline);
   Status cont(const Deadline& deadline);
   Status set_link(std::string_view nic_device, bool up, const Deadline& deadline);

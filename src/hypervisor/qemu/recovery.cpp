@@ -30,6 +30,26 @@ bool needs_process(Phase phase) {
   }
 }
 
+// Of the run states of QEMU 7.2 (qapi/run-state.json, RunState) those in which a guest was stopped.
+std::string why_stopped(const std::string& status) {
+  if (status == "io-error") return "a transfer of one of its disks failed";
+  if (status == "guest-panicked") return "its system panicked";
+  if (status == "internal-error") return "QEMU met an internal error";
+  if (status == "shutdown") return "its system shut down";
+  if (status == "watchdog") return "its watchdog expired";
+  if (status == "paused") return "somebody else told QEMU to";
+  return fmt::format("QEMU is in the state '{}'", status);
+}
+
+std::string disk_reason(const DiskFailure& failure, const HostSpec& spec) {
+  std::string name = failure.node;
+  for (std::size_t i = 0; i < spec.disks.size(); ++i) {
+    if (disk_node(i) == failure.node) name = spec.disks[i].name;
+  }
+  return failure.is_full ? fmt::format("no space left for its disk {}", name)
+                         : fmt::format("a transfer of its disk {} failed", name);
+}
+
 Status remove_file(const std::string& path) {
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return system_error("remove " + path, errno);
   return {};
@@ -113,7 +133,29 @@ Status QemuDriver::settle_run_state(Host& host, HostRecord& record, const Deadli
 Status QemuDriver::watch_shim(Host& host, HostRecord& record, const Deadline& deadline) {
   TRY_ASSIGN(auto shim, find_shim(host.files));
   if (!shim) return become_lost(host, record, end_of_qemu(host.files), deadline);
-  return watcher_.watch(host.id, std::move(shim->pidfd));
+  TRY(watcher_.watch(host.id, std::move(shim->pidfd)));
+  auto monitor = connect_in(host.files.folder, kEventsSocket);
+  if (monitor) return watcher_.watch_events(host.id, std::move(*monitor));
+  // As good as before there was one; its end is seen all the same.
+  log_warning("qemu", "nobody will tell when a host stops by itself",
+              {{"host", host.id}, {"error", monitor.error().to_string()}});
+  return {};
+}
+
+Status QemuDriver::notice_stop(Host& host, HostRecord& record, const Deadline& deadline) {
+  TRY_ASSIGN(Qmp qmp, Qmp::open(host.files.folder, deadline));
+  TRY_ASSIGN(const std::string status, qmp.status(deadline));
+  if (status == "running") return {};  // stopped and continued meanwhile
+  record.reason = why_stopped(status);
+  if (status == "io-error") {
+    TRY_ASSIGN(const auto failure, qmp.disk_failure(deadline));
+    const auto spec = read_record<HostSpec>(host.files.spec());
+    if (failure && spec) record.reason = disk_reason(*failure, *spec);
+  }
+  log_warning("qemu", "a host was stopped by its hypervisor", {{"host", host.id}, {"reason", record.reason}});
+  TRY(save(host, record, Phase::kPaused));
+  watcher_.announce(host.id);
+  return {};
 }
 
 Status QemuDriver::become_lost(Host& host, HostRecord& record, const std::string& reason, const Deadline& deadline) {
@@ -136,7 +178,7 @@ Status QemuDriver::release(Host& host, const Deadline& deadline) {
   pass_crash_point(CrashPoint::kBeforeSend);
   TRY(release_memory(host.files.ram));
   pass_crash_point(CrashPoint::kBeforeSend);
-  for (const char* name : {kQmpSocket, kAgentSocket, kConsoleSocket, "shim", "shim.new", "shim.lock"}) {
+  for (const char* name : {kQmpSocket, kAgentSocket, kConsoleSocket, kEventsSocket, "shim", "shim.new", "shim.lock"}) {
     TRY(remove_file(host.files.folder + "/" + name));
   }
   const auto spec = read_record<HostSpec>(host.files.spec());

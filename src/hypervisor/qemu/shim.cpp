@@ -93,7 +93,7 @@ class Shim {
   void free_console() const;
 
   ShimRecord record_;
-  env::UniqueFd qmp_, agent_, console_, signals_, stderr_, stderr_write_, timer_;
+  env::UniqueFd qmp_, agent_, console_, events_, signals_, stderr_, stderr_write_, timer_;
   pid_t qemu_ = 0;
 };
 
@@ -112,6 +112,7 @@ Status Shim::prepare() {
   TRY_ASSIGN(qmp_, listen_on(kQmpSocket));
   TRY_ASSIGN(agent_, listen_on(kAgentSocket));
   TRY_ASSIGN(console_, listen_on(kConsoleSocket));
+  TRY_ASSIGN(events_, listen_on(kEventsSocket));
   TRY_ASSIGN(Pipe pipe, make_pipe());
   ::fcntl(pipe.read.get(), F_SETFL, O_NONBLOCK);
   TRY_ASSIGN(stderr_, move_up(std::move(pipe.read)));
@@ -129,7 +130,8 @@ void Shim::become_qemu(char** program) {
   ::dup2(qmp_.get(), kQmpFd);
   ::dup2(agent_.get(), kAgentFd);
   ::dup2(console_.get(), kConsoleFd);
-  ::close_range(kConsoleFd + 1, ~0U, 0);
+  ::dup2(events_.get(), kEventsFd);
+  ::close_range(kEventsFd + 1, ~0U, 0);
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -149,7 +151,7 @@ Status Shim::start(char** program) {
   qemu_ = ::fork();
   if (qemu_ < 0) return system_error("fork", errno);
   if (qemu_ == 0) become_qemu(program);
-  for (env::UniqueFd* fd : {&qmp_, &agent_, &console_, &stderr_write_}) fd->reset();
+  for (env::UniqueFd* fd : {&qmp_, &agent_, &console_, &events_, &stderr_write_}) fd->reset();
   record_.qemu_pid = qemu_;
   // It may have ended already: then it is a zombie of ours and still has its identity.
   if (const auto id = env::identify_process(qemu_)) record_.qemu_ticks = id->start_ticks;

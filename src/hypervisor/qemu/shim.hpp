@@ -15,7 +15,7 @@
 namespace nuraghe::hypervisor::qemu {
 
 // Descriptors under which QEMU inherits the listening sockets.
-inline constexpr int kQmpFd = 3, kAgentFd = 4, kConsoleFd = 5;
+inline constexpr int kQmpFd = 3, kAgentFd = 4, kConsoleFd = 5, kEventsFd = 6;
 inline constexpr Bytes kStderrTail = kib(16);
 inline constexpr Bytes kConsoleKept = mib(1);
 

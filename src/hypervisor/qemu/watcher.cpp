@@ -5,19 +5,18 @@
 #include <array>
 #include <cerrno>
 #include <utility>
-#include <vector>
 
 #include "base/check.hpp"
 
 namespace nuraghe::hypervisor::qemu {
 
-Watcher::Watcher(Callback on_end, Callback on_announce)
-    : on_end_(std::move(on_end)), on_announce_(std::move(on_announce)), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+Watcher::Watcher(Callback on_end, Callback on_stop, Callback on_announce)
+    : on_end_(std::move(on_end)),
+      on_stop_(std::move(on_stop)),
+      on_announce_(std::move(on_announce)),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   CHECK(epoll_.valid());
-  epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.fd = wake_.fd();
-  CHECK(::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.fd(), &event) == 0);
+  CHECK(add(wake_.fd()));
   thread_ = std::thread([this] { run(); });
 }
 
@@ -30,54 +29,83 @@ Watcher::~Watcher() {
   thread_.join();
 }
 
-Status Watcher::watch(const std::string& id, env::UniqueFd pidfd) {
-  const std::lock_guard lock(mutex_);
+Status Watcher::add(int fd) {
   epoll_event event{};
   event.events = EPOLLIN;
-  event.data.fd = pidfd.get();
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, pidfd.get(), &event) != 0) return system_error("watch a shim", errno);
+  event.data.fd = fd;
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return system_error("watch a virtual host", errno);
+  return {};
+}
+
+Status Watcher::watch(const std::string& id, env::UniqueFd pidfd) {
+  const std::lock_guard lock(mutex_);
+  TRY(add(pidfd.get()));
   if (const auto old = watched_.find(id); old != watched_.end()) ids_.erase(old->second.get());
   ids_[pidfd.get()] = id;
   watched_[id] = std::move(pidfd);  // closing the old descriptor takes it out of the epoll set
   return {};
 }
 
+Status Watcher::watch_events(const std::string& id, env::UniqueFd monitor) {
+  const std::lock_guard lock(mutex_);
+  TRY(add(monitor.get()));
+  drop_events(id);
+  link_ids_[monitor.get()] = id;
+  links_.emplace(id, EventLink(std::move(monitor)));
+  return {};
+}
+
+void Watcher::drop_events(const std::string& id) {
+  const auto link = links_.find(id);
+  if (link == links_.end()) return;
+  link_ids_.erase(link->second.fd());
+  links_.erase(link);
+}
+
 void Watcher::unwatch(const std::string& id) {
   const std::lock_guard lock(mutex_);
+  drop_events(id);
   const auto it = watched_.find(id);
   if (it == watched_.end()) return;
   ids_.erase(it->second.get());
   watched_.erase(it);
 }
 
-void Watcher::check(const std::string& id) {
+void Watcher::ask(std::set<std::string>& ids, const std::string& id) {
   {
     const std::lock_guard lock(mutex_);
-    to_check_.insert(id);
+    ids.insert(id);
   }
   wake_.raise();
 }
 
-void Watcher::announce(const std::string& id) {
-  {
-    const std::lock_guard lock(mutex_);
-    to_announce_.insert(id);
-  }
-  wake_.raise();
-}
+void Watcher::check(const std::string& id) { ask(to_check_, id); }
+void Watcher::check_stop(const std::string& id) { ask(to_check_stop_, id); }
+void Watcher::announce(const std::string& id) { ask(to_announce_, id); }
 
 bool Watcher::run_requests() {
-  std::set<std::string> check, announce;
+  std::set<std::string> check, check_stop, announce;
   {
     const std::lock_guard lock(mutex_);
     wake_.lower();
     if (stop_) return false;
     check.swap(to_check_);
+    check_stop.swap(to_check_stop_);
     announce.swap(to_announce_);
   }
   for (const auto& id : check) on_end_(id);
+  for (const auto& id : check_stop) on_stop_(id);
   for (const auto& id : announce) on_announce_(id);
   return true;
+}
+
+void Watcher::read_events(int fd, std::set<std::string>& stopped) {
+  const auto known = link_ids_.find(fd);
+  if (known == link_ids_.end()) return;
+  const std::string id = known->second;
+  const auto said = links_.at(id).read();
+  if (said == EventLink::Said::kStopped) stopped.insert(id);
+  if (said == EventLink::Said::kEnded) drop_events(id);
 }
 
 void Watcher::run() {
@@ -88,18 +116,23 @@ void Watcher::run() {
       CHECK(errno == EINTR);
       continue;
     }
-    std::vector<std::string> ended;
+    std::set<std::string> ended, stopped;
     {
       const std::lock_guard lock(mutex_);
       for (int i = 0; i < count; ++i) {
-        const auto it = ids_.find(events.at(static_cast<std::size_t>(i)).data.fd);
-        if (it == ids_.end()) continue;
-        ended.push_back(it->second);
+        const int fd = events.at(static_cast<std::size_t>(i)).data.fd;
+        const auto it = ids_.find(fd);
+        if (it == ids_.end()) {
+          read_events(fd, stopped);
+          continue;
+        }
+        ended.insert(it->second);
         watched_.erase(it->second);
         ids_.erase(it);
       }
     }
     for (const auto& id : ended) on_end_(id);
+    for (const auto& id : stopped) on_stop_(id);
     if (!run_requests()) return;
   }
 }

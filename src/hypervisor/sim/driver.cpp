@@ -26,7 +26,7 @@ struct SimRecord {
   TimePoint since;  // when it entered the state
   Duration ran{};   // before `since`
   bool lost = false;
-  std::string reason;  // of its loss, or of a creation that failed
+  std::string reason;  // of its loss, of a creation that failed, of a pause that nobody asked for
   std::map<std::string, bool> links;
   template <class Visitor>
   void fields(Visitor& v) {
@@ -103,6 +103,11 @@ class Sim final : public SimDriver {
     const std::lock_guard lock(mutex_);
     observer_ = std::move(observer);
   }
+  void on_paused(std::function<void(const std::string& id, const HostCondition&)> observer) override {
+    const std::lock_guard lock(mutex_);
+    paused_observer_ = std::move(observer);
+  }
+  Status stop(const std::string& id, const std::string& reason) override;
   Status lose(const std::string& id, const std::string& reason) override;
 
  private:
@@ -133,7 +138,7 @@ class Sim final : public SimDriver {
   std::map<std::pair<std::string, Verb>, int> attempts_;
   std::vector<int> matches_;  // per SimFailure: calls that matched it
   Bytes used_;
-  std::function<void(const std::string&, const HostCondition&)> observer_;
+  std::function<void(const std::string&, const HostCondition&)> observer_, paused_observer_;
 };
 
 Status Sim::open() {
@@ -227,6 +232,7 @@ Status Sim::enter(SimRecord& record, HostState state) {
   if (takes_memory(record) && record.state == HostState::kRunning) next.ran += now - record.since;
   next.state = state;
   next.since = now;
+  if (record.state == HostState::kPaused && state != HostState::kPaused && !record.lost) next.reason.clear();
   TRY(save(next));
   if (takes_memory(record)) used_ = used_ - record.spec.memory;
   if (takes_memory(next)) used_ = used_ + next.spec.memory;
@@ -362,7 +368,8 @@ HostCondition Sim::condition_of(const SimRecord& record) const {
   HostCondition condition;
   condition.state = record.state;
   condition.lost = record.lost && record.state != HostState::kDestroyed;
-  condition.exit_reason = record.reason;
+  const bool is_stopped = record.state == HostState::kPaused && !record.lost;
+  (is_stopped ? condition.pause_reason : condition.exit_reason) = record.reason;
   condition.since = record.since;
   if (takes_memory(record)) condition.memory_resident = record.spec.memory;
   return condition;
@@ -458,6 +465,24 @@ Status Sim::set_link(const std::string& id, const std::string& nic, bool up, con
   if (link == record->links.end()) return not_found(fmt::format("host {} has no NIC {}", id, nic));
   link->second = up;
   return save(*record);
+}
+
+Status Sim::stop(const std::string& id, const std::string& reason) {
+  std::function<void(const std::string&, const HostCondition&)> observer;
+  HostCondition condition;
+  {
+    const std::lock_guard lock(mutex_);
+    TRY_ASSIGN(SimRecord * record, find(id));
+    if (!takes_memory(*record) || record->state != HostState::kRunning)
+      return conflict(fmt::format("host {} does not run", id));
+    TRY(enter(*record, HostState::kPaused));
+    record->reason = reason;
+    TRY(save(*record));
+    observer = paused_observer_;
+    condition = condition_of(*record);
+  }
+  if (observer) observer(id, condition);
+  return {};
 }
 
 Status Sim::lose(const std::string& id, const std::string& reason) {

@@ -51,6 +51,8 @@ class SimDriver : public Driver {
   // The host ends by itself, as if its hypervisor process had died: on_lost is called in this thread. kConflict when it
   // does not run.
   virtual Status lose(const std::string& id, const std::string& reason) = 0;
+  // The hypervisor pauses the host by itself: on_paused is called in this thread. kConflict when it does not run.
+  virtual Status stop(const std::string& id, const std::string& reason) = 0;
 };
 
 // HostSpec::reserved: "fail" = verbs that fail for this host, separated by '|' ("create|freeze").

@@ -72,10 +72,15 @@ Status Controller::operation_ended(exchange::Turn& turn, const Order& order, con
       row.host.state = order.paused ? HostState::kPaused : HostState::kRunning;
       row.host.ssh_port = outcome->ssh_port;
     }
+    if (row.host.stopped) {
+      row.host.stopped = false;
+      row.host.condition.clear();
+    }
     TRY(put(turn, row));
     TRY(report(turn, row, std::string(event_kind(order.verb)), "info", what_was_done(order, row, options_.name), took));
     TRY(answer_operation(turn, order, *outcome, row));
     if (is_to_be_destroyed) return start_destroy(turn, std::move(row));
+    if (!row.stop_reason.empty()) TRY(host_stopped(turn, row.host.id, row.stop_reason));
     return order.verb == "create" ? start_boot(turn, row) : Status();
   }
   Error error = outcome.error();
@@ -214,6 +219,27 @@ Status Controller::not_ready(exchange::Turn& turn, HostRow row, const Error& err
              error.with(fmt::format("virtual host {} on {} did not become ready", row.host.name, options_.name))));
   row.ready_requests.clear();
   return put(turn, row);
+}
+
+Status Controller::host_stopped(exchange::Turn& turn, const std::string& id, const std::string& reason) {
+  TRY_ASSIGN(auto row, hosts_.find(turn.transaction(), id));
+  if (!row || row->is_tombstone()) return {};
+  if (!row->host.operation.empty()) {
+    // As in `begin`, what is at work may have been the start of it: looked at when that ends.
+    row->stop_reason = reason;
+    return put(turn, *row);
+  }
+  row->stop_reason.clear();
+  if (row->host.state != HostState::kRunning) return put(turn, *row);
+  row->host.state = HostState::kPaused;
+  row->host.stopped = true;
+  row->host.since = turn.now();
+  row->host.condition = "paused by its hypervisor: " + reason;
+  TRY(put(turn, *row));
+  return report(turn, *row, "host.stopped", "error",
+                fmt::format("{} on {} was paused by its hypervisor: {}; once that is mended, 'nuraghe vh resume {}'",
+                            row->host.name, options_.name, reason, id),
+                {});
 }
 
 Status Controller::host_lost(exchange::Turn& turn, const std::string& id, const std::string& reason) {

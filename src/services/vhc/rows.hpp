@@ -31,11 +31,12 @@ struct HostRow {
   TimePoint started;  // of the guest: creation ended
   bool booted = false;
   std::string ready_failure;  // why it did not become ready, once that is known
+  std::string stop_reason;    // its hypervisor paused it while an operation was at work
   template <class V>
   void fields(V& v) {
     v(1, host), v(2, fragment), v(3, image), v(4, seed), v(5, disk), v(6, ports), v(7, ready), v(8, abort_requested),
         v(9, operation_request), v(10, destroy_requests), v(11, abort_requests), v(12, ready_requests),
-        v(13, operation_started), v(14, started), v(15, booted), v(16, ready_failure);
+        v(13, operation_started), v(14, started), v(15, booted), v(16, ready_failure), v(17, stop_reason);
   }
   bool is_tombstone() const { return host.state == HostState::kDestroyed && host.operation.empty(); }
 };
@@ -71,11 +72,12 @@ struct Outcome {
   Duration guest_pause{0};
   struct Found {  // adopt: one per host that the hypervisor knows
     std::string id;
-    std::int64_t state = 0;   // hypervisor::HostState
-    std::string exit_reason;  // not empty: lost
+    std::int64_t state = 0;    // hypervisor::HostState
+    std::string exit_reason;   // not empty: lost
+    std::string pause_reason;  // not empty: paused by its hypervisor
     template <class V>
     void fields(V& v) {
-      v(1, id), v(2, state), v(3, exit_reason);
+      v(1, id), v(2, state), v(3, exit_reason), v(4, pause_reason);
     }
   };
   std::vector<Found> found;

@@ -63,6 +63,8 @@ Status Controller::adopted(exchange::Turn& turn, const Order& order, const Resul
       TRY(host_lost(turn, id, "the hypervisor does not know it any more"));
     } else if (!found->exit_reason.empty()) {
       TRY(host_lost(turn, id, found->exit_reason));
+    } else if (!found->pause_reason.empty()) {
+      TRY(host_stopped(turn, id, found->pause_reason));
     } else if (!row.host.ready && row.host.condition.empty()) {
       TRY(start_boot(turn, row));
     }
@@ -104,6 +106,8 @@ Status Controller::register_at_factory(exchange::Turn& turn) {
   input.tunnel = worker_.fabric().tunnel_address();
   input.driver = capabilities.name;
   input.accelerator = capabilities.accelerator;
+  input.machine = capabilities.machines;
+  input.firmware = capabilities.firmwares;
   input.total = options_.capacity;
   input.interval = options_.renewal;
   TRY_ASSIGN(const auto rows, hosts_.scan(turn.transaction(), ""));
@@ -185,6 +189,7 @@ Status Controller::begin(exchange::Turn& turn, HostRow row, std::string_view ver
   row.operation_request = request_id;
   row.operation_started = turn.now();
   row.abort_requested = false;
+  row.stop_reason.clear();
   Order order;
   order.verb = verb;
   order.id = row.host.id;

@@ -48,6 +48,8 @@ class Controller final : public api::Skeleton {
 
   // kNotFound when the VO has no such host here.
   Status check_visible(exchange::Turn& turn, const std::string& vo, const std::string& id);
+  // The hypervisor paused a running host by itself (as host_lost, from the driver's observer).
+  Status host_stopped(exchange::Turn& turn, const std::string& id, const std::string& reason);
   // A running host ended by itself (from the driver's observer, through Exchange::post).
   Status host_lost(exchange::Turn& turn, const std::string& id, const std::string& reason);
 

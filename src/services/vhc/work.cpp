@@ -410,9 +410,9 @@ Result<Outcome> Worker::adopt(const Order&) {
   for (const auto& id : ids) {
     TRY_ASSIGN(const auto condition, driver_.inspect(id));
     if (condition.state == hypervisor::HostState::kDestroyed) continue;
-    outcome.found.push_back(
-        {id, static_cast<std::int64_t>(condition.state),
-         condition.lost ? (condition.exit_reason.empty() ? "it ended" : condition.exit_reason) : ""});
+    outcome.found.push_back({id, static_cast<std::int64_t>(condition.state),
+                             condition.lost ? (condition.exit_reason.empty() ? "it ended" : condition.exit_reason) : "",
+                             condition.pause_reason});
   }
   return outcome;
 }

@@ -30,6 +30,43 @@ exchange::Event host_event(const HostRow& row, std::string kind, std::string tex
   return event;
 }
 
+// In the words of placement: what not every hypervisor has.
+std::string machine_word(const std::string& name) { return "machine " + name; }
+std::string firmware_word(const std::string& name) { return "firmware " + name; }
+std::set<std::string> offers_of(const api::PhysicalHost& host) {
+  std::set<std::string> offers;
+  for (const auto& machine : host.machine) offers.insert(machine_word(machine));
+  for (const auto& firmware : host.firmware) offers.insert(firmware_word(firmware));
+  return offers;
+}
+std::set<std::string> asks_of(const api::NodeRequest& node) {
+  std::set<std::string> asks;
+  if (!node.machine.empty()) asks.insert(machine_word(node.machine));
+  if (!node.firmware.empty()) asks.insert(firmware_word(node.firmware));
+  return asks;
+}
+
+// Its state is what operations made it, but for a host that its hypervisor paused, or that went on without one.
+void follow_reported_state(HostRow& row) {
+  if (!row.host.operation.empty()) return;
+  if (row.reported_stopped && row.reported == HostState::kPaused && row.host.state == HostState::kRunning) {
+    row.host.state = HostState::kPaused;
+    row.stopped = true;
+  } else if (row.stopped && !row.reported_stopped && row.reported == HostState::kRunning) {
+    row.host.state = HostState::kRunning;
+    row.stopped = false;
+  }
+}
+
+// What a controller says of a host.
+void follow(HostRow& row, const contracts::vhc::Host& reported) {
+  row.reported = reported.state;
+  row.reported_stopped = reported.stopped;
+  row.host.condition = reported.condition;
+  row.host.ssh_port = reported.ssh_port;
+  follow_reported_state(row);
+}
+
 // Of its physical host: a frozen one holds only its disks.
 bool holds_cpu_and_memory(model::HostState state) {
   return state != model::HostState::kFrozen && state != model::HostState::kDestroyed;
@@ -111,11 +148,11 @@ Status Factory::compare_with_reported(exchange::Turn& turn, const api::RegisterP
       unknown.push_back(host.id);
       continue;
     }
-    if (row->reported == host.state && row->host.condition == host.condition && row->host.ssh_port == host.ssh_port)
+    const HostRow before = *row;
+    follow(*row, host);
+    if (row->reported == before.reported && row->reported_stopped == before.reported_stopped &&
+        row->host == before.host)
       continue;
-    row->reported = host.state;
-    row->host.condition = host.condition;
-    row->host.ssh_port = host.ssh_port;
     TRY(book_.put_host(turn.transaction(), *row));
   }
   TRY_ASSIGN(auto rows, book_.hosts(turn.transaction(), ""));
@@ -156,6 +193,8 @@ Status Factory::register_physical_host(exchange::Turn& turn, const exchange::Mes
   row.host.driver = input.driver;
   row.host.accelerator = input.accelerator;
   row.host.total = input.total;
+  row.host.machine = input.machine;
+  row.host.firmware = input.firmware;
   row.host.last_seen = turn.now();
   row.interval = input.interval;
   TRY(book_.put_physical(turn.transaction(), row));
@@ -175,9 +214,7 @@ Status Factory::report(exchange::Turn& turn, const exchange::Message& request, c
   TRY(check_is_controller(request, input.physical_host));
   TRY_ASSIGN(auto row, book_.host(turn.transaction(), input.host.id));
   if (!row || row->host.physical_host != input.physical_host) return {};  // destroyed meanwhile
-  row->reported = input.host.state;
-  row->host.condition = input.host.condition;
-  row->host.ssh_port = input.host.ssh_port;
+  follow(*row, input.host);
   TRY(book_.put_host(turn.transaction(), *row));
   auto event = host_event(*row, input.kind, input.text);
   event.severity = input.severity;
@@ -202,14 +239,14 @@ Result<placement::Decision> Factory::choose(exchange::Turn& turn, const api::Dem
   for (const auto& row : physical) {
     if (!alive(row, turn.now())) continue;
     hosts.push_back({row.host.name, row.host.site, resources_of(row.host.total), resources_of(row.host.reserved),
-                     std::set<std::string>(row.images.begin(), row.images.end())});
+                     std::set<std::string>(row.images.begin(), row.images.end()), offers_of(row.host)});
   }
   if (hosts.empty())
     return unavailable("no physical host is alive: no Virtual Host Controller has registered or renewed lately");
   std::vector<placement::NodeDemand> nodes;
   nodes.reserve(demand.node.size());
   for (const auto& node : demand.node)
-    nodes.push_back({node.name, {node.cpus, node.memory, node.disk}, node.site, node.pin, node.image});
+    nodes.push_back({node.name, {node.cpus, node.memory, node.disk}, node.site, node.pin, node.image, asks_of(node)});
   std::vector<placement::Wish> wishes;
   for (const auto& wish : demand.wish)
     wishes.push_back(
@@ -274,7 +311,8 @@ Status Factory::reserve_host(exchange::Turn& turn, const exchange::Message& requ
         fmt::format("there is a virtual host named {} already; destroy it, or choose another name", node.name));
   api::Demand demand;
   demand.policy = api::Policy::kSpread;
-  demand.node.push_back({node.name, node.cpus, node.memory, model::disk_demand(node), "", "", node.image.name});
+  demand.node.push_back({node.name, node.cpus, node.memory, model::disk_demand(node), "", "", node.image.name,
+                         node.boot.machine, node.boot.firmware});
   TRY_ASSIGN(auto state, book_.state(turn.transaction()));
   TRY_ASSIGN(const auto decision, choose(turn, demand, state));
   TRY(book_.put_state(turn.transaction(), state));
@@ -347,6 +385,7 @@ Status Factory::end_host(exchange::Turn& turn, const exchange::Message& request,
   if (!operation) return internal(fmt::format("the row of host {} holds an unknown operation", input.host));
   row->host.operation.clear();
   row->host.since = turn.now();
+  if (input.succeeded) row->stopped = false;
   if (!input.succeeded) {
     if (*operation == model::HostOperation::kCreate) row->host.condition = "its creation failed";
     if (row->host.state == HostState::kFrozen) TRY(book_.hold(turn.transaction(), *row, false, true));
@@ -363,6 +402,7 @@ Status Factory::end_host(exchange::Turn& turn, const exchange::Message& request,
   const auto target = model::rule_of(thawed_paused ? model::HostOperation::kThawPaused : *operation).target;
   TRY(book_.hold(turn.transaction(), *row, holds_cpu_and_memory(target), holds_disk(target)));
   row->host.state = contract_state(target);
+  follow_reported_state(*row);  // it may have been paused again before its operation was over
   TRY(book_.put_host(turn.transaction(), *row));
   return answer(turn, request.message_id, api::EndHostResponse{});
 }

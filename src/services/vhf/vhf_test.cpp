@@ -8,6 +8,7 @@ namespace nuraghe::services::vhf {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using World = services::testing::World;
 using namespace std::chrono_literals;
@@ -29,16 +30,22 @@ class HostFactoryTest : public ::testing::Test {
     input.total.memory = gib(4);
     input.total.disk = gib(4);
     input.interval = 10s;
+    input.machine = machines_;
+    input.firmware = {"bios"};
     auto message = contracts::vhf::make_register_physical_host(kAddress, input);
     message.caller = "vhc:" + name;
     EXPECT_EQ(World::fault_of(world_.ask(std::move(message))), "");
   }
   // A single host that is reserved; its id.
-  std::string reserve(const std::string& name) {
+  static xml::DocumentPtr fragment(const std::string& name, const std::string& boot = "") {
+    auto document =
+        xml::Document::parse(R"(<node xmlns="urn:nuraghe:node:1" name=")" + name +
+                             R"("><image name="tiny"/><cpus>1</cpus><memory>8MiB</memory>)" + boot + "</node>");
+    return std::move(*document).share();
+  }
+  std::string reserve(const std::string& name, const std::string& boot = "") {
     api::ReserveHostRequest input;
-    auto fragment = xml::Document::parse(R"(<node xmlns="urn:nuraghe:node:1" name=")" + name +
-                                         R"("><image name="tiny"/><cpus>1</cpus><memory>8MiB</memory></node>)");
-    input.request.fragment = std::move(*fragment).share();
+    input.request.fragment = fragment(name, boot);
     const auto reserved =
         contracts::vhf::parse_reserve_host_response(world_.ask(contracts::vhf::make_reserve_host(kAddress, input)));
     EXPECT_TRUE(reserved) << reserved.error().to_string();
@@ -58,7 +65,25 @@ class HostFactoryTest : public ::testing::Test {
   FactoryOptions options_;
   World world_;
   std::unique_ptr<Factory> factory_;
+  std::vector<std::string> machines_ = {"q35"};  // of the next physical host
 };
+
+TEST_F(HostFactoryTest, AHostGoesWhereItsMachineIs) {
+  register_physical("a");
+  machines_ = {"q35", "microvm"};
+  register_physical("b");
+  for (int i = 0; i < 3; ++i) {
+    const auto host = reserve("m" + std::to_string(i), R"(<boot machine="microvm" firmware="bios"/>)");
+    const auto begun = contracts::vhf::parse_begin_host_response(
+        world_.ask(contracts::vhf::make_begin_host(kAddress, {host, "create"})));
+    ASSERT_TRUE(begun) << begun.error().to_string();
+    EXPECT_EQ(begun->physical_host, "b");
+  }
+  api::ReserveHostRequest input;
+  input.request.fragment = fragment("u", R"(<boot firmware="uefi"/>)");
+  const auto refused = World::fault_of(world_.ask(contracts::vhf::make_reserve_host(kAddress, input)));
+  EXPECT_THAT(refused, HasSubstr("node u asks for firmware uefi, which no physical host that is alive offers"));
+}
 
 TEST_F(HostFactoryTest, APhysicalHostThatIsNotSeenIsForgottenWhenNothingIsOnIt) {
   register_physical("a");
@@ -71,6 +96,49 @@ TEST_F(HostFactoryTest, APhysicalHostThatIsNotSeenIsForgottenWhenNothingIsOnIt) 
   destroy(host);
   world_.advance(2h, 1h);
   EXPECT_THAT(world_.keys("vhf_physical"), IsEmpty());
+}
+
+TEST_F(HostFactoryTest, AHostThatItsHypervisorPausedIsPausedAndSaysWhy) {
+  register_physical("a");
+  const auto host = reserve("one");
+  const auto change = [&](const std::string& operation) {
+    EXPECT_EQ(World::fault_of(world_.ask(contracts::vhf::make_begin_host(kAddress, {host, operation}))), "");
+    EXPECT_EQ(World::fault_of(world_.ask(contracts::vhf::make_end_host(kAddress, {host, operation, true}))), "");
+  };
+  const auto report = [&](contracts::vhc::HostState state, bool stopped) {
+    api::ReportRequest input;
+    input.physical_host = "a";
+    input.kind = stopped ? "host.stopped" : "host.resumed";
+    input.severity = "info";
+    input.host.id = host;
+    input.host.state = state;
+    input.host.stopped = stopped;
+    if (stopped) input.host.condition = "paused by its hypervisor: no space";
+    auto message = contracts::vhf::make_report(kAddress, input);
+    message.caller = "vhc:a";
+    world_.send(std::move(message));
+  };
+  change("create");
+  report(HostState::kRunning, false);
+  EXPECT_EQ(state_of("one"), "running");
+  report(HostState::kPaused, true);
+  EXPECT_EQ(state_of("one"), "paused");
+  const auto got = contracts::vhf::parse_get_virtual_host_response(
+      world_.ask(contracts::vhf::make_get_virtual_host(kAddress, {host})));
+  EXPECT_EQ(got->host.condition, "paused by its hypervisor: no space");
+  // Resumed by an operation, and paused again before that was over.
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vhf::make_begin_host(kAddress, {host, "resume"}))), "");
+  report(HostState::kRunning, false);
+  report(HostState::kPaused, true);
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vhf::make_end_host(kAddress, {host, "resume", true}))), "");
+  EXPECT_EQ(state_of("one"), "paused");
+  // It goes on by itself.
+  report(HostState::kRunning, false);
+  EXPECT_EQ(state_of("one"), "running");
+  // What a user paused is not followed, whatever a late report says.
+  change("pause");
+  report(HostState::kRunning, false);
+  EXPECT_EQ(state_of("one"), "paused");
 }
 
 TEST_F(HostFactoryTest, ASingleHostThatIsGoneIsRememberedForAWhile) {

@@ -340,7 +340,8 @@ TEST_P(DriverContract, AdoptsWhatRan) {
   ASSERT_OK(driver_->thaw("frozen", false, kPatient));
 }
 
-struct LostHost {
+// What a driver told of a host.
+struct Told {
   std::mutex mutex;
   std::condition_variable changed;
   std::string id;
@@ -349,19 +350,66 @@ struct LostHost {
     std::unique_lock lock(mutex);
     return changed.wait_for(lock, 30s, [this] { return !id.empty(); });
   }
+  void forget() {
+    const std::lock_guard lock(mutex);
+    id.clear();
+  }
+  std::function<void(const std::string&, const HostCondition&)> observer() {
+    return [this](const std::string& told, const HostCondition& how) {
+      const std::lock_guard lock(mutex);
+      id = told;
+      condition = how;
+      changed.notify_all();
+    };
+  }
 };
 
+TEST_P(DriverContract, TellsOfAHostThatItsHypervisorPaused) {
+  Told told;
+  create_ready("h");
+  ASSERT_OK(await_beat(*driver_, "h", 1));
+  reopen();  // adopted hosts are watched as well
+  driver_->on_paused(told.observer());
+  world_->stop_guest(*driver_, "h");
+  ASSERT_TRUE(told.await());
+  EXPECT_EQ(told.id, "h");
+  EXPECT_EQ(told.condition.state, HostState::kPaused);
+  EXPECT_FALSE(told.condition.pause_reason.empty());
+  const auto condition = driver_->inspect("h");
+  ASSERT_OK(condition);
+  EXPECT_EQ(condition->state, HostState::kPaused);
+  EXPECT_EQ(condition->pause_reason, told.condition.pause_reason);
+  EXPECT_FALSE(condition->lost);
+  EXPECT_EQ(condition->exit_reason, "");
+  // The reason is remembered by the next driver, and goes when the guest goes on.
+  reopen();
+  EXPECT_EQ(driver_->inspect("h")->pause_reason, told.condition.pause_reason);
+  ASSERT_OK(driver_->pause("h", kPatient));
+  ASSERT_OK(driver_->resume("h", kPatient));
+  EXPECT_EQ(driver_->inspect("h")->pause_reason, "");
+  ASSERT_OK(await_beat(*driver_, "h", last_beat(*driver_, "h") + 1));
+  // What was asked for is told to nobody.
+  told.forget();
+  driver_->on_paused(told.observer());
+  ASSERT_OK(driver_->pause("h", kPatient));
+  ASSERT_OK(driver_->resume("h", kPatient));
+  ASSERT_OK(driver_->freeze("h", kPatient));
+  ASSERT_OK(driver_->thaw("h", true, kPatient));
+  ASSERT_OK(driver_->resume("h", kPatient));
+  world_->stop_guest(*driver_, "h");
+  ASSERT_TRUE(told.await());
+  EXPECT_EQ(told.condition.state, HostState::kPaused);
+  ASSERT_OK(driver_->freeze("h", kPatient));
+  EXPECT_EQ(driver_->inspect("h")->pause_reason, "");
+  ASSERT_OK(driver_->thaw("h", false, kPatient));
+  EXPECT_EQ(state("h"), HostState::kRunning);
+}
+
 TEST_P(DriverContract, TellsOfALostHost) {
-  LostHost lost;
-  const auto observe = [&](const std::string& id, const HostCondition& condition) {
-    const std::lock_guard lock(lost.mutex);
-    lost.id = id;
-    lost.condition = condition;
-    lost.changed.notify_all();
-  };
+  Told lost;
   create_ready("h");
   reopen();  // adopted hosts are watched as well
-  driver_->on_lost(observe);
+  driver_->on_lost(lost.observer());
   world_->end_host(*driver_, "h");
   ASSERT_TRUE(lost.await());
   EXPECT_EQ(lost.id, "h");
@@ -383,7 +431,7 @@ TEST_P(DriverContract, TellsOfALostHost) {
 }
 
 TEST_P(DriverContract, AHostThatIsDestroyedIsNotLost) {
-  LostHost lost;
+  Told lost;
   driver_->on_lost([&](const std::string& id, const HostCondition&) {
     const std::lock_guard lock(lost.mutex);
     lost.id = id;

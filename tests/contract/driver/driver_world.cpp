@@ -11,7 +11,9 @@
 #include <filesystem>
 
 #include "env/posix.hpp"
+#include "hypervisor/qemu/qmp.hpp"
 #include "hypervisor/sim/driver.hpp"
+#include "hypervisor/wait.hpp"
 
 namespace nuraghe::hypervisor {
 
@@ -53,6 +55,10 @@ class SimWorld final : public DriverWorld {
   void end_host(Driver& driver, const std::string& id) override {
     const Status lost = dynamic_cast<SimDriver&>(driver).lose(id, "the simulation ended it");
     EXPECT_TRUE(lost) << lost.error().to_string();
+  }
+  void stop_guest(Driver& driver, const std::string& id) override {
+    const Status stopped = dynamic_cast<SimDriver&>(driver).stop(id, "the simulation stopped it");
+    EXPECT_TRUE(stopped) << stopped.error().to_string();
   }
   std::vector<std::string> leftovers() const override { return {}; }  // its records are its tombstones
 
@@ -134,6 +140,13 @@ void QemuWorld::end_host(Driver& driver, const std::string& id) {
   ASSERT_TRUE(condition) << condition.error().to_string();
   ASSERT_GT(condition->pid, 1);
   ASSERT_EQ(::kill(static_cast<pid_t>(condition->pid), SIGKILL), 0);
+}
+
+void QemuWorld::stop_guest(Driver&, const std::string& id) {
+  const Deadline deadline(std::chrono::seconds(60));
+  auto qmp = qemu::Qmp::open(root_ + "/hosts/" + id, deadline);
+  ASSERT_TRUE(qmp) << qmp.error().to_string();
+  ASSERT_TRUE(qmp->stop(deadline));
 }
 
 std::vector<std::string> QemuWorld::leftovers() const {

@@ -23,6 +23,8 @@ class DriverWorld {
   virtual HostSpec broken(const std::string& id, std::string& message) const = 0;
   // Ends the host as if it had crashed.
   virtual void end_host(Driver& driver, const std::string& id) = 0;
+  // Has the hypervisor pause the guest, as it does when a disk fails.
+  virtual void stop_guest(Driver& driver, const std::string& id) = 0;
   // Processes, files (tombstones aside) and memory that belong to any host: empty when all were destroyed.
   virtual std::vector<std::string> leftovers() const = 0;
 };
@@ -38,6 +40,7 @@ class QemuWorld : public DriverWorld {
   HostSpec tiny(const std::string& id) const override;
   HostSpec broken(const std::string& id, std::string& message) const override;
   void end_host(Driver& driver, const std::string& id) override;
+  void stop_guest(Driver& driver, const std::string& id) override;
   std::vector<std::string> leftovers() const override;
 
   const std::string& root() const { return root_; }

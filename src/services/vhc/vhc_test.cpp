@@ -1,0 +1,191 @@
+#include "services/vhc/vhc.hpp"
+
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "hypervisor/sim/driver.hpp"
+#include "services/testing.hpp"
+
+namespace nuraghe::services::vhc {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using World = services::testing::World;
+using namespace std::chrono_literals;
+
+const std::string kAddress = "/services/vhc";
+
+// In the place of the factory: takes registrations and remembers what is reported.
+class Book final : public exchange::Actor {
+ public:
+  struct Report {
+    std::string kind, severity, text;
+  };
+  std::vector<Report> reports;
+  std::string last_kind() const { return reports.empty() ? "" : reports.back().kind; }
+
+  std::string_view name() const override { return "vhf"; }
+  Status open(store::Store&) override { return {}; }
+  Status on_start(exchange::Turn&) override { return {}; }
+  Status on_request(exchange::Turn& turn, const exchange::Message& request) override {
+    constexpr const char* kNamespace = "urn:nuraghe:vhf:1";
+    if (request.operation == "register_physical_host") {
+      auto body = xml::Document::create({kNamespace, "register_physical_hostResponse"});
+      return turn.reply(request.message_id, std::move(body).share());
+    }
+    const auto field = [&](const char* local) { return request.body->root().child(kNamespace, local).text(); };
+    reports.push_back({field("kind"), field("severity"), field("text")});
+    return {};
+  }
+  Status on_reply(exchange::Turn&, const exchange::Message&, std::string_view) override { return {}; }
+  Status on_timer(exchange::Turn&, std::string_view) override { return {}; }
+  Status on_job(exchange::Turn&, const exchange::Job&, const Result<std::string>&) override { return {}; }
+  Result<std::string> run_job(const exchange::Job&, exchange::JobContext&) override { return std::string(); }
+};
+
+class NoSeeds final : public SeedSource {
+ public:
+  Result<std::string> fetch(const std::string&, const std::string&, Duration) override {
+    return not_found("there are no seeds here");
+  }
+};
+
+class ControllerTest : public ::testing::Test {
+ protected:
+  ControllerTest() {
+    EXPECT_NE(::mkdtemp(folder_.data()), nullptr);
+    std::filesystem::create_directory(folder_ + "/image");
+    std::ofstream(folder_ + "/image/vhi.xml")
+        << R"(<vhi xmlns="urn:nuraghe:image:1" name="tiny" version="1"><system type="none" name="tiny" version="1"
+           architecture="x86_64"/><boot kernel="k"/><configuration min-memory="4MiB" ready="start"/>
+           <initial-conditions kind="cold"/></vhi>)";
+    std::ofstream(folder_ + "/image/k") << "kernel";
+    auto images = images::ImageStore::open(folder_ + "/images");
+    const auto manifest = (*images)->import_folder(folder_ + "/image", {});
+    EXPECT_TRUE(manifest) << manifest.error().to_string();
+    image_ = {"tiny", "1", manifest->digest, folder_ + "/images"};
+    hypervisor::SimOptions sim;
+    sim.persisted = false;
+    sim.clock = &world_.clock;
+    driver_ = std::move(*hypervisor::open_sim_driver(std::move(sim)));
+    WorkerOptions worker;
+    worker.folder = folder_;
+    worker.uses_files = false;
+    worker_ = std::make_unique<Worker>(std::move(worker), *driver_, *fabric_, seeds_);
+    open();
+    create("vh-1");
+  }
+  ~ControllerTest() override {
+    world_.close();
+    std::filesystem::remove_all(folder_);
+  }
+  void open() {
+    ControllerOptions options;
+    options.name = "a";
+    options.address = "http://127.0.0.1:1/services/a";
+    options.factory = "/services/vhf";
+    options.capacity.cpus = 4;
+    options.capacity.memory = gib(1);
+    options.capacity.disk = gib(1);
+    controller_ = std::make_unique<Controller>(std::move(options), *worker_);
+    world_.open({controller_.get(), &book_});
+  }
+  void reopen() {
+    world_.close();
+    open();
+  }
+  void create(const std::string& id) {
+    api::CreateHostRequest input;
+    input.id = id;
+    auto fragment = xml::Document::parse(
+        R"(<node xmlns="urn:nuraghe:node:1" name="one"><image name="tiny"/><cpus>1</cpus><memory>8MiB</memory></node>)");
+    input.fragment = std::move(*fragment).share();
+    input.image = image_;
+    const auto created = world_.ask(contracts::vhc::make_create_host(kAddress, input));
+    EXPECT_EQ(World::fault_of(created), "") << (created.fault ? created.fault->reason : "");
+  }
+  api::Host host(const std::string& id = "vh-1") {
+    const auto got = contracts::vhc::parse_get_host_response(world_.ask(contracts::vhc::make_get_host(kAddress, {id})));
+    EXPECT_TRUE(got);
+    return got ? got->host : api::Host{};
+  }
+  // As the driver's observer does it.
+  void stopped(const std::string& reason) {
+    world_.post("vhc", [&](exchange::Turn& turn) { return controller_->host_stopped(turn, "vh-1", reason); });
+  }
+
+  std::string folder_ = "/tmp/nuraghe-vhc-XXXXXX";
+  World world_;
+  Book book_;
+  NoSeeds seeds_;
+  contracts::vhir::ImageReference image_;
+  std::unique_ptr<hypervisor::SimDriver> driver_;
+  std::unique_ptr<network::Fabric> fabric_ = network::make_simulated_fabric("a");
+  std::unique_ptr<Worker> worker_;
+  std::unique_ptr<Controller> controller_;
+};
+
+TEST_F(ControllerTest, AHostThatItsHypervisorPausedIsPausedUntilItIsResumed) {
+  driver_->on_paused([&](const std::string& id, const hypervisor::HostCondition& condition) {
+    EXPECT_EQ(id, "vh-1");
+    stopped(condition.pause_reason);
+  });
+  ASSERT_TRUE(driver_->stop("vh-1", "no space left for its disk root"));
+  EXPECT_EQ(host().state, HostState::kPaused);
+  EXPECT_TRUE(host().stopped);
+  EXPECT_EQ(host().condition, "paused by its hypervisor: no space left for its disk root");
+  EXPECT_EQ(book_.last_kind(), "host.stopped");
+  EXPECT_EQ(book_.reports.back().severity, "error");
+  EXPECT_THAT(book_.reports.back().text, HasSubstr("nuraghe vh resume vh-1"));
+  const auto told = book_.reports.size();
+  reopen();  // its hypervisor says so again: nothing new
+  EXPECT_EQ(book_.reports.size(), told);
+  EXPECT_TRUE(host().stopped);
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vhc::make_resume_host(kAddress, {"vh-1"}))), "");
+  EXPECT_EQ(host().state, HostState::kRunning);
+  EXPECT_FALSE(host().stopped);
+  EXPECT_EQ(host().condition, "");
+}
+
+TEST_F(ControllerTest, WhatWasPausedWhileNobodyLookedIsFound) {
+  world_.close();
+  ASSERT_TRUE(driver_->stop("vh-1", "a transfer failed"));
+  open();
+  EXPECT_EQ(host().state, HostState::kPaused);
+  EXPECT_THAT(host().condition, HasSubstr("a transfer failed"));
+  EXPECT_EQ(book_.last_kind(), "host.stopped");
+}
+
+// The guest ran for a moment only: what resumed it is over after the hypervisor told.
+TEST_F(ControllerTest, AHostThatStopsAgainWhileItIsResumedIsPaused) {
+  ASSERT_TRUE(driver_->stop("vh-1", "no space"));
+  stopped("no space");
+  world_.send(contracts::vhc::make_resume_host(kAddress, {"vh-1"}), "vo1", "urn:test:resume", false);
+  stopped("no space again");
+  world_.run();
+  EXPECT_EQ(World::fault_of(world_.answers["urn:test:resume"]), "");
+  EXPECT_EQ(host().state, HostState::kPaused);
+  EXPECT_EQ(host().condition, "paused by its hypervisor: no space again");
+}
+
+TEST_F(ControllerTest, APauseThatWasAskedForIsNoStop) {
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vhc::make_pause_host(kAddress, {"vh-1"}))), "");
+  stopped("late news");
+  EXPECT_EQ(host().state, HostState::kPaused);
+  EXPECT_FALSE(host().stopped);
+  EXPECT_EQ(host().condition, "");
+}
+
+TEST_F(ControllerTest, TombstonesGoInTime) {
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vhc::make_destroy_host(kAddress, {"vh-1"}))), "");
+  world_.advance(47h, 1h);
+  EXPECT_THAT(world_.keys("vhc_host"), ElementsAre("vh-1"));
+  world_.advance(3h, 1h);
+  EXPECT_THAT(world_.keys("vhc_host"), ElementsAre());
+}
+
+}  // namespace
+}  // namespace nuraghe::services::vhc
