@@ -69,12 +69,13 @@ struct Blueprint {
   std::vector<Link> links;
 };
 
-// What the drivers at hand can honour.
+// What Nuraghe's drivers can honour. Not every physical host offers every machine and firmware; placement knows.
 struct Capabilities {
   std::set<std::string> node_types = {"virtual"};
   std::set<std::string> initial_conditions = {"cold"};
-  std::set<std::string> machines = {"q35"};
-  std::set<std::string> firmwares = {"bios"};
+  std::set<std::string> machines = {"q35", "pc", "microvm"};
+  std::set<std::string> firmwares = {"bios", "uefi"};
+  Bytes uefi_memory = mib(192);  // the least with firmware uefi
   std::set<std::string> filesystems = {"ext4"};
   bool link_bandwidth = false;  // <link min-mbps>
   bool link_latency = false;    // <link max-ms>

@@ -315,8 +315,18 @@ TEST(Blueprint, WhatNoDriverCanHonourIsRefusedByName) {
   const auto one = [&](const std::string& content) {
     return f.findings(sound("<node name='x'><n:configuration>" + content + "</n:configuration></node>"));
   };
-  EXPECT_THAT(one("<n:boot firmware='uefi'/>"), ElementsAre(HasSubstr("boot: the firmware 'uefi' is not supported")));
+  EXPECT_THAT(one("<n:boot firmware='coreboot'/>"),
+              ElementsAre(HasSubstr("boot: the firmware 'coreboot' is not supported")));
   EXPECT_THAT(one("<n:boot machine='raspi'/>"), ElementsAre(HasSubstr("boot: the machine 'raspi' is not supported")));
+  for (const char* machine : {"q35", "pc", "microvm"})
+    EXPECT_THAT(one(std::string("<n:boot firmware='bios' machine='") + machine + "'/>"), IsEmpty());
+  EXPECT_THAT(one("<n:memory>192MiB</n:memory><n:boot firmware='uefi' machine='pc'/>"), IsEmpty());
+  EXPECT_THAT(one("<n:memory>191MiB</n:memory><n:boot firmware='uefi'/>"),
+              ElementsAre(HasSubstr("memory: 191MiB are too little; the firmware 'uefi' needs at least 192MiB")));
+  EXPECT_THAT(one("<n:memory>192MiB</n:memory><n:boot firmware='uefi' machine='microvm'/>"),
+              ElementsAre(HasSubstr("the machine 'microvm' has no firmware 'uefi'")));
+  EXPECT_THAT(one("<n:image name='whole'/><n:boot machine='microvm'/>"),
+              ElementsAre(HasSubstr("'microvm' starts a kernel only, and the image whole boots from its disk")));
   EXPECT_THAT(one("<n:initial-conditions kind='frozen'/>"),
               ElementsAre(HasSubstr("the initial condition 'frozen' is not supported")));
   EXPECT_THAT(one("<n:image name='whole'/><n:boot parameters='quiet'/>"),
@@ -331,9 +341,10 @@ TEST(Blueprint, WhatNoDriverCanHonourIsRefusedByName) {
                           "c.xml:6:1: link: 'max-ms' is '-1'; it must be more than 0",
                           "c.xml:6:1: link: there is no node or group named 'q'; did you mean 'x'?",
                           "c.xml:6:1: link: 'max-ms' cannot be guaranteed by the drivers at hand; remove it"));
-  f.context.capabilities.firmwares = {"bios", "uefi"};
+  f.context.capabilities.firmwares = {"bios"};
   f.context.capabilities.machines.clear();
-  EXPECT_THAT(one("<n:boot firmware='uefi'/>"), IsEmpty());
+  EXPECT_THAT(one("<n:memory>192MiB</n:memory><n:boot firmware='uefi'/>"),
+              ElementsAre(HasSubstr("the firmware 'uefi' is not supported by the drivers at hand; supported: bios")));
   EXPECT_THAT(one("<n:boot machine='q35'/>"), ElementsAre(HasSubstr("the machine 'q35' cannot be chosen")));
 }
 

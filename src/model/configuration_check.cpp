@@ -139,6 +139,17 @@ void check_boot(const NodeGroup& group, const std::optional<ImageFacts>& image, 
   const Boot& boot = configuration.boot;
   check_capability(boot.firmware, "firmware", context.capabilities.firmwares, boot.where, findings);
   check_capability(boot.machine, "machine", context.capabilities.machines, boot.where, findings);
+  if (boot.machine == "microvm" && boot.firmware == "uefi")
+    findings.add(boot.where, "the machine 'microvm' has no firmware 'uefi'; choose the machine 'q35' or 'pc'");
+  if (boot.machine == "microvm" && image && !image->takes_parameters)
+    findings.add(boot.where,
+                 fmt::format("the machine 'microvm' starts a kernel only, and the image {} boots from its disk; choose "
+                             "the machine 'q35' or 'pc'",
+                             image->name));
+  if (boot.firmware == "uefi" && configuration.memory && *configuration.memory < context.capabilities.uefi_memory)
+    findings.add(configuration.memory_where,
+                 fmt::format("{} are too little; the firmware 'uefi' needs at least {}",
+                             configuration.memory->to_string(), context.capabilities.uefi_memory.to_string()));
   if (!boot.parameters.empty() && image && !image->takes_parameters)
     findings.add(boot.where,
                  fmt::format("the image {} boots from its disk and takes no parameters; remove them", image->name));

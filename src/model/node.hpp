@@ -60,7 +60,7 @@ struct NetworkWish {
 
 struct Boot {
   std::string firmware;    // "bios", "uefi"; empty: the driver's default
-  std::string machine;     // "q35"; empty: the driver's default
+  std::string machine;     // "q35", "pc", "microvm"; empty: the driver's default
   std::string parameters;  // appended to the image's kernel parameters
   std::string ready;       // "agent", "console:TEXT", "start"; empty: as the image says
   Where where;

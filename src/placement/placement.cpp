@@ -24,7 +24,7 @@ std::uint64_t mix(std::uint64_t seed, std::uint64_t a, std::uint64_t b) {
 // Nodes that are placed as one: a single node, or all that a chain of "together" wishes joins.
 struct Block {
   std::vector<std::size_t> nodes;  // indices of demands
-  NodeDemand joint;                // the sum of needs, the common pin and site
+  NodeDemand joint;                // the sum of needs and asks, the common pin and site
 };
 
 struct Problem {
@@ -72,11 +72,12 @@ Status join_blocks(Problem& problem, const std::vector<Wish>& wishes) {
   for (std::size_t i = 0; i < demands.size(); ++i) {
     const auto [found, is_new] = block_of_leader.emplace(find(i), problem.blocks.size());
     if (is_new)
-      problem.blocks.push_back({{}, {demands[i].name, {}, demands[i].site, demands[i].pin, demands[i].image}});
+      problem.blocks.push_back({{}, {demands[i].name, {}, demands[i].site, demands[i].pin, demands[i].image, {}}});
     block_of[i] = found->second;
     auto& block = problem.blocks[found->second];
     block.nodes.push_back(i);
     block.joint.needs = block.joint.needs + demands[i].needs;
+    block.joint.asks.insert(demands[i].asks.begin(), demands[i].asks.end());
     const auto merge = [](std::string& joint, const std::string& own) {
       if (joint.empty()) joint = own;
       return own.empty() || joint == own;
@@ -99,6 +100,28 @@ Status join_blocks(Problem& problem, const std::vector<Wish>& wishes) {
         problem.apart[b].push_back(a);
       }
     }
+  }
+  return {};
+}
+
+// Whether the node may be on the host at all, however free that is.
+bool suits(const PhysicalHost& host, const NodeDemand& node) {
+  if (!node.pin.empty() && host.name != node.pin) return false;
+  if (!node.site.empty() && host.site != node.site) return false;
+  return node.asks.empty() || std::includes(host.offers.begin(), host.offers.end(), node.asks.begin(), node.asks.end());
+}
+
+// Every block has a host that offers what it asks.
+Status check_offers(const Problem& problem) {
+  for (const auto& block : problem.blocks) {
+    const auto& joint = block.joint;
+    if (joint.asks.empty() || std::any_of(problem.hosts.begin(), problem.hosts.end(),
+                                          [&](const PhysicalHost& host) { return suits(host, joint); }))
+      continue;
+    const std::string where = !joint.pin.empty()    ? fmt::format("the physical host {} does not offer", joint.pin)
+                              : !joint.site.empty() ? fmt::format("no physical host at site {} offers", joint.site)
+                                                    : std::string("no physical host that is alive offers");
+    return unsupported(fmt::format("node {} asks for {}, which {}", joint.name, fmt::join(joint.asks, " and "), where));
   }
   return {};
 }
@@ -154,8 +177,7 @@ class Attempt {
  private:
   bool eligible(std::size_t block, std::size_t host) const {
     const auto& joint = problem_.blocks[block].joint;
-    if (!joint.pin.empty() && hosts_[host].name != joint.pin) return false;
-    if (!joint.site.empty() && hosts_[host].site != joint.site) return false;
+    if (!suits(hosts_[host], joint)) return false;
     return std::none_of(problem_.apart[block].begin(), problem_.apart[block].end(),
                         [&](std::size_t other) { return place_of_[other] == host; });
   }
@@ -230,6 +252,7 @@ Result<Decision> place(const std::vector<PhysicalHost>& hosts, const std::vector
   std::sort(problem.hosts.begin(), problem.hosts.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   TRY(check_places(problem));
   TRY(join_blocks(problem, wishes));
+  TRY(check_offers(problem));
   TRY(check_sum(problem));
 
   std::vector<std::size_t> order(problem.blocks.size());
@@ -243,6 +266,7 @@ Result<Decision> place(const std::vector<PhysicalHost>& hosts, const std::vector
     const auto& y = problem.blocks[b].joint;
     if (x.pin.empty() != y.pin.empty()) return !x.pin.empty();
     if (x.site.empty() != y.site.empty()) return !x.site.empty();
+    if (x.asks.empty() != y.asks.empty()) return !x.asks.empty();
     if (problem.apart[a].size() != problem.apart[b].size()) return problem.apart[a].size() > problem.apart[b].size();
     return x.needs.memory > y.needs.memory;
   });

@@ -35,7 +35,8 @@ struct PhysicalHost {
   std::string site;
   Resources total;
   Resources reserved;
-  std::set<std::string> images;  // names of images that it has used already
+  std::set<std::string> images;       // names of images that it has used already
+  std::set<std::string> offers = {};  // what not every host has: "machine microvm", "firmware uefi"
   Resources free() const { return total - reserved; }
 };
 
@@ -45,6 +46,7 @@ struct NodeDemand {
   std::string site;  // empty: any
   std::string pin;   // name of the physical host; empty: any
   std::string image;
+  std::set<std::string> asks = {};  // all of it must be among its host's offers
 };
 
 // Nodes that must share a physical host, or must all be on different ones.
@@ -91,7 +93,8 @@ struct Decision {
 };
 
 // kExhausted with what is missing and by how much; kInvalid when a pin, site or wish names what does not exist or
-// wishes contradict. A node with a pin, a site or wishes keeps them under every policy. The policy's own order is tried
+// wishes contradict; kUnsupported with the node and what it asks when no host offers that. A node with a pin, a site,
+// asks or wishes keeps them under every policy. The policy's own order is tried
 // first; when it leaves a node without a place, the largest nodes are placed first, tightest fit first.
 Result<Decision> place(const std::vector<PhysicalHost>& hosts, const std::vector<NodeDemand>& demands,
                        const std::vector<Wish>& wishes, const Options& options);

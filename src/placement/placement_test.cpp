@@ -125,6 +125,42 @@ TEST(Placement, ContradictionsAndUnknownNamesAreInvalid) {
   EXPECT_EQ(place(hosts, elsewhere, {}, {}).error().code(), ErrorCode::kInvalid);
 }
 
+TEST(Placement, WhatANodeAsksItsHostOffers) {
+  std::vector<PhysicalHost> hosts{host("a", 8, gib(8), "here"), host("b", 2, gib(8), "here"), host("c", 8, gib(8))};
+  hosts[1].offers = {"firmware uefi", "machine pc", "machine q35"};
+  hosts[2].offers = {"machine microvm", "machine q35"};
+  auto uefi = node("u", 1, gib(1)), micro = node("m", 1, gib(1));
+  uefi.asks = {"firmware uefi", "machine q35"};
+  micro.asks = {"machine microvm"};
+  for (const Policy policy :
+       {Policy::kRandom, Policy::kRoundRobin, Policy::kPack, Policy::kSpread, Policy::kOptimise}) {
+    // The plain ones would fill b, where alone the one that asks may be: it comes first then.
+    const auto decision = place(hosts, {node("x", 1, gib(1)), node("y", 1, gib(1)), uefi, micro}, {}, with(policy));
+    ASSERT_TRUE(decision) << decision.error().to_string();
+    EXPECT_EQ(by_node(*decision).at("u"), "b");
+    EXPECT_EQ(by_node(*decision).at("m"), "c");
+  }
+  const auto refused = [&](const std::vector<NodeDemand>& nodes, const std::vector<Wish>& wishes) {
+    const auto decision = place(hosts, nodes, wishes, {});
+    EXPECT_FALSE(decision);
+    if (decision) return std::string();
+    EXPECT_EQ(decision.error().code(), ErrorCode::kUnsupported);
+    return decision.error().message();
+  };
+  auto other = node("o", 1, gib(1));
+  other.asks = {"machine raspi"};
+  EXPECT_EQ(refused({other}, {}), "node o asks for machine raspi, which no physical host that is alive offers");
+  micro.site = "here";
+  EXPECT_EQ(refused({micro}, {}), "node m asks for machine microvm, which no physical host at site here offers");
+  uefi.pin = "a";
+  EXPECT_EQ(refused({uefi}, {}),
+            "node u asks for firmware uefi and machine q35, which the physical host a does not offer");
+  uefi.pin = micro.site = "";
+  EXPECT_EQ(refused({uefi, micro}, {{Wish::Kind::kTogether, {"u", "m"}}}),
+            "node u asks for firmware uefi and machine microvm and machine q35, which no physical host that is alive "
+            "offers");
+}
+
 // Whatever is asked: the decision overbooks no host, keeps pins and sites, and places every node.
 TEST(Placement, NeverOverbooksUnderAnyPolicy) {
   rc::check([](std::uint64_t seed) {

@@ -59,6 +59,8 @@ void fill_demand(const model::Blueprint& blueprint, const std::vector<model::Pla
     node.site = planned.site;
     node.pin = planned.pin;
     node.image = planned.node.image.name;
+    node.machine = planned.node.boot.machine;
+    node.firmware = planned.node.boot.firmware;
     demand.node.push_back(std::move(node));
   }
   for (const auto& wish : blueprint.wishes)

@@ -81,8 +81,9 @@ TEST_F(HostFactoryTest, AHostGoesWhereItsMachineIs) {
   }
   api::ReserveHostRequest input;
   input.request.fragment = fragment("u", R"(<boot firmware="uefi"/>)");
-  const auto refused = World::fault_of(world_.ask(contracts::vhf::make_reserve_host(kAddress, input)));
-  EXPECT_THAT(refused, HasSubstr("node u asks for firmware uefi, which no physical host that is alive offers"));
+  const auto reply = world_.ask(contracts::vhf::make_reserve_host(kAddress, input));
+  ASSERT_EQ(World::fault_of(reply), "unsupported");
+  EXPECT_THAT(reply.fault->reason, HasSubstr("node u asks for firmware uefi, which no physical host that is alive"));
 }
 
 TEST_F(HostFactoryTest, APhysicalHostThatIsNotSeenIsForgottenWhenNothingIsOnIt) {
