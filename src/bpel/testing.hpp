@@ -337,8 +337,8 @@ class World {
   }
   // Every row of living instances must be gone when all have ended.
   void expect_clean() {
-    for (const char* table : {"bpel_scope", "bpel_subscription", "bpel_correlation",
-                              "bpel_open", "bpel_early", "bpel_held", "bpel_running"}) {
+    for (const char* table : {"bpel_scope", "bpel_subscription", "bpel_correlation", "bpel_open", "bpel_early",
+                              "bpel_held", "bpel_running"}) {
       EXPECT_EQ(rows(table), 0U) << table;
     }
   }

@@ -119,6 +119,7 @@ Result<Child> spawn(const std::vector<std::string>& argv, const CommandOptions& 
   posix_spawnattr_setflags(&actions.attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
   std::vector<char*> arguments;
   std::vector<std::string> copies = argv;
+  arguments.reserve(copies.size() + 1);
   for (auto& argument : copies) arguments.push_back(argument.data());
   arguments.push_back(nullptr);
   Child child;
