@@ -117,6 +117,8 @@ def command_line(world):
         print(f"  {name}: exit code {code}: {done.stderr.strip()}"[:230], flush=True)
         if code == 3:
             world.cli("validate", name, check=3)
+            # One JSON document, whatever is wrong.
+            assert world.json("validate", name, check=3)["findings"], name
     before = snapshot(world)
     for arguments, code in ((("image", "import", "noimage"), 3), (("image", "import", "absent"), 4),
                             (("image", "rm", "nothing"), 4), (("show", "nobody"), 4), (("destroy", "nobody", "--yes"), 4),

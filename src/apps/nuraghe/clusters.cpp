@@ -145,7 +145,11 @@ Status create(Context& context, const CreateOptions& options) {
         return {};
       },
       !joined.empty()));
-  if (response.cluster.empty()) return {};  // not waited for
+  if (response.cluster.empty()) {  // not waited for
+    if (context.json())
+      context.print_json(json::object{{"name", blueprint->root().attribute_or("name", "")}, {"accepted", true}});
+    return {};
+  }
   if (context.json()) {
     json::array placements;
     if (response.grant) {
@@ -235,9 +239,16 @@ Status show_cluster(Context& context, const std::string& name) {
 
 Status show_events(Context& context, const std::string& name, bool follow) {
   std::string id;
+  std::string host;  // a single virtual host: its events are of no cluster
   if (!name.empty()) {
-    TRY_ASSIGN(const auto cluster, find_cluster(context, name));
-    id = cluster.id;
+    const auto cluster = find_cluster(context, name);
+    const auto single =
+        cluster ? Result<contracts::vhf::VirtualHost>(Error(ErrorCode::kNotFound, "")) : find_host(context, name);
+    if (!cluster && !single) return cluster.error();
+    if (cluster)
+      id = cluster->id;
+    else
+      host = single->id;
   }
   TRY_ASSIGN(auto* connection, context.connection());
   std::int64_t sequence = 0;
@@ -246,7 +257,7 @@ Status show_events(Context& context, const std::string& name, bool follow) {
                connection->events(sequence, id, follow ? Duration(std::chrono::seconds(30)) : Duration(0)));
     for (const auto& event : events) {
       sequence = event.sequence;
-      print_event(context, event);
+      if (host.empty() || event.host == host) print_event(context, event);
     }
     std::fflush(stdout);
     if (events.empty() && !follow) return {};

@@ -20,7 +20,8 @@ struct CreateOptions {
 Status create(Context& context, const CreateOptions& options);
 Status list_clusters(Context& context);
 Status show_cluster(Context& context, const std::string& cluster);
-Status show_events(Context& context, const std::string& cluster, bool follow);
+// Of a cluster or a single virtual host, by name or id; of all when the name is empty.
+Status show_events(Context& context, const std::string& name, bool follow);
 // pause, resume, freeze, thaw
 Status change_cluster(Context& context, const std::string& verb, const std::string& cluster);
 Status abort_cluster(Context& context, const std::string& cluster);
@@ -30,6 +31,7 @@ Result<contracts::vcf::Cluster> find_cluster(Context& context, const std::string
 // ---- single virtual hosts and physical hosts (hosts.cpp) ----
 Status create_host(Context& context, const std::string& file, const std::string& name);
 Status list_hosts(Context& context);
+Result<contracts::vhf::VirtualHost> find_host(Context& context, const std::string& name);
 Status show_host(Context& context, const std::string& host);
 Status change_host(Context& context, const std::string& verb, const std::string& host);
 Status destroy_host(Context& context, const std::string& host);
@@ -57,7 +59,8 @@ Status show_workflow(Context& context, const std::string& id);
 
 // ---- on this machine (local.cpp) ----
 Status init(Context& context);
-Status validate(Context& context, const std::string& file);
+// Prints every finding itself; answers the exit code.
+Result<int> validate(Context& context, const std::string& file);
 Result<int> doctor(Context& context);
 Status completion(const std::string& shell, const std::vector<std::string>& commands);
 

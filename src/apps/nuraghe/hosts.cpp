@@ -49,14 +49,14 @@ bool is_already(const VirtualHost& host, const std::string& verb) {
   return host.operation.empty() && state && operation && model::start_of(*state, *operation) == model::Start::kAlready;
 }
 
+}  // namespace
+
 Result<VirtualHost> find_host(Context& context, const std::string& name) {
   TRY_ASSIGN(auto* connection, context.connection());
   contracts::vhf::Client factory(connection->caller(), connection->service("vhf"));
   TRY_ASSIGN(auto response, factory.get_virtual_host({name}));
   return std::move(response.host);
 }
-
-}  // namespace
 
 boost::json::object image_json(const std::string& reference) {
   const auto at = reference.find('@');
@@ -90,7 +90,7 @@ Status create_host(Context& context, const std::string& file, const std::string&
   }));
   if (context.json())
     context.print_json(json::object{{"host", response.host}, {"reference", response.reference.address}});
-  else
+  else if (!response.host.empty())  // empty: not waited for
     context.print_line(fmt::format("virtual host {} runs: {}", response.host, response.reference.address));
   return {};
 }
@@ -135,6 +135,9 @@ Status change_host(Context& context, const std::string& verb, const std::string&
     context.print_line(fmt::format("virtual host {} is already {}", host.name, contracts::vhc::to_string(host.state)));
     return show_host(context, host.id);
   }
+  if (verb == "abort" && host.operation.empty())
+    return conflict(fmt::format("nothing is at work on virtual host {}: it is {}", host.name,
+                                contracts::vhc::to_string(host.state)));
   TRY_ASSIGN(auto* connection, context.connection());
   TRY_ASSIGN(const auto call, context.call_options());
   contracts::vhm::Client manager(connection->caller(), connection->service("vhm"));

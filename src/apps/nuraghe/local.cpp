@@ -12,6 +12,7 @@
 
 #include "apps/nuraghe/commands.hpp"
 #include "client/blueprint_files.hpp"
+#include "contracts/vhf.hpp"
 #include "contracts/vhir.hpp"
 #include "env/posix.hpp"
 #include "hypervisor/qemu/accelerator.hpp"
@@ -112,7 +113,7 @@ Status init(Context& context) {
   return {};
 }
 
-Status validate(Context& context, const std::string& file) {
+Result<int> validate(Context& context, const std::string& file) {
   model::ParseContext parse;
   std::vector<contracts::vhir::Image> images;
   std::unique_ptr<services::Catalogue> catalogue;
@@ -122,6 +123,14 @@ Status validate(Context& context, const std::string& file) {
     images = std::move(answer.catalogue.image);
     catalogue = std::make_unique<services::Catalogue>(images);
     parse.images = catalogue.get();
+    contracts::vhf::Client factory((*connection)->caller(), (*connection)->service("vhf"));
+    TRY_ASSIGN(const auto hosts, factory.list_physical_hosts({}));
+    parse.physical_hosts.emplace();
+    parse.sites.emplace();
+    for (const auto& host : hosts.physical_host) {
+      parse.physical_hosts->insert(host.name);
+      parse.sites->insert(host.site);
+    }
   }
   TRY_ASSIGN(const auto parsed, client::read_blueprint(file, parse));
   if (context.json()) {
@@ -137,11 +146,13 @@ Status validate(Context& context, const std::string& file) {
   }
   if (!parsed.ok()) {
     for (const auto& finding : parsed.findings) context.print_line(finding.to_string());
-    return invalid(fmt::format("{}: {} findings", file, parsed.findings.size()));
+    std::fprintf(stderr, "nuraghe: %s: %zu finding%s\n", file.c_str(), parsed.findings.size(),
+                 parsed.findings.size() == 1 ? "" : "s");
+    return kInvalidInput;
   }
   context.print_line(
-      fmt::format("{} is valid{}", file, catalogue ? "" : " (images were not checked: no nuraghed runs)"));
-  return {};
+      fmt::format("{} is valid{}", file, catalogue ? "" : " (images and hosts were not checked: no nuraghed runs)"));
+  return kOk;
 }
 
 Result<int> doctor(Context& context) {

@@ -58,7 +58,7 @@ void add_cluster_commands(CLI::App& app, Arguments& a, Action& action) {
   show->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::show_cluster(c, a.name)); }; });
   auto* events =
       app.add_subcommand("events", "What happened, oldest first")->footer("Example: nuraghe events mpi --follow");
-  events->add_option("CLUSTER", a.name, "Name or id; all when absent");
+  events->add_option("NAME", a.name, "Name or id of a cluster or a single virtual host; all when absent");
   events->add_flag("-f,--follow", a.follow, "Go on with what happens from now on");
   events->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::show_events(c, a.name, a.follow)); }; });
   const std::pair<const char*, const char*> verbs[] = {
@@ -87,7 +87,7 @@ void add_cluster_commands(CLI::App& app, Arguments& a, Action& action) {
 void add_host_commands(CLI::App& app, Arguments& a, Action& action) {
   auto* vh = app.add_subcommand("vh", "Single virtual hosts")->require_subcommand(1);
   auto* create = vh->add_subcommand("create", "Create one virtual host from a node configuration")
-                     ->footer("Example: nuraghe vh create examples/mpi/worker.xml --name one");
+                     ->footer("Example: nuraghe vh create examples/single/node.xml --name one");
   create->add_option("NODE", a.file, "Node configuration file (XML)")->required();
   create->add_option("--name", a.name, "Name of the host, instead of the file's");
   create->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::create_host(c, a.file, a.name)); }; });
