@@ -180,7 +180,7 @@ Result<std::set<VxlanTarget>> BridgeFabric::targets_of(const std::vector<Peer>& 
     if (!address) return std::move(address).error().with("peer " + peer.name);
     if (address->kind != TunnelAddress::Kind::kVxlan || address->host().size() != tunnel_.host().size()) {
       return invalid(
-          fmt::format("the peer {} at {} cannot be reached from {}: both must be 'vxlan' (network=bridge) and both "
+          fmt::format("the peer {} at {} cannot be reached from {}: both must be 'vxlan', and both "
                       "IPv4 or both IPv6",
                       peer.name, peer.address, tunnel_.text));
     }
