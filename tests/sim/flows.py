@@ -296,6 +296,30 @@ def abort_of_a_create(world):
     world.cli("abort", "slow", check=5)
 
 
+def abort_while_the_network_is_made(world):
+    """The network is half made when the create is aborted: it is undone as well, and what is made of it later refused."""
+    world.write("c.xml", blueprint("slow", 2))
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        creating = pool.submit(world.cli, "create", "c.xml", check=None)
+        world.until(lambda: "vhf-create_network" in world.running_workflows(), "the network was being made")
+        world.until(lambda: not running_jobs(world) and "vhf-create" not in world.running_workflows(), "the hosts were there")
+        world.cli("abort", "slow")
+        done = creating.result()
+    assert done.returncode == 1 and "abort" in done.stderr, (done.returncode, done.stderr)
+    [half] = [one for one in world.json("workflow", "ls", "--running")["instances"]]
+    assert half["process"] == "vhf-create_network", half
+    instances = world.json("workflow", "ls")["instances"]
+    assert [one["state"] for one in instances if one["process"] == "vhf-destroy_network"] == ["completed"], instances
+    world.soap("workflow", "terminate_instance", f"<x:id>{half['id']}</x:id><x:reason>the test is over</x:reason>")
+    check_empty(world)
+
+
+def slow_network(world):
+    world.edit(os.path.join(world.own_workflows(), "vhf/create_network.bpel"), '      <forEach counterName="i" parallel="yes">',
+               '      <sequence><wait><for>\'PT1H\'</for></wait><forEach counterName="i" parallel="yes">')
+    world.edit(os.path.join(world.folder, "workflows/vhf/create_network.bpel"), "</forEach>", "</forEach></sequence>")
+
+
 def running_jobs(world):
     return [one for one in world.unfinished() if "exchange_jobs" in one]
 
@@ -436,6 +460,7 @@ OWN = [(third_of_four_fails, ["--sim-fail", "create:worker-2"], None),
        (one_in_eight_fails, ["--sim-fail", "create:*:every=8"], None),
        (freeze_fails, ["--sim-fail", "freeze:worker-2"], None),
        (abort_of_a_create, ["--sim-delay", "create=3600s"], None),
+       (abort_while_the_network_is_made, [], slow_network),
        (joined_creation, ["--sim-delay", "create=4s"], None),
        (joined_failure, ["--sim-delay", "create=3s", "--sim-fail", "create:worker-2"], None),
        (single_host_fails, ["--sim-fail", "create:alone"], None),

@@ -1,5 +1,5 @@
 """What must hold whenever nothing is at work: every part of the control plane tells the same of what exists."""
-from world import Fault, child, children
+from world import Fault, child, children, number, record, rows
 
 CAPACITY = ("cpus", "memory", "disk")
 
@@ -58,6 +58,13 @@ def check(world):
             if table == "vcf_seed" and owner.startswith("identity-"):
                 continue  # of a single host, see below
             assert owner in kind, f"{table} has a row of {owner}, which is not there"
+    # What physical hosts take part in is a network of a cluster, by the secret name that both have.
+    keys = {record(value)[4][0] for _, value in world.table("vhf_network")}
+    for path in world.databases()[1:]:
+        for key, value in rows(path, "vhc_network"):
+            is_destroyed = number(record(value).get(2, [b"\0"])[0])
+            assert is_destroyed or bytes(key) in keys, f"{path} takes part in the network {key!r} of nobody"
+
     # The private key of a single host stays no longer than the host.
     owners = {bytes(key).decode() for key, _ in world.table("vcf_identity_of")}
     assert owners <= {key for key, host in ids.items() if not child(host, "cluster")}, f"identities of {owners}"

@@ -46,12 +46,6 @@ Status Controller::on_job(exchange::Turn& turn, const exchange::Job& job, const 
   return operation_ended(turn, order, outcome);
 }
 
-Status Controller::network_ended(exchange::Turn& turn, const Order& order, const Result<Outcome>& outcome) {
-  if (!outcome) return fail(turn, order.request, outcome.error().with("the network on physical host " + options_.name));
-  if (order.verb == "link") return answer(turn, order.request, api::CreateNetworkResponse{});
-  return answer(turn, order.request, api::DestroyNetworkResponse{});
-}
-
 Status Controller::operation_ended(exchange::Turn& turn, const Order& order, const Result<Outcome>& outcome) {
   TRY_ASSIGN(auto found, hosts_.find(turn.transaction(), order.id));
   if (!found) return fail(turn, order.request, not_found(fmt::format("virtual host {} is gone", order.name)));

@@ -1,6 +1,7 @@
 // The Virtual Host Controller's database and the orders of its jobs.
 //
 // Tables: vhc_host HOST-ID → HostRow; a destroyed host's row stays as a tombstone that refuses a late creation.
+//         vhc_network KEY → NetworkRow; so does that of a network.
 #pragma once
 
 #include <string>
@@ -39,6 +40,19 @@ struct HostRow {
         v(13, operation_started), v(14, started), v(15, booted), v(16, ready_failure), v(17, stop_reason);
   }
   bool is_tombstone() const { return host.state == HostState::kDestroyed && host.operation.empty(); }
+};
+
+// This physical host's part in a network, by the key that names it: segment numbers are used again.
+struct NetworkRow {
+  std::int64_t segment = 0;
+  bool is_destroyed = false;
+  TimePoint since;
+  std::vector<std::string> links;    // message ids of creations at work
+  std::vector<std::string> waiting;  // message ids of destructions that wait
+  template <class V>
+  void fields(V& v) {
+    v(1, segment), v(2, is_destroyed), v(3, since), v(4, links), v(5, waiting);
+  }
 };
 
 // What a job has to do; its key is "VERB/ID".

@@ -25,7 +25,10 @@ std::string job_key(const Order& order) { return order.verb + "/" + order.id; }
 Controller::Controller(ControllerOptions options, Worker& worker)
     : Skeleton("vhc " + options.name), options_(std::move(options)), worker_(worker) {}
 
-Status Controller::open(store::Store& store) { return hosts_.open(store, "vhc_host"); }
+Status Controller::open(store::Store& store) {
+  TRY(hosts_.open(store, "vhc_host"));
+  return networks_.open(store, "vhc_network");
+}
 
 Result<std::string> Controller::run_job(const exchange::Job& job, exchange::JobContext& context) {
   TRY_ASSIGN(const auto order, decode_record<Order>(job.payload));
@@ -149,7 +152,7 @@ Status Controller::on_timer(exchange::Turn& turn, std::string_view key) {
     if (row.is_tombstone() && turn.now() - row.host.since > options_.tombstone_retention)
       TRY(hosts_.erase(turn.transaction(), id));
   }
-  return {};
+  return forget_networks(turn);
 }
 
 Status Controller::report(exchange::Turn& turn, const HostRow& row, std::string kind, std::string severity,
@@ -383,26 +386,6 @@ Status Controller::get_capacity(exchange::Turn& turn, const exchange::Message& r
   response.hosts = static_cast<std::int32_t>(
       std::count_if(rows.begin(), rows.end(), [](const auto& item) { return !item.second.is_tombstone(); }));
   return answer(turn, request.message_id, response);
-}
-
-Status Controller::create_network(exchange::Turn& turn, const exchange::Message& request,
-                                  const api::CreateNetworkRequest& input) {
-  Order order;
-  order.verb = "link";
-  order.id = fmt::format("{}/{}", input.network.segment, request.message_id);
-  order.request = request.message_id;
-  order.network = input.network;
-  return turn.start_job({job_key(order), encode_record(order)});
-}
-
-Status Controller::destroy_network(exchange::Turn& turn, const exchange::Message& request,
-                                   const api::DestroyNetworkRequest& input) {
-  Order order;
-  order.verb = "unlink";
-  order.id = fmt::format("{}/{}", input.segment, request.message_id);
-  order.request = request.message_id;
-  order.network.segment = input.segment;
-  return turn.start_job({job_key(order), encode_record(order)});
 }
 
 }  // namespace nuraghe::services::vhc

@@ -106,10 +106,13 @@ class Controller final : public api::Skeleton {
   Status not_ready(exchange::Turn& turn, HostRow row, const Error& error);
   Status adopted(exchange::Turn& turn, const Order& order, const Result<Outcome>& outcome);
   Status network_ended(exchange::Turn& turn, const Order& order, const Result<Outcome>& outcome);
+  Status start_unlink(exchange::Turn& turn, const std::string& key, const NetworkRow& row);
+  Status forget_networks(exchange::Turn& turn);
 
   ControllerOptions options_;
   Worker& worker_;
   RowTable<HostRow> hosts_;
+  RowTable<NetworkRow> networks_;
   std::optional<Usage> usage_;  // null: to be read from the rows
 };
 

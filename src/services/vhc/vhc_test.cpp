@@ -179,12 +179,53 @@ TEST_F(ControllerTest, APauseThatWasAskedForIsNoStop) {
   EXPECT_EQ(host().condition, "");
 }
 
+TEST_F(ControllerTest, ANetworkIsDestroyedAfterItWasMadeAndNeverMadeAgain) {
+  api::Segment network;
+  network.segment = 7;
+  network.key = "segment-a";
+  const auto make = contracts::vhc::make_create_network(kAddress, {network});
+  const auto destroy = contracts::vhc::make_destroy_network(kAddress, {7, "segment-a"});
+  EXPECT_EQ(World::fault_of(world_.ask(make)), "");
+  EXPECT_THAT(fabric_->segments().value(), ElementsAre(7));
+  EXPECT_EQ(World::fault_of(world_.ask(destroy)), "");
+  EXPECT_THAT(fabric_->segments().value(), ElementsAre());
+  EXPECT_EQ(World::fault_of(world_.ask(destroy)), "") << "repeating is no error";
+  EXPECT_EQ(World::fault_of(world_.ask(make)), "conflict") << "it comes too late";
+  // The segment's number may be used again, for a network of its own.
+  network.key = "segment-b";
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vhc::make_create_network(kAddress, {network}))), "");
+  EXPECT_THAT(fabric_->segments().value(), ElementsAre(7));
+}
+
+TEST_F(ControllerTest, TheDestructionOfANetworkOvertakesItsCreation) {
+  api::Segment network;
+  network.segment = 7;
+  network.key = "segment-a";
+  const auto make = contracts::vhc::make_create_network(kAddress, {network});
+  const auto destroy = contracts::vhc::make_destroy_network(kAddress, {7, "segment-a"});
+  // While its creation is at work: two of them, and two destructions.
+  for (const std::string id : {"urn:make:1", "urn:make:2"}) world_.send(make, "vo1", id, false);
+  for (const std::string id : {"urn:destroy:1", "urn:destroy:2"}) world_.send(destroy, "vo1", id, false);
+  world_.run();
+  for (const auto& [id, reply] : world_.answers) EXPECT_EQ(World::fault_of(reply), "") << id;
+  EXPECT_TRUE(world_.answers.contains("urn:destroy:2"));
+  EXPECT_THAT(fabric_->segments().value(), ElementsAre());
+  // Before it arrives.
+  network.key = "segment-b";
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vhc::make_destroy_network(kAddress, {7, "segment-b"}))), "");
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vhc::make_create_network(kAddress, {network}))), "conflict");
+  EXPECT_THAT(fabric_->segments().value(), ElementsAre());
+}
+
 TEST_F(ControllerTest, TombstonesGoInTime) {
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vhc::make_destroy_network(kAddress, {7, "segment-a"}))), "");
   EXPECT_EQ(World::fault_of(world_.ask(contracts::vhc::make_destroy_host(kAddress, {"vh-1"}))), "");
   world_.advance(47h, 1h);
   EXPECT_THAT(world_.keys("vhc_host"), ElementsAre("vh-1"));
+  EXPECT_THAT(world_.keys("vhc_network"), ElementsAre("segment-a"));
   world_.advance(3h, 1h);
   EXPECT_THAT(world_.keys("vhc_host"), ElementsAre());
+  EXPECT_THAT(world_.keys("vhc_network"), ElementsAre());
 }
 
 }  // namespace
