@@ -9,6 +9,7 @@
 #include "base/nearest.hpp"
 #include "model/blueprint_reader.hpp"
 #include "model/plan.hpp"
+#include "model/read.hpp"
 
 namespace nuraghe::model {
 
@@ -80,6 +81,7 @@ class Checker {
     std::int64_t total = 0;
     for (const NodeGroup& group : blueprint_.groups) {
       group_names_.insert(group.name);
+      groups_.emplace(group.name, &group);
       if (context_.sites && !group.site.empty() && !context_.sites->contains(group.site))
         findings_.add(group.where,
                       with_nearest(fmt::format("the site '{}' is not known", group.site), group.site, *context_.sites));
@@ -94,20 +96,66 @@ class Checker {
         within_limit_ = false;
       }
     }
-    if (!within_limit_) return;
+    note_nodes();
+  }
+
+  // Of a cluster over the limit, groups that are too large by themselves are noted without their nodes' names.
+  void note_nodes() {
+    std::int64_t expanded = 0;
     for (const NodeGroup& group : blueprint_.groups) {
       if (group.name.empty()) continue;
+      const std::int64_t count = group.count.value_or(1);
+      if (group.count && count > context_.node_limit - expanded) {
+        note_large_group(group);
+        continue;
+      }
+      if (group.count) expanded += count;
       for (const std::string& name : group.node_names()) note_node(name, group);
     }
   }
 
   void note_node(const std::string& name, const NodeGroup& group) {
+    check_length(name, group);
+    const auto [entry, is_new] = nodes_.emplace(name, &group);
+    const NodeGroup* owner = is_new ? large_group_of(name) : entry->second;
+    if (owner != nullptr) add_taken(name, group, *owner);
+  }
+
+  void note_large_group(const NodeGroup& group) {
+    check_length(fmt::format("{}-{}", group.name, *group.count), group);
+    const auto [entry, is_new] = large_groups_.emplace(group.name, &group);
+    if (!is_new) add_taken(group.name + "-1", group, *entry->second);
+    for (auto node = nodes_.lower_bound(group.name + "-"); node != nodes_.end(); ++node) {
+      if (!node->first.starts_with(group.name + "-")) break;
+      if (is_of(node->first, group)) return add_taken(node->first, group, *node->second);
+    }
+  }
+
+  void check_length(const std::string& name, const NodeGroup& group) {
     if (name.size() > kLongestName)
       findings_.add(group.where, fmt::format("the node name '{}' is longer than {} characters", name, kLongestName));
-    const auto [entry, is_new] = nodes_.emplace(name, &group);
-    if (!is_new)
-      findings_.add(group.where, fmt::format("the node name '{}' is taken, by line {}; choose another name", name,
-                                             entry->second->where.position.line));
+  }
+
+  void add_taken(const std::string& name, const NodeGroup& group, const NodeGroup& owner) {
+    findings_.add(group.where, fmt::format("the node name '{}' is taken, by line {}; choose another name", name,
+                                           owner.where.position.line));
+  }
+
+  // Whether it is one of the names NAME-1 to NAME-COUNT of the group.
+  static bool is_of(const std::string& node, const NodeGroup& group) {
+    const std::string digits = node.substr(group.name.size() + 1);
+    if (digits.empty() || digits.front() == '0' || digits.find_first_not_of("0123456789") != std::string::npos)
+      return false;
+    const auto number = read_number(digits);
+    return number && *number <= group.count.value_or(0);
+  }
+
+  // The group over the limit that has a node of this name; null when there is none.
+  const NodeGroup* large_group_of(const std::string& node) const {
+    const auto hyphen = node.rfind('-');
+    if (hyphen == std::string::npos) return nullptr;
+    const auto group = large_groups_.find(node.substr(0, hyphen));
+    return group != large_groups_.end() && is_of(node, *group->second) ? group->second : nullptr;
   }
 
   void check_interfaces(const NodeGroup& group) {
@@ -203,12 +251,12 @@ class Checker {
     return names;
   }
 
-  // The nodes that a name in a wish means; a finding when there are none.
+  // The nodes that a name in a wish means, a group over the limit by its own name; a finding when there are none.
   std::vector<std::string> nodes_of(const std::string& name, const Where& where) {
-    for (const NodeGroup& group : blueprint_.groups)
-      if (group.name == name) return within_limit_ ? group.node_names() : std::vector<std::string>{name};
-    if (nodes_.contains(name)) return {name};
-    if (within_limit_ && !findings_.full())
+    const auto group = groups_.find(name);
+    if (group != groups_.end()) return large_groups_.contains(name) ? std::vector{name} : group->second->node_names();
+    if (nodes_.contains(name) || large_group_of(name) != nullptr) return {name};
+    if (!findings_.full())
       findings_.add(where, with_nearest(fmt::format("there is no node or group named '{}'", name), name, group_names_));
     return {};
   }
@@ -229,7 +277,7 @@ class Checker {
     }
     for (const WishSource& written : source_.wishes) {
       PlacementWish wish{written.kind, nodes_of(written.names, written.where)};
-      if (wish.nodes.size() == 1 && within_limit_)
+      if (wish.nodes.size() == 1 && !large_groups_.contains(wish.nodes.front()))
         findings_.add(written.where,
                       fmt::format("it names one node only, '{}'; name two or a group", wish.nodes.front()));
       const bool apart = wish.kind == PlacementWish::Kind::kApart;
@@ -317,6 +365,8 @@ class Checker {
   bool within_limit_ = true;
   std::map<std::string, const Network*> networks_;
   std::map<std::string, const NodeGroup*> nodes_;
+  std::map<std::string, const NodeGroup*> groups_;        // the first of each name
+  std::map<std::string, const NodeGroup*> large_groups_;  // those whose nodes are not in nodes_
   std::set<std::string> group_names_;
   std::map<std::pair<std::string, Ipv4>, Where> addresses_;
   std::map<std::string, Where> macs_;

@@ -211,6 +211,32 @@ TEST(Blueprint, GroupsAndTheirNames) {
               ElementsAre(HasSubstr("is longer than 63 characters")));
 }
 
+TEST(Blueprint, GroupsOverTheLimitHideNothing) {
+  Fixture f;
+  f.context.node_limit = 8;
+  EXPECT_THAT(f.findings(sound("<node name='w' count='5000'/>\n<node name='a'/><node name='a'/>\n<node name='w-17'/>\n"
+                               "<node name='w-5001'/><node name='w-017'/>\n<node name='w' count='9000'/>\n"
+                               "<node name='b' count='2'/><node name='b-2'/>\n"
+                               "<placement><apart nodes='w a'/><pin nodes='w-4999 x' host='h'/></placement>\n"
+                               "<link from='wq' to='w' min-mbps='1'/>")),
+              ElementsAre("c.xml:3:1: node: with its 5000 nodes the cluster has more than the 8 nodes that are allowed",
+                          "c.xml:4:17: node: the node name 'a' is taken, by line 4; choose another name",
+                          "c.xml:5:1: node: the node name 'w-17' is taken, by line 3; choose another name",
+                          "c.xml:7:1: node: the node name 'w-1' is taken, by line 3; choose another name",
+                          "c.xml:7:1: node: the node name 'w-17' is taken, by line 5; choose another name",
+                          "c.xml:8:27: node: the node name 'b-2' is taken, by line 8; choose another name",
+                          HasSubstr("c.xml:9:32: pin: there is no node or group named 'x'"),
+                          "c.xml:10:1: link: there is no node or group named 'wq'; did you mean 'w'?",
+                          "c.xml:10:1: link: 'min-mbps' cannot be guaranteed by the drivers at hand; remove it"));
+  EXPECT_THAT(f.findings(sound("<node name='w-5'/>\n<node name='w' count='5000'/>\n"
+                               "<placement><apart nodes='w'/><together nodes='w-7'/></placement>")),
+              ElementsAre("c.xml:4:1: node: with its 5000 nodes the cluster has more than the 8 nodes that are allowed",
+                          "c.xml:4:1: node: the node name 'w-5' is taken, by line 3; choose another name",
+                          "c.xml:5:30: together: it names one node only, 'w-7'; name two or a group"));
+  EXPECT_THAT(f.findings(sound("<node name='" + std::string(60, 'a') + "' count='5000'/>")),
+              ElementsAre(HasSubstr("more than the 8 nodes"), HasSubstr("is longer than 63 characters")));
+}
+
 TEST(Blueprint, Networks) {
   Fixture f;
   const auto nodes = [](const std::string& network) {
