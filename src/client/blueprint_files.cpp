@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "env/posix.hpp"
-#include "model/plan.hpp"
 
 namespace nuraghe::client {
 namespace {
@@ -40,26 +39,17 @@ Result<xml::DocumentPtr> load_blueprint(const std::string& file, const std::stri
 }
 
 Result<xml::DocumentPtr> load_node_configuration(const std::string& file, const std::string& name) {
-  const auto slash = file.rfind('/');
-  const std::string base = slash == std::string::npos ? file : file.substr(slash + 1);
-  // One node of a cluster of its own: the same reading and the same checks as a blueprint's.
-  xml::Document cluster = xml::Document::create({model::kClusterNamespace, "cluster"});
-  cluster.root().set_attribute("name", "single");
-  // A cluster needs a network; the host does not get it.
-  cluster.root().append_element(model::kClusterNamespace, "network").set_attribute("name", "none");
-  xml::Node node = cluster.root().append_element(model::kClusterNamespace, "node");
-  node.set_attribute("name", name.empty() ? base.substr(0, base.find('.')) : name);
-  node.append_element(model::kNodeNamespace, "configuration").set_attribute("href", base);
-  model::ParseContext context;
-  context.files = files_beside(folder_of(file));
-  const auto parsed = model::parse_blueprint(cluster.to_string(), file, context);
+  if (!name.empty() && !model::is_host_name(name))
+    return invalid(fmt::format("a host cannot be named '{}'; a name is {}", name, model::kNameRule));
+  const auto hash = file.find('#');
+  const std::string path = file.substr(0, hash);
+  TRY_ASSIGN(const auto text, env::read_file(path, kFileLimit));
+  const std::string base = path.substr(path.rfind('/') + 1);
+  const model::ConfigurationSource source{text, path, hash == std::string::npos ? "" : file.substr(hash + 1), name,
+                                          base.substr(0, base.find('.'))};
+  const auto parsed = model::parse_configuration(source, {});
   TRY(parsed.status());
-  if (!parsed.blueprint.groups.front().configuration.networks.empty())
-    return unsupported(
-        fmt::format("{}: <network>: a single virtual host is in no network; only a cluster has some", file));
-  auto nodes = model::expand(parsed.blueprint);
-  nodes.front().node.nics.clear();
-  return model::node_fragment(nodes.front().node).share();
+  return model::node_fragment(parsed.node).share();
 }
 
 }  // namespace nuraghe::client

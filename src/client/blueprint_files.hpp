@@ -15,7 +15,8 @@ Result<model::ParsedBlueprint> read_blueprint(const std::string& file, model::Pa
 // A blueprint without findings, referenced configurations inlined; kInvalid lists every finding. `name` (when not
 // empty) replaces the cluster's own.
 Result<xml::DocumentPtr> load_blueprint(const std::string& file, const std::string& name);
-// The fragment of one node from a file with a node configuration; `name`: the file's without its ending when empty.
+// The fragment of one node from a file with a node configuration, or FILE#NAME: one of several. Its name is `name`,
+// when empty the configuration's own, else the file's without its ending. kInvalid lists every finding.
 Result<xml::DocumentPtr> load_node_configuration(const std::string& file, const std::string& name);
 
 }  // namespace nuraghe::client

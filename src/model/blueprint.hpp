@@ -127,6 +127,21 @@ struct ParsedBlueprint {
 ParsedBlueprint parse_blueprint(std::string_view text, const std::string& source, const ParseContext& context);
 ParsedBlueprint parse_blueprint(const xml::Document& document, const ParseContext& context);
 
+// The configuration of a single virtual host: a file whose root is <configuration>, or <configurations> of which
+// `chosen` names one. It is named by its own name, else `fallback`; a `name` that is not empty goes before both.
+struct ConfigurationSource {
+  std::string_view text;
+  std::string source;  // how findings name the file
+  std::string chosen;  // empty: the only one
+  std::string name, fallback;
+};
+struct ParsedConfiguration {
+  Node node;  // without NICs; only without findings
+  std::vector<xml::Finding> findings;
+  Status status() const;  // as ParsedBlueprint's
+};
+ParsedConfiguration parse_configuration(const ConfigurationSource& source, const ParseContext& context);
+
 // A commented blueprint sized to a machine, for `nuraghe init`.
 struct MachineFacts {
   std::int64_t cpus = 1;

@@ -64,6 +64,7 @@ NodeConfiguration merge(const NodeConfiguration& defaults, NodeConfiguration own
     const auto same = [&](const Disk& other) { return other.name == disk.name; };
     if (std::none_of(own.disks.begin(), own.disks.end(), same)) own.disks.push_back(disk);
   }
+  own.is_unread = own.is_unread || defaults.is_unread;
   return own;
 }
 
@@ -73,6 +74,32 @@ std::string beside(const std::string& source, const std::string& reference) {
 }
 
 }  // namespace
+
+std::optional<xml::Document> read_configuration_file(std::string_view text, const std::string& source,
+                                                     Findings& findings) {
+  xml::ParseOptions options;
+  options.source = source;
+  options.max_size = mib(4);
+  auto document = xml::Document::parse(text, options);
+  if (!document) {
+    findings.add_all({finding_of(document.error(), source)});
+    return std::nullopt;
+  }
+  const xml::Node root = document->root();
+  if (!root.is(kNodeNamespace, "configuration") && !root.is(kNodeNamespace, "configurations")) {
+    findings.add(where_of(root, source),
+                 fmt::format("a node configuration is expected: <configuration xmlns=\"{}\">", kNodeNamespace));
+    return std::nullopt;
+  }
+  findings.add_all(node_schema().validate(*document));
+  std::vector<xml::Node> all = root.children(kNodeNamespace, "configuration");
+  all.push_back(root);
+  for (const xml::Node configuration : all)
+    if (configuration.attribute("href"))
+      findings.add(where_of(configuration, source),
+                   "a configuration that is referred to may not refer to another one; write it out");
+  return std::move(*document);
+}
 
 void Findings::add(const Where& where, std::string message) {
   if (full()) return;
@@ -145,6 +172,7 @@ BlueprintSource BlueprintReader::read() {
     if (const xml::Node written = element.child(kNodeNamespace, "configuration")) {
       const auto [configuration, source] = resolve(written);
       if (configuration) defaults = read_configuration(configuration, source);
+      defaults.is_unread = !configuration;
     }
   }
   for (const xml::Node element : root.children()) {
@@ -191,8 +219,19 @@ NodeGroup BlueprintReader::read_group(xml::Node element, const NodeConfiguration
   if (const xml::Node written = element.child(kNodeNamespace, "configuration")) {
     const auto [configuration, source] = resolve(written);
     if (configuration) own = read_configuration(configuration, source);
+    own.is_unread = !configuration;
   }
   group.configuration = merge(defaults, std::move(own));
+  return group;
+}
+
+std::optional<NodeGroup> BlueprintReader::read_single(const std::string& chosen) {
+  const xml::Node configuration = find_configuration(document_, chosen, here(document_.root()));
+  if (!configuration) return std::nullopt;
+  NodeGroup group;
+  group.where = here(configuration);
+  group.name = trimmed(configuration.attribute_or("name", ""));
+  group.configuration = read_configuration(configuration, document_.source());
   return group;
 }
 
@@ -280,7 +319,7 @@ std::pair<xml::Node, std::string> BlueprintReader::resolve(xml::Node element) {
   const File& file = load(path, where);
   if (!file.document) return {};
   const std::string name = hash == std::string::npos ? "" : reference.substr(hash + 1);
-  return {find_configuration(file, name, where), file.source};
+  return {find_configuration(*file.document, name, where), file.source};
 }
 
 const BlueprintReader::File& BlueprintReader::load(const std::string& path, const Where& reference) {
@@ -298,33 +337,13 @@ const BlueprintReader::File& BlueprintReader::load(const std::string& path, cons
     findings_.add(reference, fmt::format("the file '{}' cannot be read: {}", path, text.error().message()));
     return file;
   }
-  xml::ParseOptions options;
-  options.source = file.source;
-  options.max_size = mib(4);
-  auto document = xml::Document::parse(*text, options);
-  if (!document) {
-    findings_.add_all({finding_of(document.error(), file.source)});
-    return file;
-  }
-  const xml::Node root = document->root();
-  if (!root.is(kNodeNamespace, "configuration") && !root.is(kNodeNamespace, "configurations")) {
-    findings_.add(where_of(root, file.source),
-                  fmt::format("a node configuration is expected: <configuration xmlns=\"{}\">", kNodeNamespace));
-    return file;
-  }
-  findings_.add_all(node_schema().validate(*document));
-  std::vector<xml::Node> all = root.children(kNodeNamespace, "configuration");
-  all.push_back(root);
-  for (const xml::Node configuration : all)
-    if (configuration.attribute("href"))
-      findings_.add(where_of(configuration, file.source),
-                    "a configuration that is referred to may not refer to another one; write it out");
-  file.document = std::move(*document);
+  file.document = read_configuration_file(*text, file.source, findings_);
   return file;
 }
 
-xml::Node BlueprintReader::find_configuration(const File& file, const std::string& name, const Where& reference) {
-  const xml::Node root = file.document->root();
+xml::Node BlueprintReader::find_configuration(const xml::Document& file, const std::string& name,
+                                              const Where& reference) {
+  const xml::Node root = file.root();
   std::vector<xml::Node> all = root.children(kNodeNamespace, "configuration");
   if (root.is(kNodeNamespace, "configuration")) all = {root};
   if (name.empty() && all.size() == 1) return all.front();
@@ -337,12 +356,12 @@ xml::Node BlueprintReader::find_configuration(const File& file, const std::strin
   const std::string nearest = nearest_name(name, names);
   if (name.empty())
     findings_.add(reference,
-                  fmt::format("{} holds {} configurations; say which one by FILE#NAME", file.source, all.size()));
+                  fmt::format("{} holds {} configurations; say which one by FILE#NAME", file.source(), all.size()));
   else if (nearest.empty())
-    findings_.add(reference, fmt::format("{} holds no configuration named '{}'", file.source, name));
+    findings_.add(reference, fmt::format("{} holds no configuration named '{}'", file.source(), name));
   else
-    findings_.add(reference,
-                  fmt::format("{} holds no configuration named '{}'; did you mean '{}'?", file.source, name, nearest));
+    findings_.add(reference, fmt::format("{} holds no configuration named '{}'; did you mean '{}'?", file.source(),
+                                         name, nearest));
   return {};
 }
 

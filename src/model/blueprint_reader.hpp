@@ -55,6 +55,8 @@ class BlueprintReader {
   BlueprintReader(const xml::Document& document, const ParseContext& context, Findings& findings)
       : document_(document), context_(context), findings_(findings) {}
   BlueprintSource read();
+  // Of a document with configurations instead: the chosen one as a group without a name of its own to be checked.
+  std::optional<NodeGroup> read_single(const std::string& chosen);
   // The document with its references replaced by what they refer to.
   xml::Document inlined() const;
 
@@ -72,7 +74,7 @@ class BlueprintReader {
   // The configuration that an element is or refers to; null when there is none to be read.
   std::pair<xml::Node, std::string> resolve(xml::Node element);
   const File& load(const std::string& path, const Where& reference);
-  xml::Node find_configuration(const File& file, const std::string& name, const Where& reference);
+  xml::Node find_configuration(const xml::Document& file, const std::string& name, const Where& reference);
   std::optional<Bytes> size_of(std::string_view text, const Where& where, std::string_view what);
   Where here(xml::Node element) const;
 
@@ -81,6 +83,10 @@ class BlueprintReader {
   Findings& findings_;
   std::map<std::string, File> files_;
 };
+
+// A file with configurations, checked by its schema; absent when it is none at all.
+std::optional<xml::Document> read_configuration_file(std::string_view text, const std::string& source,
+                                                     Findings& findings);
 
 // The checking half: everything beyond the schemas. Completes blueprint.wishes, pins and links.
 void check_blueprint(BlueprintSource& source, const ParseContext& context, Findings& findings);

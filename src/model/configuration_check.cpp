@@ -30,6 +30,7 @@ void check_capability(const std::string& value, std::string_view what, const std
 std::optional<ImageFacts> check_image(const NodeGroup& group, const ParseContext& context, Findings& findings) {
   const ImageRequirement& image = group.configuration.image;
   if (image.empty()) {
+    if (group.configuration.is_unread) return std::nullopt;
     if (image.where.element.empty())
       findings.add(group.where,
                    "no image is asked for; add <image name=\"...\"/> to its configuration or the defaults");
@@ -60,6 +61,7 @@ void check_sizes(const NodeGroup& group, const std::optional<ImageFacts>& image,
     findings.add(configuration.cpus_where, fmt::format("{} cpus are too many; at most {} are possible",
                                                        *configuration.cpus, context.capabilities.max_cpus));
   if (configuration.memory_where.element.empty()) {
+    if (configuration.is_unread) return;
     findings.add(group.where, "no memory is given; add <memory>256MiB</memory> to its configuration or the defaults");
   } else if (configuration.memory && image && *configuration.memory < image->minimum_memory) {
     findings.add(configuration.memory_where,

@@ -50,6 +50,12 @@ std::string ImageRequirement::to_string() const {
   return text.empty() ? "any image" : text;
 }
 
+bool is_host_name(std::string_view name) {
+  constexpr std::string_view kInside = "abcdefghijklmnopqrstuvwxyz0123456789-";
+  return !name.empty() && name.size() <= 63 && name.front() != '-' && name.back() != '-' &&
+         name.find_first_not_of(kInside) == std::string_view::npos;
+}
+
 Bytes disk_demand(const Node& node) {
   Bytes sum;
   for (const Disk& disk : node.disks) sum = sum + disk.size;

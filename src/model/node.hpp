@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
@@ -76,6 +77,7 @@ struct NodeConfiguration {
   Boot boot;
   std::string initial_conditions;  // "cold"
   Where cpus_where, memory_where, initial_conditions_where;
+  bool is_unread = false;  // a file that it is in could not be read: what seems to be missing may stand there
 };
 
 // A NIC of one node, everything decided.
@@ -101,6 +103,11 @@ struct Node {
   std::string initial_conditions = "cold";
   std::string seed_digest;  // sha256:HEX; empty: no seed
 };
+
+// Whether a host may be named so: kNameRule, which contracts/node.xsd says as a pattern (HostName).
+inline constexpr const char* kNameRule =
+    "lower-case letters, digits and hyphens, beginning and ending with a letter or digit, 63 at most";
+bool is_host_name(std::string_view name);
 
 // The bytes that the node's disks may take: the sum of their sizes.
 Bytes disk_demand(const Node& node);
