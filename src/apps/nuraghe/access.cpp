@@ -1,7 +1,9 @@
 // Into the hosts: ssh, cp, exec by the system's OpenSSH client, the console through nuraghed.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -133,10 +135,13 @@ Result<int> run_here(const std::vector<std::string>& argv) {
 
 Result<std::string> own_public_key(Context& context) {
   const std::string path = key_path(context);
-  if (!env::path_exists(path)) {
-    TRY(env::make_directories(context.options().state + "/client", 0700));
+  const std::string folder = context.options().state + "/client";
+  TRY(env::make_directories(folder, 0700));
+  // Two first commands at once: one makes the key, the other waits for it.
+  const env::UniqueFd lock(::open((folder + "/lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+  if (!lock.valid() || ::flock(lock.get(), LOCK_EX) != 0) return system_error("lock " + folder, errno);
+  if (!env::path_exists(path))
     TRY(env::run_command_ok({"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "nuraghe", "-f", path}));
-  }
   TRY_ASSIGN(auto text, env::read_file(path + ".pub", kib(16)));
   while (!text.empty() && text.back() == '\n') text.pop_back();
   return text;

@@ -5,6 +5,7 @@
 
 #include "apps/nuraghe/commands.hpp"
 #include "client/blueprint_files.hpp"
+#include "client/traced_caller.hpp"
 #include "contracts/vcm.hpp"
 #include "env/posix.hpp"
 #include "model/lifecycle.hpp"
@@ -81,11 +82,12 @@ Status run_operation(Context& context, const Cluster& cluster, Call&& call) {
   TRY_ASSIGN(const auto options, context.call_options());
   Request request;
   request.cluster = cluster.id;
-  return context.with_progress(cluster.id, [&]() -> Status {
+  TRY(context.with_progress(OwnSteps::of_cluster(cluster.id), [&]() -> Status {
     const auto response = call(request, options);
     if (!response) return response.error();
     return {};
-  });
+  }));
+  return {};
 }
 
 // Nothing is at work on it, and the operation's effect is there: a repeated command says so and succeeds.
@@ -127,24 +129,23 @@ Status create(Context& context, const CreateOptions& options) {
   }
   if (options.explain) request.request.explain = true;
   if (options.dry_run) request.request.dry_run = true;
-  contracts::vcm::Client manager(connection->caller(), connection->service("vcm"));
+  client::TracedCaller caller(connection->caller());
+  contracts::vcm::Client manager(caller, connection->service("vcm"));
   TRY_ASSIGN(const auto call, context.call_options());
   contracts::vcm::CreateVcResponse response;
   // With a key this may join a creation that is at work: then all of its steps are shown.
-  std::string joined;
+  auto steps = OwnSteps::of_request(caller.traceparent());
   if (!options.idempotency_key.empty() && !options.dry_run) {
     const auto known = find_cluster(context, blueprint->root().attribute_or("name", ""));
-    if (known && known->operation == model::name_of(model::ClusterOperation::kCreate)) joined = known->id;
+    if (known && known->operation == model::name_of(model::ClusterOperation::kCreate))
+      steps = OwnSteps::of_cluster(known->id).from_start();
   }
-  TRY(context.with_progress(
-      joined,
-      [&]() -> Status {
-        auto answer = manager.create_vc(request, call);
-        if (!answer) return answer.error();
-        response = std::move(*answer);
-        return {};
-      },
-      !joined.empty()));
+  TRY(context.with_progress(std::move(steps), [&]() -> Status {
+    auto answer = manager.create_vc(request, call);
+    if (!answer) return answer.error();
+    response = std::move(*answer);
+    return {};
+  }));
   if (response.cluster.empty()) {  // not waited for
     if (context.json())
       context.print_json(json::object{{"name", blueprint->root().attribute_or("name", "")}, {"accepted", true}});

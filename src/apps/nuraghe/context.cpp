@@ -73,17 +73,36 @@ void Context::print_line(const std::string& line) const {
   if (!json()) std::puts(line.c_str());
 }
 
-Status Context::with_progress(const std::string& cluster, const std::function<Status()>& work, bool from_start) {
+OwnSteps OwnSteps::from_start() && {
+  from_start_ = true;
+  return std::move(*this);
+}
+
+bool OwnSteps::takes(const exchange::Event& event) {
+  if (!cluster_.empty()) return event.cluster == cluster_;
+  if (!host_.empty()) return event.host == host_;
+  const auto found = event.attributes.find("traceparent");
+  if (traceparent_.empty() || found == event.attributes.end() || found->second != traceparent_) return false;
+  cluster_ = event.cluster;
+  host_ = event.host;
+  return true;
+}
+
+Result<bool> Context::with_progress(OwnSteps steps, const std::function<Status()>& work) {
   TRY_ASSIGN(auto* connection, this->connection());
   if (options_.no_wait) {
     const auto status = work();
-    if (status || status.error().code() != ErrorCode::kTimeout) return status;
+    if (status) return true;
+    if (status.error().code() != ErrorCode::kTimeout) return status.error();
     print_line("the operation goes on; 'nuraghe events' shows it");
-    return {};
+    return false;
   }
-  if (json()) return work();
+  if (json()) {
+    TRY(work());
+    return true;
+  }
   std::int64_t sequence = 0;
-  if (!from_start) {
+  if (!steps.begins_at_start()) {
     TRY_ASSIGN(sequence, connection->newest_event());
   }
   auto done = std::async(std::launch::async, work);
@@ -93,20 +112,21 @@ Status Context::with_progress(const std::string& cluster, const std::function<St
   while (true) {
     // Each request waits at nuraghed for the next event; the last one picks up what came with the answer.
     const auto events =
-        connection->events(sequence, cluster, last_round ? Duration(0) : std::chrono::milliseconds(400));
+        connection->events(sequence, steps.cluster(), last_round ? Duration(0) : std::chrono::milliseconds(400));
     if (!events) {
       done.wait();
       break;
     }
     for (const auto& event : *events) {
       sequence = std::max(sequence, event.sequence);
-      view.show(event);
+      if (steps.takes(event)) view.show(event);
     }
-    if (last_round) break;
-    last_round = is_done();
+    if (last_round && events->empty()) break;
+    last_round = last_round || is_done();
   }
   view.finish();
-  return done.get();
+  TRY(done.get());
+  return true;
 }
 
 std::string short_size(Bytes size) {

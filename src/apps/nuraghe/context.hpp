@@ -35,6 +35,31 @@ struct Options {
   bool yes = false;
 };
 
+// Which of a nuraghed's events are the steps of one's own operation.
+class OwnSteps {
+ public:
+  static OwnSteps of_cluster(std::string id) { return OwnSteps(std::move(id), {}, {}); }
+  static OwnSteps of_host(std::string id) { return OwnSteps({}, std::move(id), {}); }
+  // Of what the request with this traceparent makes: its first event names the cluster or the host. A request that is
+  // refused makes none, so no other's steps are taken for its own.
+  static OwnSteps of_request(std::string traceparent) { return OwnSteps({}, {}, std::move(traceparent)); }
+  // Those of before too: for an operation that is at work already.
+  OwnSteps from_start() &&;
+
+  // To be asked of every event in its order.
+  bool takes(const exchange::Event& event);
+  const std::string& cluster() const { return cluster_; }  // id; empty: none, or not known yet
+  bool begins_at_start() const { return from_start_; }
+
+ private:
+  OwnSteps(std::string cluster, std::string host, std::string traceparent)
+      : cluster_(std::move(cluster)), host_(std::move(host)), traceparent_(std::move(traceparent)) {}
+  std::string cluster_;
+  std::string host_;
+  std::string traceparent_;
+  bool from_start_ = false;
+};
+
 class Context {
  public:
   explicit Context(Options options) : options_(std::move(options)) {}
@@ -50,10 +75,10 @@ class Context {
   void print_json(const boost::json::value& value) const;
   void print_line(const std::string& line) const;  // text only
 
-  // Runs a long operation while the events of its cluster (an id; empty: of all) that appear from now on are shown as
-  // they come: a list that is redrawn on a terminal, plain lines otherwise, nothing with -o json. `from_start`: those
-  // of before too, for an operation that is at work already. `work` runs in another thread.
-  Status with_progress(const std::string& cluster, const std::function<Status()>& work, bool from_start = false);
+  // Runs a long operation while its own steps are shown as they come: a list that is redrawn on a terminal, plain lines
+  // otherwise, nothing with -o json. `work` runs in another thread. True: it is done; false: with --no-wait it was
+  // accepted and goes on.
+  Result<bool> with_progress(OwnSteps steps, const std::function<Status()>& work);
 
  private:
   Options options_;

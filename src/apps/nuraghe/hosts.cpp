@@ -5,6 +5,7 @@
 
 #include "apps/nuraghe/commands.hpp"
 #include "client/blueprint_files.hpp"
+#include "client/traced_caller.hpp"
 #include "contracts/vhm.hpp"
 #include "env/posix.hpp"
 #include "model/lifecycle.hpp"
@@ -77,12 +78,13 @@ Status create_host(Context& context, const std::string& file, const std::string&
   TRY_ASSIGN(auto key, own_public_key(context));
   identify.authorized_key.push_back(std::move(key));
   TRY_ASSIGN(auto identified, identity.identify_host(identify));
-  contracts::vhm::Client manager(connection->caller(), connection->service("vhm"));
+  client::TracedCaller caller(connection->caller());
+  contracts::vhm::Client manager(caller, connection->service("vhm"));
   contracts::vhm::CreateVhRequest request;
   request.request.fragment = identified.fragment;
   request.request.seed = identified.seed;
   contracts::vhm::CreateVhResponse response;
-  TRY(context.with_progress("", [&]() -> Status {
+  TRY(context.with_progress(OwnSteps::of_request(caller.traceparent()), [&]() -> Status {
     auto answer = manager.create_vh(request, call);
     if (!answer) return answer.error();
     response = std::move(*answer);
@@ -141,7 +143,7 @@ Status change_host(Context& context, const std::string& verb, const std::string&
   TRY_ASSIGN(auto* connection, context.connection());
   TRY_ASSIGN(const auto call, context.call_options());
   contracts::vhm::Client manager(connection->caller(), connection->service("vhm"));
-  TRY(context.with_progress("", [&]() -> Status {
+  TRY(context.with_progress(OwnSteps::of_host(host.id), [&]() -> Status {
     const auto status = [](auto&& response) -> Status {
       if (!response) return response.error();
       return {};

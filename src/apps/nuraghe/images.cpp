@@ -56,13 +56,15 @@ Status import_image(Context& context, const std::string& folder) {
   contracts::vhir::Client repository(connection->caller(), connection->service("vhir"));
   TRY_ASSIGN(const auto options, context.call_options());
   Image image;
-  TRY(context.with_progress("", [&]() -> Status {
+  // One step, which is told when it is done.
+  TRY_ASSIGN(const bool is_done, context.with_progress(OwnSteps::of_request({}), [&]() -> Status {
     auto response = repository.import_image({resolved}, options);
     if (!response) return response.error();
     image = std::move(response->image);
     return {};
   }));
-  if (context.json()) context.print_json(image_json(image));
+  if (context.json()) context.print_json(is_done ? image_json(image) : json::object{{"accepted", true}});
+  if (is_done) context.print_line(fmt::format("image {}:{} is in the repository", image.name, image.version));
   return {};
 }
 

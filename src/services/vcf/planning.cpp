@@ -165,7 +165,7 @@ Status Factory::plan(exchange::Turn& turn, const exchange::Message& request, con
   if (!key.empty()) TRY(keys_.put(tx, fmt::format("{}/{}", row.vo, key), {row.id}));
   TRY(put(turn, row));
   TRY(announce(turn, row, "cluster.planned", "info",
-               fmt::format("cluster {} is planned: {} hosts", row.name, nodes.size())));
+               fmt::format("cluster {} is planned: {} hosts", row.name, nodes.size()), request.traceparent));
   return answer(turn, request.message_id, response);
 }
 

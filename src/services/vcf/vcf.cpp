@@ -42,7 +42,7 @@ Result<std::string> Factory::seed(exchange::Turn& turn, const std::string& path)
 }
 
 Status Factory::announce(exchange::Turn& turn, const ClusterRow& row, std::string kind, std::string severity,
-                         std::string text) {
+                         std::string text, const std::string& traceparent) {
   exchange::Event event;
   event.vo = row.vo;
   event.cluster = row.id;
@@ -50,6 +50,7 @@ Status Factory::announce(exchange::Turn& turn, const ClusterRow& row, std::strin
   event.severity = std::move(severity);
   event.text = std::move(text);
   event.attributes["name"] = row.name;
+  if (!traceparent.empty()) event.attributes["traceparent"] = traceparent;
   return turn.publish(std::move(event));
 }
 

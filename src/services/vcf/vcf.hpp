@@ -73,7 +73,7 @@ class Factory final : public api::Skeleton {
   // Removes every row of the cluster but its last state.
   Status remove(exchange::Turn& turn, ClusterRow row) const;
   static Status announce(exchange::Turn& turn, const ClusterRow& row, std::string kind, std::string severity,
-                         std::string text);
+                         std::string text, const std::string& traceparent = {});
 
   FactoryOptions options_;
   RowTable<ClusterRow> clusters_;

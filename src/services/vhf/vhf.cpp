@@ -323,8 +323,9 @@ Status Factory::reserve_host(exchange::Turn& turn, const exchange::Message& requ
   response.request.host = placements.front().host;
   response.request.requirement = requirement_of(node.image);
   TRY_ASSIGN(const auto row, book_.host(turn.transaction(), placements.front().host));
-  TRY(turn.publish(
-      host_event(*row, "host.placed", fmt::format("{} is placed on {}", node.name, row->host.physical_host))));
+  auto placed = host_event(*row, "host.placed", fmt::format("{} is placed on {}", node.name, row->host.physical_host));
+  if (!request.traceparent.empty()) placed.attributes["traceparent"] = request.traceparent;
+  TRY(turn.publish(std::move(placed)));
   return answer(turn, request.message_id, response);
 }
 

@@ -1,0 +1,83 @@
+#!/usr/bin/python3
+"""What the command line shows and answers: steps of one's own, exit codes, completion.
+
+  command_line.py PROGRAMS [NAME...]
+"""
+import concurrent.futures
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from flows import attempt, clear, NODE, progress, until_event  # noqa: E402
+from world import blueprint, clean_up_when_asked_to_end, World  # noqa: E402
+
+DELAYS = [f"--sim-delay={verb}=2s" for verb in ("create", "destroy")]
+
+
+def own_steps(world):
+    """Of operations at work at the same time each shows its own steps alone; who is refused shows none."""
+    for name in ("left", "right"):
+        world.write(f"{name}.xml", blueprint(name, 1).replace('name="head"', f'name="head-of-{name}"')
+                    .replace('name="worker"', f'name="worker-of-{name}"'))
+    world.write("node.xml", NODE)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        made = {name: pool.submit(world.cli, "create", f"{name}.xml") for name in ("left", "right")}
+        made["single"] = pool.submit(world.cli, "vh", "create", "node.xml", "--name", "single")
+        until_event(world, "host.placed")
+        taken = [pool.submit(world.cli, "create", "left.xml", check=None) for _ in range(2)]
+        said = {name: one.result().stdout for name, one in made.items()}
+        taken = [one.result() for one in taken]
+    for name, output in said.items():
+        steps = progress(output)
+        assert len(steps) > 4, output
+        for other in set(said) - {name}:
+            assert other not in "".join(steps), output
+        if name != "single":
+            for what in (f"cluster {name} is planned", f"head-of-{name} is placed", f"head-of-{name} booted", f"cluster {name} is running"):
+                assert what in output, output
+        else:
+            assert "single is placed" in output and "single joined" in output, output
+    # The name was taken: somebody else's steps are not theirs.
+    for one in taken:
+        assert one.returncode == 5 and progress(one.stdout) == [], (one.returncode, one.stdout, one.stderr)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        single = pool.submit(world.cli, "vh", "pause", "single")
+        left = pool.submit(world.cli, "pause", "left")
+        assert "left" not in single.result().stdout and "single paused" in single.result().stdout, single.result().stdout
+        assert "single" not in left.result().stdout and "head-of-left paused" in left.result().stdout, left.result().stdout
+
+
+def same_name_at_once(world):
+    """Two creates with the same name at once: one makes it and shows its steps, the other is refused and shows none."""
+    world.write("c.xml", blueprint("both", 1))
+    for _ in range(3):
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            done = sorted(pool.map(lambda _: world.cli("create", "c.xml", check=None), range(2)), key=lambda one: one.returncode)
+        assert [one.returncode for one in done] == [0, 5], done
+        assert len(progress(done[0].stdout)) > 6 and progress(done[1].stdout) == [], done
+        world.cli("destroy", "both", "--yes")
+
+
+# test, options of nuraghed
+ALL = [(own_steps, DELAYS),
+       (same_name_at_once, [])]
+
+
+def main():
+    clean_up_when_asked_to_end()
+    programs, *names = sys.argv[1:]
+    ok = True
+    for test, options in ALL:
+        if names and test.__name__ not in names:
+            continue
+        with World(programs, options=options) as world:
+            world.start()
+            world.import_image()
+            ok = attempt(test, world) and ok
+            clear(world)
+            world.stop()
+    return 0 if ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
