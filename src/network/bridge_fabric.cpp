@@ -1,14 +1,15 @@
 // The fabric of the kernel's own parts: per segment a bridge and a VXLAN device that is one of its ports, per port a
 // tap that is another.
 //
-// Nothing is written down: the kernel's links are the state. Their names are made of the owner, the segment and the
+// The links are made first and then written down in the folder's file `bridges`, so that they can be made again when
+// the machine was started anew and frozen hosts come back. Their names are made of the folder, the segment and the
 // port's id, and their aliases hold what does not fit into a name, so whoever comes after a crash finds them again.
 // Every step may be repeated; a tap that was not finished vanishes with its maker, a bridge that was not is completed
 // by the next call or swept by release_if_idle.
 //
-//   nbOOOOOSSSSSS    bridge; O: five digits made of the owner, S: the segment, in hexadecimal; alias "nuraghe OWNER"
-//   nxOOOOOSSSSSS    VXLAN device; same alias
-//   ntOOOOOPPPPPPPP  tap; P: made of the port's id; alias "nuraghe port ID"
+//   nbFFFFFSSSSSS    bridge; F: five digits made of the folder, S: the segment, in hexadecimal; alias "nuraghe FOLDER"
+//   nxFFFFFSSSSSS    VXLAN device; same alias
+//   ntFFFFFPPPPPPPP  tap; P: made of the port's id; alias "nuraghe port ID"
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,11 +17,13 @@
 #include <set>
 #include <string_view>
 
+#include "base/crash_point.hpp"
+#include "base/record.hpp"
+#include "env/posix.hpp"
 #include "network/address.hpp"
 #include "network/configuration.hpp"
 #include "network/fabric.hpp"
 #include "network/links.hpp"
-#include "network/tunnel_frame.hpp"
 
 namespace nuraghe::network {
 
@@ -43,10 +46,10 @@ std::uint64_t digest_of(std::string_view text) {
 class BridgeFabric : public Fabric {
  public:
   BridgeFabric(BridgeOptions options, TunnelAddress tunnel)
-      : owner_(std::move(options.owner)),
+      : folder_(std::move(options.folder)),
         tunnel_(std::move(tunnel)),
-        tag_(fmt::format("{:05x}", digest_of(owner_) & 0xfffffU)) {
-    owner_alias_ = std::string(kOwnerAlias) + owner_;
+        tag_(fmt::format("{:05x}", digest_of(folder_) & 0xfffffU)) {
+    owner_alias_ = std::string(kOwnerAlias) + folder_;
     if (owner_alias_.size() > kLinkAliasMax)
       owner_alias_.erase(kOwnerAlias.size(), owner_alias_.size() - kLinkAliasMax);
   }
@@ -71,40 +74,66 @@ class BridgeFabric : public Fabric {
     return link.name.starts_with(std::string(prefix) + tag_);
   }
   VxlanSettings settings_of(std::int64_t segment) const { return {segment, tunnel_.host(), tunnel_.port(), true}; }
+  std::string file() const { return folder_ + "/bridges"; }
   Port port_of(const std::string& device) const { return {PortTap{device}, std::min(kOrdinaryMtu, mtu_), mtu_}; }
 
-  Result<std::set<VxlanTarget>> targets_of(const std::vector<Peer>& peers) const;
+  // Everything below requires mutex_.
+  Status load();
+  Status save(Configuration configuration);
   Status find_mtu(Links& links);
   Status check_alias(const Link& link) const;
+  Status check_families(const std::vector<Peer>& peers) const;
   Result<Link> found(Links& links, const std::string& name) const;
   Result<Link> ensure_bridge(Links& links, std::int64_t segment) const;
   Result<Link> ensure_vxlan(Links& links, std::int64_t segment, const Link& bridge) const;
   Status set_targets(Links& links, const Link& vxlan, const std::set<VxlanTarget>& wanted) const;
   Status make_tap(Links& links, const std::string& name, const std::string& id, const Link& bridge) const;
-  Status check_segment_of(Links& links, const Link& tap, const std::string& id, std::int64_t segment) const;
-  // Requires that the bridge's last port may be gone.
+  Status make_segment(Links& links, const SegmentConfiguration& segment) const;
+  Status make_port(Links& links, const PortConfiguration& port) const;
   Status drop_unused_bridges(Links& links) const;
 
-  const std::string owner_;
+  const std::string folder_;
   const TunnelAddress tunnel_;
   const std::string tag_;
   std::string owner_alias_;
-  std::mutex mutex_;  // of what follows, and one change at a time
-  int mtu_ = 0;       // what a VXLAN device carries of guests' packets
+  std::mutex mutex_;
+  Configuration configuration_;  // as written down
+  int mtu_ = 0;                  // what a VXLAN device carries of guests' packets
 };
+
+Status BridgeFabric::load() {
+  const auto bytes = env::read_file(file());
+  if (bytes) {
+    auto read = decode_record<Configuration>(*bytes);
+    if (!read) return std::move(read).error().with("reading " + file());
+    configuration_ = std::move(*read);
+  } else if (bytes.error().code() != ErrorCode::kNotFound) {
+    return bytes.error();
+  }
+  if (configuration_.listen != tunnel_.text && !configuration_.idle()) {
+    return conflict(fmt::format("the networks of {} listen on {}, not on {}: end their clusters first", folder_,
+                                configuration_.listen, tunnel_.text));
+  }
+  configuration_.listen = tunnel_.text;
+  return {};
+}
+
+Status BridgeFabric::save(Configuration configuration) {
+  pass_crash_point(CrashPoint::kBeforeCommit);
+  TRY(env::write_file_durably(file(), encode_record(configuration), 0600));
+  pass_crash_point(CrashPoint::kAfterCommit);
+  configuration_ = std::move(configuration);
+  return {};
+}
 
 Status BridgeFabric::open() {
   TRY(check_bridge_support());
+  const std::lock_guard guard(mutex_);
+  TRY(load());
   TRY_ASSIGN(Links links, Links::open());
   TRY(find_mtu(links));
-  TRY_ASSIGN(const auto all, links.list());
-  for (const Link& link : all) {
-    if (!is_ours(link, "nx") || link.kind != "vxlan") continue;
-    TRY(check_alias(link));
-    if (link.vxlan.local == tunnel_.host() && link.vxlan.port == tunnel_.port()) continue;
-    return conflict(fmt::format("the network of segment {} listens on {}:{}, not on {}: end its clusters first",
-                                link.vxlan.id, host_text(link.vxlan.local), link.vxlan.port, tunnel_.text));
-  }
+  for (const auto& segment : configuration_.segments) TRY(make_segment(links, segment));
+  for (const auto& port : configuration_.ports) TRY(make_port(links, port));
   return {};
 }
 
@@ -147,6 +176,10 @@ Result<Link> BridgeFabric::ensure_vxlan(Links& links, std::int64_t segment, cons
   TRY_ASSIGN(const auto before, links.find(name));
   if (!before) TRY(links.make_vxlan(name, settings_of(segment), bridge.index, mtu_));
   TRY_ASSIGN(Link vxlan, found(links, name));
+  if (vxlan.vxlan.local != tunnel_.host() || vxlan.vxlan.port != tunnel_.port()) {
+    return conflict(fmt::format("the VXLAN device {} of segment {} listens on {}:{}, not on {}: end its cluster first",
+                                name, segment, host_text(vxlan.vxlan.local), vxlan.vxlan.port, tunnel_.text));
+  }
   if (!vxlan.is_up) TRY(links.shut_out_host(vxlan));
   const bool fits = vxlan.alias == owner_alias_ && vxlan.master == bridge.index && vxlan.mtu == mtu_;
   if (!fits) TRY(links.change(vxlan, {owner_alias_, bridge.index, mtu_, false}));
@@ -173,34 +206,40 @@ Status BridgeFabric::set_targets(Links& links, const Link& vxlan, const std::set
   return {};
 }
 
-Result<std::set<VxlanTarget>> BridgeFabric::targets_of(const std::vector<Peer>& peers) const {
-  std::set<VxlanTarget> targets;
+Status BridgeFabric::check_families(const std::vector<Peer>& peers) const {
   for (const Peer& peer : peers) {
     auto address = parse_tunnel_address(peer.address);
     if (!address) return std::move(address).error().with("peer " + peer.name);
-    if (address->kind != TunnelAddress::Kind::kVxlan || address->host().size() != tunnel_.host().size()) {
-      return invalid(
-          fmt::format("the peer {} at {} cannot be reached from {}: both must be 'vxlan', and both "
-                      "IPv4 or both IPv6",
-                      peer.name, peer.address, tunnel_.text));
-    }
-    if (address->text != tunnel_.text) targets.insert({std::string(6, '\0'), address->host(), address->port()});
+    if (address->kind != TunnelAddress::Kind::kVxlan || address->host().size() == tunnel_.host().size()) continue;
+    return invalid(fmt::format("the peer {} at {} cannot be reached from {}: both must be IPv4 or both IPv6", peer.name,
+                               peer.address, tunnel_.text));
   }
-  return targets;
+  return {};
+}
+
+Status BridgeFabric::make_segment(Links& links, const SegmentConfiguration& segment) const {
+  std::set<VxlanTarget> targets;
+  for (const std::string& peer : segment.peers) {
+    TRY_ASSIGN(const TunnelAddress address, parse_tunnel_address(peer));
+    targets.insert({std::string(6, '\0'), address.host(), address.port()});
+  }
+  TRY_ASSIGN(const Link bridge, ensure_bridge(links, segment.number));
+  TRY_ASSIGN(const Link vxlan, ensure_vxlan(links, segment.number, bridge));
+  TRY(set_targets(links, vxlan, targets));
+  return vxlan.is_up ? Status() : links.change(vxlan, {std::nullopt, std::nullopt, std::nullopt, true});
 }
 
 Status BridgeFabric::set_segment(std::int64_t segment, const std::vector<Peer>& peers, const std::string&) {
-  TRY(check_segment(segment));
-  if (peers.size() > kPeerLimit)
-    return exhausted(fmt::format("segment {} has {} peers; {} are the limit", segment, peers.size(), kPeerLimit));
-  TRY_ASSIGN(const auto targets, targets_of(peers));
+  TRY(check_families(peers));
   const std::lock_guard guard(mutex_);
+  Configuration next = configuration_;
+  TRY(next.set_segment(segment, peers, ""));
+  const auto made = std::find_if(next.segments.begin(), next.segments.end(),
+                                 [&](const SegmentConfiguration& one) { return one.number == segment; });
   TRY_ASSIGN(Links links, Links::open());
   TRY(find_mtu(links));
-  TRY_ASSIGN(const Link bridge, ensure_bridge(links, segment));
-  TRY_ASSIGN(const Link vxlan, ensure_vxlan(links, segment, bridge));
-  TRY(set_targets(links, vxlan, targets));
-  return vxlan.is_up ? Status() : links.change(vxlan, {std::nullopt, std::nullopt, std::nullopt, true});
+  TRY(make_segment(links, *made));
+  return save(std::move(next));
 }
 
 Status BridgeFabric::remove_segment(std::int64_t segment) {
@@ -211,19 +250,10 @@ Status BridgeFabric::remove_segment(std::int64_t segment) {
     TRY(check_alias(*vxlan));
     TRY(links.remove(*vxlan));
   }
-  return drop_unused_bridges(links);
-}
-
-Status BridgeFabric::check_segment_of(Links& links, const Link& tap, const std::string& id,
-                                      std::int64_t segment) const {
-  if (tap.alias != std::string(kPortAlias) + id)
-    return conflict(fmt::format("the tap {} is of another port ('{}'), not of {}", tap.name, tap.alias, id));
-  if (tap.master == 0) return {};
-  TRY_ASSIGN(const auto all, links.list());
-  const auto bridge = std::find_if(all.begin(), all.end(), [&](const Link& link) { return link.index == tap.master; });
-  if (bridge == all.end() || bridge->name == bridge_name(segment)) return {};
-  return conflict(fmt::format("the port {} is on the bridge {}: remove it before it is added to segment {}", id,
-                              bridge->name, segment));
+  TRY(drop_unused_bridges(links));
+  Configuration next = configuration_;
+  next.remove_segment(segment);
+  return next.segments.size() == configuration_.segments.size() ? Status() : save(std::move(next));
 }
 
 Status BridgeFabric::make_tap(Links& links, const std::string& name, const std::string& id, const Link& bridge) const {
@@ -235,32 +265,40 @@ Status BridgeFabric::make_tap(Links& links, const std::string& name, const std::
   return tap.keep();
 }
 
-Result<Port> BridgeFabric::add_port(const std::string& id, std::int64_t segment) {
-  TRY(check_segment(segment));
-  if (id.empty() || id.size() > kPortIdMax)
-    return invalid(fmt::format("a port's id has 1 to {} characters, not {}", kPortIdMax, id.size()));
-  const std::string name = tap_name(id);
-  const std::lock_guard guard(mutex_);
-  TRY_ASSIGN(Links links, Links::open());
+Status BridgeFabric::make_port(Links& links, const PortConfiguration& port) const {
+  const std::string name = tap_name(port.id);
   TRY_ASSIGN(const auto tap, links.find(name));
-  if (tap) TRY(check_segment_of(links, *tap, id, segment));
-  TRY_ASSIGN(const Link bridge, ensure_bridge(links, segment));
-  if (!tap) {
-    TRY(make_tap(links, name, id, bridge));
-  } else if (tap->master != bridge.index || tap->mtu != mtu_ || !tap->is_up) {
-    TRY(links.shut_out_host(*tap));
-    TRY(links.change(*tap, {std::nullopt, bridge.index, mtu_, true}));
-  }
-  return port_of(name);
+  if (tap && tap->alias != std::string(kPortAlias) + port.id)
+    return conflict(fmt::format("the link {} is of another port ('{}'), not of {}", name, tap->alias, port.id));
+  TRY_ASSIGN(const Link bridge, ensure_bridge(links, port.segment));
+  if (!tap) return make_tap(links, name, port.id, bridge);
+  if (tap->master == bridge.index && tap->mtu == mtu_ && tap->is_up) return {};
+  TRY(links.shut_out_host(*tap));
+  return links.change(*tap, {std::nullopt, bridge.index, mtu_, true});
+}
+
+Result<Port> BridgeFabric::add_port(const std::string& id, std::int64_t segment) {
+  if (id.size() > kPortIdMax)
+    return invalid(fmt::format("a port's id has 1 to {} characters, not {}", kPortIdMax, id.size()));
+  const std::lock_guard guard(mutex_);
+  Configuration next = configuration_;
+  TRY_ASSIGN(const PortConfiguration port, next.add_port(id, segment));
+  TRY_ASSIGN(Links links, Links::open());
+  TRY(make_port(links, port));
+  if (next.ports.size() != configuration_.ports.size()) TRY(save(std::move(next)));
+  return port_of(tap_name(id));
 }
 
 Status BridgeFabric::remove_port(const std::string& id) {
   const std::lock_guard guard(mutex_);
   TRY_ASSIGN(Links links, Links::open());
   TRY_ASSIGN(const auto tap, links.find(tap_name(id)));
-  if (!tap || tap->alias != std::string(kPortAlias) + id) return {};
-  TRY(links.remove(*tap));
-  return drop_unused_bridges(links);
+  if (tap && tap->alias == std::string(kPortAlias) + id) {
+    TRY(links.remove(*tap));
+    TRY(drop_unused_bridges(links));
+  }
+  Configuration next = configuration_;
+  return next.remove_port(id) == 0 ? Status() : save(std::move(next));
 }
 
 Status BridgeFabric::drop_unused_bridges(Links& links) const {
@@ -274,32 +312,36 @@ Status BridgeFabric::drop_unused_bridges(Links& links) const {
   return {};
 }
 
+// What is there and what is written down: after a crash, or when somebody removed a link, they differ.
 Result<std::vector<std::string>> BridgeFabric::ports() {
+  const std::lock_guard guard(mutex_);
   TRY_ASSIGN(Links links, Links::open());
   TRY_ASSIGN(const auto all, links.list());
-  std::vector<std::string> ids;
+  std::set<std::string> ids;
   for (const Link& link : all) {
-    if (is_ours(link, "nt") && link.alias.starts_with(kPortAlias)) ids.push_back(link.alias.substr(kPortAlias.size()));
+    if (is_ours(link, "nt") && link.alias.starts_with(kPortAlias)) ids.insert(link.alias.substr(kPortAlias.size()));
   }
-  std::sort(ids.begin(), ids.end());
-  return ids;
+  for (const auto& port : configuration_.ports) ids.insert(port.id);
+  return std::vector<std::string>(ids.begin(), ids.end());
 }
 
 Result<std::vector<std::int64_t>> BridgeFabric::segments() {
+  const std::lock_guard guard(mutex_);
   TRY_ASSIGN(Links links, Links::open());
   TRY_ASSIGN(const auto all, links.list());
-  std::vector<std::int64_t> numbers;
+  std::set<std::int64_t> numbers;
   for (const Link& link : all) {
-    if (is_ours(link, "nx") && link.kind == "vxlan" && check_alias(link)) numbers.push_back(link.vxlan.id);
+    if (is_ours(link, "nx") && link.kind == "vxlan" && check_alias(link)) numbers.insert(link.vxlan.id);
   }
-  std::sort(numbers.begin(), numbers.end());
-  return numbers;
+  for (const auto& segment : configuration_.segments) numbers.insert(segment.number);
+  return std::vector<std::int64_t>(numbers.begin(), numbers.end());
 }
 
 Status BridgeFabric::release_if_idle() {
   const std::lock_guard guard(mutex_);
   TRY_ASSIGN(Links links, Links::open());
-  return drop_unused_bridges(links);
+  TRY(drop_unused_bridges(links));
+  return configuration_.idle() ? env::remove_tree(file()) : Status();
 }
 
 }  // namespace
@@ -308,6 +350,8 @@ Result<std::unique_ptr<Fabric>> open_bridge_fabric(const BridgeOptions& options)
   TRY_ASSIGN(TunnelAddress tunnel, parse_tunnel_address(options.tunnel));
   if (tunnel.kind != TunnelAddress::Kind::kVxlan)
     return invalid(fmt::format("networks of bridges have tunnels 'vxlan:ADDRESS:PORT', not '{}'", options.tunnel));
+  if (!options.folder.starts_with('/') || !env::path_exists(options.folder))
+    return invalid(fmt::format("'{}' is no folder with an absolute path", options.folder));
   auto fabric = std::make_unique<BridgeFabric>(options, std::move(tunnel));
   TRY(fabric->open());
   return std::unique_ptr<Fabric>(std::move(fabric));

@@ -6,6 +6,7 @@
 #include <linux/udp.h>
 #include <netinet/in.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -24,7 +25,6 @@ using testing::Not;
 using testing::SizeIs;
 
 constexpr std::uint64_t kMacA = 0x525400000001;
-constexpr const char* kOwner = "/var/lib/nuraghe/vhc/a";
 constexpr const char* kTunnel = "vxlan:192.0.2.1:4789";
 
 // One physical host with a card "card" of address 192.0.2.1 (RFC 5737), and an outside at its other end with 192.0.2.2.
@@ -33,8 +33,19 @@ class BridgeTest : public testing::Test {
   void SetUp() override {
     const std::string why = why_no_bridges();
     if (!why.empty()) GTEST_SKIP() << why;
+    std::string pattern = "/tmp/nuraghe-br-XXXXXX";
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    root_ = pattern;
     renew();
   }
+  void TearDown() override { EXPECT_TRUE(root_.empty() || env::remove_tree(root_)); }
+  // The folder of a controller.
+  std::string folder(const std::string& name = "a") const {
+    const std::string path = root_ + "/" + name;
+    EXPECT_TRUE(env::make_directories(path));
+    return path;
+  }
+  // A machine that was started anew: no link is left.
   void renew() {
     place_ = Namespace::make().value();
     outside_ = Namespace::make().value();
@@ -46,13 +57,15 @@ class BridgeTest : public testing::Test {
     for (const auto* one : {&place_, &outside_}) (*one)->tool({"ip", "link", "set", "card", "up"});
     known_ = place_->links_but({});
   }
-  Result<std::unique_ptr<Fabric>> try_open(const std::string& owner = kOwner, const std::string& tunnel = kTunnel) {
-    auto fabric = place_->get<Result<std::unique_ptr<Fabric>>>([&] { return open_bridge_fabric({owner, tunnel}); });
+  Result<std::unique_ptr<Fabric>> try_open(const std::string& name = "a", const std::string& tunnel = kTunnel) {
+    auto fabric = place_->get<Result<std::unique_ptr<Fabric>>>([&] {
+      return open_bridge_fabric({folder(name), tunnel});
+    });
     if (!fabric) return std::move(fabric).error();
     return std::unique_ptr<Fabric>(std::make_unique<NamespacedFabric>(place_, std::move(*fabric)));
   }
-  std::unique_ptr<Fabric> open(const std::string& owner = kOwner, const std::string& tunnel = kTunnel) {
-    auto fabric = try_open(owner, tunnel);
+  std::unique_ptr<Fabric> open(const std::string& name = "a", const std::string& tunnel = kTunnel) {
+    auto fabric = try_open(name, tunnel);
     if (!fabric) ADD_FAILURE() << fabric.error().to_string();
     return fabric ? std::move(*fabric) : nullptr;
   }
@@ -78,6 +91,7 @@ class BridgeTest : public testing::Test {
 
   std::shared_ptr<Namespace> place_, outside_;
   std::vector<std::string> known_;
+  std::string root_;
 };
 
 TEST_F(BridgeTest, ItsLinksAreNamedAndRemoved) {
@@ -91,7 +105,7 @@ TEST_F(BridgeTest, ItsLinksAreNamedAndRemoved) {
   EXPECT_THAT(shown, HasSubstr("vxlan id 7 local 192.0.2.1 "));
   EXPECT_THAT(shown, HasSubstr("vxlan id 16777215 local 192.0.2.1 "));
   EXPECT_THAT(shown, HasSubstr("alias nuraghe port vh-1/cluster"));
-  EXPECT_THAT(shown, HasSubstr("alias nuraghe /var/lib/nuraghe/vhc/a"));
+  EXPECT_THAT(shown, HasSubstr("alias nuraghe " + folder()));
   const std::string ways = place_->tool({"bridge", "fdb"});
   EXPECT_THAT(ways, HasSubstr("00:00:00:00:00:00"));
   EXPECT_THAT(ways, HasSubstr("dst 192.0.2.9 self permanent"));
@@ -104,7 +118,7 @@ TEST_F(BridgeTest, ItsLinksAreNamedAndRemoved) {
 }
 
 TEST_F(BridgeTest, TwoOwnersDoNotDisturbOneAnother) {
-  const auto one = open(), other = open("/var/lib/nuraghe/vhc/b", "vxlan:192.0.2.1:4790");
+  const auto one = open(), other = open("b", "vxlan:192.0.2.1:4790");
   for (const auto& fabric : {one.get(), other.get()}) {
     ASSERT_TRUE(fabric->set_segment(7, {}, "s"));
     ASSERT_TRUE(fabric->add_port("p", 7));
@@ -122,7 +136,7 @@ TEST_F(BridgeTest, TwoOwnersDoNotDisturbOneAnother) {
   EXPECT_THAT(made(), SizeIs(3));
 
   // Equal ports and segments are beyond what a kernel can tell apart.
-  const auto third = open("/var/lib/nuraghe/vhc/c", "vxlan:192.0.2.1:4790");
+  const auto third = open("c", "vxlan:192.0.2.1:4790");
   const Status refused = third->set_segment(7, {}, "s");
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code(), ErrorCode::kConflict);
@@ -137,19 +151,20 @@ TEST_F(BridgeTest, ErrorsSayWhatToDo) {
            {"vxlan:192.0.2.1", "has no port"},
            {"vxlan:192.0.2.77:4789", "no interface of this machine has the address 192.0.2.77"},
            {"vxlan:[fe80::1]:4789", "valid on one link only"}}) {
-    const auto fabric = try_open(kOwner, tunnel);
+    const auto fabric = try_open("a", tunnel);
     ASSERT_FALSE(fabric) << tunnel;
     EXPECT_THAT(fabric.error().to_string(), HasSubstr(expected));
   }
   const auto fabric = open();
   ASSERT_TRUE(fabric->set_segment(7, {}, "s"));
-  const auto moved = try_open(kOwner, "vxlan:192.0.2.1:4790");
+  const auto moved = try_open("a", "vxlan:192.0.2.1:4790");
   ASSERT_FALSE(moved);
   EXPECT_EQ(moved.error().code(), ErrorCode::kConflict);
-  EXPECT_THAT(moved.error().to_string(), HasSubstr("listens on 192.0.2.1:4789, not on vxlan:192.0.2.1:4790: end its"));
+  EXPECT_THAT(moved.error().to_string(),
+              HasSubstr("listen on vxlan:192.0.2.1:4789, not on vxlan:192.0.2.1:4790: end their"));
   const auto mixed = fabric->set_segment(7, {{"b", "vxlan:[2001:db8::1]:4789"}}, "s");
   ASSERT_FALSE(mixed);
-  EXPECT_THAT(mixed.error().to_string(), HasSubstr("both IPv4 or both IPv6"));
+  EXPECT_THAT(mixed.error().to_string(), HasSubstr("both must be IPv4 or both IPv6"));
 }
 
 TEST_F(BridgeTest, TheMtuLeavesRoomForTheTunnel) {
@@ -167,6 +182,53 @@ TEST_F(BridgeTest, TheMtuLeavesRoomForTheTunnel) {
   EXPECT_EQ(large->mtu_limit, 8950);
   EXPECT_EQ(large->mtu, 1500) << "guests that ask for none have the usual";
   for (const auto& name : made()) EXPECT_EQ(link(name).mtu, 8950) << name;
+}
+
+TEST_F(BridgeTest, AMachineThatWasStartedAnewHasItsNetworksAgain) {
+  std::vector<std::string> before;
+  {
+    const auto fabric = open();
+    ASSERT_TRUE(fabric->set_segment(7, {{"b", "vxlan:192.0.2.9:4789"}}, "s"));
+    ASSERT_TRUE(fabric->set_segment(8, {}, "s"));
+    for (const char* id : {"p", "q"}) ASSERT_TRUE(fabric->add_port(id, 7));
+    ASSERT_TRUE(fabric->add_port("gone", 9));
+    ASSERT_TRUE(fabric->remove_port("gone"));
+    before = made();
+  }
+  renew();
+  ASSERT_THAT(made(), IsEmpty());
+  const auto fabric = open();
+  EXPECT_THAT(made(), testing::UnorderedElementsAreArray(before));
+  EXPECT_THAT(fabric->ports().value(), ElementsAre("p", "q"));
+  EXPECT_THAT(fabric->segments().value(), ElementsAre(7, 8));
+  EXPECT_THAT(place_->tool({"bridge", "fdb"}), HasSubstr("dst 192.0.2.9 self permanent"));
+  TapNic p(place_, std::get<PortTap>(fabric->add_port("p", 7)->plug).device);
+  TapNic q(place_, std::get<PortTap>(fabric->add_port("q", 7)->plug).device);
+  ASSERT_EQ(p.send(make_frame(kEverybody, kMacA, "again")), 0);
+  EXPECT_EQ(text_of(q.receive().value_or("none")), "again");
+}
+
+TEST_F(BridgeTest, WhatSomebodyRemovedIsKnownAndMadeAgain) {
+  const auto fabric = open();
+  const auto port = fabric->add_port("p", 7);
+  ASSERT_TRUE(port);
+  place_->tool({"ip", "link", "delete", std::get<PortTap>(port->plug).device});
+  EXPECT_THAT(fabric->ports().value(), ElementsAre("p"));
+  ASSERT_TRUE(fabric->add_port("p", 7));
+  EXPECT_EQ(link(std::get<PortTap>(port->plug).device).kind, "tun");
+  place_->tool({"ip", "link", "delete", std::get<PortTap>(port->plug).device});
+  ASSERT_TRUE(fabric->remove_port("p"));
+  EXPECT_THAT(fabric->ports().value(), IsEmpty());
+  ASSERT_TRUE(fabric->release_if_idle());
+  EXPECT_THAT(made(), IsEmpty());
+  EXPECT_THAT(env::list_directory(folder()).value(), IsEmpty());
+}
+
+TEST_F(BridgeTest, ACorruptConfigurationIsSaidNotIgnored) {
+  ASSERT_TRUE(env::write_file_durably(folder() + "/bridges", "\xff\xff\xff", 0600));
+  const auto fabric = try_open();
+  ASSERT_FALSE(fabric);
+  EXPECT_THAT(fabric.error().to_string(), HasSubstr("reading " + folder() + "/bridges"));
 }
 
 // ---- this machine's own network ----
@@ -333,7 +395,7 @@ TEST_F(BridgeTest, KilledAtEveryStepItIsCompletedOrRemoved) {
     for (const bool completes : {true, false}) {
       renew();
       const int status = in_child([&] {
-        const auto fabric = open_bridge_fabric({kOwner, kTunnel});
+        const auto fabric = open_bridge_fabric({folder(), kTunnel});
         if (!fabric) return 2;
         arm_crash_point(static_cast<std::uint64_t>(number));
         live(**fabric);
@@ -360,6 +422,7 @@ TEST_F(BridgeTest, KilledAtEveryStepItIsCompletedOrRemoved) {
       ASSERT_TRUE(fabric->remove_segment(7));
       ASSERT_TRUE(fabric->release_if_idle());
       EXPECT_THAT(made(), IsEmpty());
+      EXPECT_THAT(env::list_directory(folder()).value(), IsEmpty());
     }
     if (ended) break;
     ++killed;
@@ -377,19 +440,22 @@ bool set_capabilities(std::uint32_t capabilities) {
 }
 
 TEST_F(BridgeTest, ItNeedsOnlyTheRightToChangeTheNetworkAndItsTapsNone) {
-  const int denied = in_child([] {
+  ASSERT_EQ(::chmod(root_.c_str(), 0755), 0);
+  const std::string own = folder("of nobody");
+  ASSERT_EQ(::chown(own.c_str(), 65534, 65534), 0);
+  const int denied = in_child([&] {
     if (::setresuid(65534, 65534, 65534) != 0) return 10;
-    const auto fabric = open_bridge_fabric({kOwner, kTunnel});
+    const auto fabric = open_bridge_fabric({own, kTunnel});
     if (fabric || fabric.error().code() != ErrorCode::kDenied) return 11;
     return fabric.error().message().find("CAP_NET_ADMIN") == std::string::npos ? 12 : 0;
   });
   EXPECT_EQ(WEXITSTATUS(denied), 0);
-  ASSERT_TRUE(open()->add_port("of root", 7));
-  const int allowed = in_child([] {
+  const auto of_root = open()->add_port("of root", 7);
+  ASSERT_TRUE(of_root) << of_root.error().to_string();
+  const int allowed = in_child([&] {
     // Who may open /dev/net/tun differs from machine to machine; it is not asked here.
     constexpr std::uint32_t kNetwork = 1U << CAP_NET_ADMIN, kFiles = 1U << CAP_DAC_OVERRIDE;
-    const auto tap_of = [](Fabric& fabric, const char* id) {
-      const auto port = fabric.add_port(id, 7);
+    const auto tap_of = [](const Result<Port>& port) {
       ifreq request{};
       if (port) std::get<PortTap>(port->plug).device.copy(request.ifr_name, IFNAMSIZ - 1);
       request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
@@ -397,9 +463,9 @@ TEST_F(BridgeTest, ItNeedsOnlyTheRightToChangeTheNetworkAndItsTapsNone) {
     };
     if (::prctl(PR_SET_KEEPCAPS, 1) != 0 || ::setresuid(65534, 65534, 65534) != 0) return 10;
     if (!set_capabilities(kNetwork | kFiles)) return 11;
-    const auto fabric = open_bridge_fabric({kOwner, kTunnel});
+    const auto fabric = open_bridge_fabric({own, kTunnel});
     if (!fabric) return 12;
-    ifreq mine = tap_of(**fabric, "of nobody"), roots = tap_of(**fabric, "of root");
+    ifreq mine = tap_of((*fabric)->add_port("of nobody", 7)), roots = tap_of(of_root);
     if (mine.ifr_name[0] == 0 || roots.ifr_name[0] == 0) return 13;
     const env::UniqueFd first(::open("/dev/net/tun", O_RDWR)), second(::open("/dev/net/tun", O_RDWR));
     if (!first.valid() || !second.valid() || !set_capabilities(0)) return 14;

@@ -53,8 +53,8 @@ Status Configuration::set_segment(std::int64_t segment, const std::vector<Peer>&
     if (!address) return std::move(address).error().with("peer " + peer.name);
     if (address->kind != own.kind) {
       return invalid(
-          fmt::format("the peer {} at {} cannot be reached from {}: both must be 'unix', on one machine, or "
-                      "both 'udp'",
+          fmt::format("the peer {} at {} cannot be reached from {}: both must be 'unix', on one machine, both "
+                      "'udp' or both 'vxlan'",
                       peer.name, peer.address, listen));
     }
     if (address->text != own.text) made.peers.push_back(address->text);

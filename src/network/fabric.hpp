@@ -9,7 +9,7 @@
 //
 // Every function is idempotent, and blocks at most a few seconds. Ports and segments may come in any order: a port of a
 // segment that is not there yet is made and carries local traffic. What was made outlives this object and its process;
-// a new object over the same folder or owner finds it, and a switch that died is started again from its saved
+// a new object over the same folder finds it, and a switch that died is started again from its saved
 // configuration.
 // Threading: every function is thread safe.
 #pragma once
@@ -78,12 +78,13 @@ struct SwitchOptions {
 Result<std::unique_ptr<Fabric>> open_switch_fabric(const SwitchOptions& options);
 
 struct BridgeOptions {
-  std::string owner;   // who makes the links, the same after every restart: the controller's state folder
+  std::string folder;  // of the controller; holds the file `bridges`, and its path tells these links from others'
   std::string tunnel;  // "vxlan:ADDRESS:PORT": an address of this machine that the other physical hosts reach
 };
-// Works in the network namespace of the calling thread; the fabric's functions are to be called there. kDenied without
-// CAP_NET_ADMIN, kUnsupported with the name of what the kernel lacks, kNotFound when no interface has the address,
-// kConflict when segments that are there listen elsewhere.
+// Works in the network namespace of the calling thread; the fabric's functions are to be called there. What was there
+// before the machine was started anew is made again. kDenied without CAP_NET_ADMIN, kUnsupported with the name of what
+// the kernel lacks, kNotFound when no interface has the address, kConflict when segments that are there listen
+// elsewhere.
 Result<std::unique_ptr<Fabric>> open_bridge_fabric(const BridgeOptions& options);
 // The first two of these, for nuraghe doctor.
 Status check_bridge_support();

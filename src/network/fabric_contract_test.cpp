@@ -70,11 +70,18 @@ class SwitchWorld : public World {
 
 class BridgeWorld : public World {
  public:
+  BridgeWorld() {
+    std::string pattern = "/tmp/nuraghe-br-XXXXXX";
+    EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
+    root_ = pattern;
+  }
+  ~BridgeWorld() override { EXPECT_TRUE(env::remove_tree(root_)); }
   std::string why_not() override { return why_no_bridges(); }
   std::unique_ptr<Fabric> open(const std::string& host) override {
     const auto place = place_of(host);
+    EXPECT_TRUE(env::make_directories(root_ + "/" + host));
     auto fabric = place->get<Result<std::unique_ptr<Fabric>>>([&] {
-      return open_bridge_fabric({"/var/lib/nuraghe/vhc/" + host, address_of(host)});
+      return open_bridge_fabric({root_ + "/" + host, address_of(host)});
     });
     if (!fabric) ADD_FAILURE() << fabric.error().to_string();
     return fabric ? std::make_unique<NamespacedFabric>(place, std::move(*fabric)) : nullptr;
@@ -83,7 +90,7 @@ class BridgeWorld : public World {
     return std::make_unique<TapNic>(place_of(host), std::get<PortTap>(port.plug).device);
   }
   std::vector<std::string> leftovers(const std::string& host) override {
-    std::vector<std::string> names;
+    auto names = env::list_directory(root_ + "/" + host).value_or(std::vector<std::string>());
     for (const Link& link : place_of(host)->links()) {
       if (link.name.starts_with("nb") || link.name.starts_with("nx") || link.name.starts_with("nt"))
         names.push_back(link.name);
@@ -101,6 +108,9 @@ class BridgeWorld : public World {
     (*made)->tool({"ip", "link", "set", "lo", "up"});
     return std::move(*made);
   }
+
+ private:
+  std::string root_;
 };
 
 // A namespace for each physical host, a cable from each to one more that connects them.

@@ -68,7 +68,7 @@ Result<std::unique_ptr<network::Fabric>> open_fabric(const NodeSettings& setting
   if (controller.driver == "sim") return network::make_simulated_fabric(controller.name);
   if (controller.tunnel.starts_with("vxlan:")) {
     network::BridgeOptions options;
-    options.owner = settings.folder;
+    options.folder = settings.folder;
     options.tunnel = controller.tunnel;
     return network::open_bridge_fabric(options);
   }

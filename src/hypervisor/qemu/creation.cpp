@@ -1,5 +1,6 @@
 // create, destroy, forget.
 #include <fmt/format.h>
+#include <net/if.h>
 #include <sys/stat.h>
 
 #include <array>
@@ -24,6 +25,15 @@ constexpr Duration kCleaningTime = 30s;
 std::string random_guid() {
   const std::string urn = env::make_uuid_urn(env::system_random());
   return urn.substr(urn.find_last_of(':') + 1);
+}
+
+// QEMU with the rights would make a tap that is not there, and the guest would hang in the air.
+Status check_taps(const HostSpec& spec) {
+  for (const auto& nic : spec.nics) {
+    if (nic.kind == NicSpec::Kind::kTap && ::if_nametoindex(nic.tap.c_str()) == 0)
+      return not_found(fmt::format("NIC {}: there is no tap device {} on this physical host", nic.name, nic.tap));
+  }
+  return {};
 }
 
 void tell(const Control& control, std::string step) {
@@ -80,6 +90,7 @@ Status QemuDriver::create_host(Host& host, const HostSpec& spec, HostRecord& rec
 
 Result<Qmp> QemuDriver::start_qemu(Host& host, const HostSpec& spec, const HostRecord& record, bool load_state,
                                    const Deadline& deadline) {
+  TRY(check_taps(spec));
   TRY(start_shim(options_.shim_program, host.files, command_line(spec, host.files, record, settings_, load_state),
                  deadline));
   pass_crash_point(CrashPoint::kBeforeSend);
