@@ -73,6 +73,10 @@ struct Weights {
   double fragmentation = 0.5;  // how unevenly cpus and memory would be used afterwards
 };
 
+// "load=1,image=0.5": numbers from 0 to 1000 by the terms' names; the others keep what they have in `weights`. Not all
+// may be 0. kInvalid says which words there are.
+Result<Weights> parse_weights(std::string_view text, const Weights& weights = {});
+
 struct Options {
   Policy policy = Policy::kSpread;
   Weights weights;

@@ -161,6 +161,49 @@ TEST(Placement, WhatANodeAsksItsHostOffers) {
             "offers");
 }
 
+TEST(Placement, WeightsChangeTheChoice) {
+  // The fuller host has the image, the emptier one has not.
+  auto full = host("full", 8, gib(8)), empty = host("empty", 8, gib(8));
+  full.reserved = {6, gib(6), {}};
+  full.images = {"mini"};
+  auto demand = node("n", 1, gib(1));
+  demand.image = "mini";
+  const auto choice = [&](const std::string& weights) {
+    Options options;
+    options.policy = Policy::kOptimise;
+    const auto parsed = parse_weights(weights);
+    EXPECT_TRUE(parsed) << parsed.error().to_string();
+    options.weights = *parsed;
+    const auto decision = place({full, empty}, {demand}, {}, options);
+    return decision ? decision->placements.front().host : decision.error().message();
+  };
+  EXPECT_EQ(choice("load=1,image=0.5"), "empty");
+  EXPECT_EQ(choice("image=2"), "full");
+  EXPECT_EQ(choice("load=0"), "full");
+  EXPECT_EQ(choice("load=3,image=2"), "empty");
+}
+
+TEST(Placement, WeightsAreReadByName) {
+  const auto weights = parse_weights("image=0,fragmentation=2.5");
+  ASSERT_TRUE(weights);
+  EXPECT_EQ(weights->load, 1.0);
+  EXPECT_EQ(weights->image, 0.0);
+  EXPECT_EQ(weights->fragmentation, 2.5);
+  const auto wrong = [](std::string_view text) {
+    const auto parsed = parse_weights(text);
+    return parsed ? std::string("nothing") : parsed.error().message();
+  };
+  EXPECT_EQ(wrong("laod=1"),
+            "'laod' is no term of the policy optimise; the terms are load, image, distance, fragmentation");
+  EXPECT_EQ(wrong(""), "'' is no term of the policy optimise; the terms are load, image, distance, fragmentation");
+  EXPECT_EQ(wrong("load=1,"),
+            "'' is no term of the policy optimise; the terms are load, image, distance, fragmentation");
+  EXPECT_EQ(wrong("load=1,load=2"), "the weight of load is given twice");
+  for (const char* value : {"load", "load=", "load=-1", "load=nan", "load=inf", "load=1e9", "load=1x", "load= 1"})
+    EXPECT_NE(wrong(value).find("give a number from 0 to 1000, as in load=0.5"), std::string::npos) << wrong(value);
+  EXPECT_NE(wrong("load=0,image=0,distance=0,fragmentation=0").find("every weight is 0"), std::string::npos);
+}
+
 // Whatever is asked: the decision overbooks no host, keeps pins and sites, and places every node.
 TEST(Placement, NeverOverbooksUnderAnyPolicy) {
   rc::check([](std::uint64_t seed) {

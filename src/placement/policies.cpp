@@ -4,7 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
+#include <functional>
+#include <map>
+#include <set>
 
 namespace nuraghe::placement {
 namespace {
@@ -73,6 +77,39 @@ constexpr std::array<PolicyRow, 5> kPolicies{{
 }};
 
 }  // namespace
+
+Result<Weights> parse_weights(std::string_view text, const Weights& weights) {
+  constexpr double kMost = 1000;
+  Weights result = weights;
+  std::map<std::string, double*, std::less<>> terms{{"load", &result.load},
+                                                    {"image", &result.image},
+                                                    {"distance", &result.distance},
+                                                    {"fragmentation", &result.fragmentation}};
+  const std::string known = "load, image, distance, fragmentation";
+  std::set<std::string, std::less<>> seen;
+  while (true) {
+    const auto comma = text.find(',');
+    const auto entry = text.substr(0, comma);
+    const auto equals = entry.find('=');
+    const auto name = entry.substr(0, equals);
+    const auto term = terms.find(name);
+    if (term == terms.end())
+      return invalid(fmt::format("'{}' is no term of the policy optimise; the terms are {}", name, known));
+    if (!seen.emplace(name).second) return invalid(fmt::format("the weight of {} is given twice", name));
+    const auto digits = equals == std::string_view::npos ? std::string_view() : entry.substr(equals + 1);
+    double value = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (error != std::errc() || end != digits.data() + digits.size() || !(value >= 0 && value <= kMost))
+      return invalid(
+          fmt::format("the weight of {} is '{}'; give a number from 0 to {}, as in {}=0.5", name, digits, kMost, name));
+    *term->second = value;
+    if (comma == std::string_view::npos) break;
+    text.remove_prefix(comma + 1);
+  }
+  if (result.load + result.image + result.distance + result.fragmentation <= 0)
+    return invalid(fmt::format("every weight is 0, so nothing would be chosen; give one of {} a larger one", known));
+  return result;
+}
 
 Cost cost_of(Policy policy, const Candidate& candidate, bool explain) {
   for (const auto& row : kPolicies) {

@@ -231,6 +231,7 @@ Status Daemon::Parts::open_control() {
   const services::PastLimits past{settings.retention.past, settings.retention.past_of_vo};
   services::vhf::FactoryOptions host_options;
   host_options.past = past;
+  host_options.weights = settings.weights;
   vhf = std::make_unique<services::vhf::Factory>(std::move(host_options));
   vhir = std::make_unique<services::vhir::Repository>(*images);
   services::vcf::FactoryOptions cluster_options;

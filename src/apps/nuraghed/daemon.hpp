@@ -18,6 +18,7 @@
 #include "apps/controller/settings.hpp"
 #include "base/result.hpp"
 #include "base/units.hpp"
+#include "placement/placement.hpp"
 
 namespace nuraghe::daemon {
 
@@ -46,6 +47,7 @@ struct Settings {
   bool force_http = false;  // services of this process call one another by SOAP over HTTP
   Duration renewal = std::chrono::seconds(10);
   Retention retention;
+  placement::Weights weights;             // of the placement policy `optimise`
   std::vector<std::string> sim_failures;  // "VERB:PATTERN[:every=N]"
   std::vector<std::string> sim_delays;    // "VERB=DURATION"
   bool deterministic = false;             // one thread does all work, jobs inline (drained_exchange.hpp)

@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
   settings.contracts = nuraghe::controller::data_folder(settings.programs, "contracts");
   settings.workflows = nuraghe::controller::data_folder(settings.programs, "workflows");
   std::vector<std::string> controllers;
+  std::string weights;
   std::uint64_t crash_at = 0;
   bool count_crash_points = false;
   bool no_tcp = false;
@@ -54,6 +55,9 @@ int main(int argc, char** argv) {
   add_duration("--past-retention", kept.past, "90d",
                "How long clusters and single hosts that are gone are remembered, and physical hosts that are not seen");
   app.add_option("--past-limit", kept.past_of_vo, "How many of each of a VO are remembered")->capture_default_str();
+  app.add_option("--placement-weights", weights,
+                 "Weights of the placement policy optimise, such as load=1,image=0.5,distance=1,fragmentation=0.5 "
+                 "(these, when not said)");
   app.add_option("--sim-fail", settings.sim_failures, "Simulated hypervisor: VERB:PATTERN[:every=N] fails")->take_all();
   app.add_option("--sim-delay", settings.sim_delays, "Simulated hypervisor: VERB=DURATION, how long a verb takes")
       ->take_all();
@@ -71,6 +75,14 @@ int main(int argc, char** argv) {
       return 2;
     }
     settings.controllers.push_back(std::move(*controller));
+  }
+  if (app.count("--placement-weights") > 0) {
+    const auto parsed = nuraghe::placement::parse_weights(weights);
+    if (!parsed) {
+      std::fprintf(stderr, "nuraghed: --placement-weights: %s\n", parsed.error().message().c_str());
+      return 2;
+    }
+    settings.weights = *parsed;
   }
   for (const auto& [text, target] : durations) {
     const auto span = nuraghe::parse_duration(text);
