@@ -17,6 +17,8 @@ constexpr Duration kCollectionPeriod = std::chrono::hours(1);
 // Soon after a start, so that a process that is started often collects as well.
 constexpr Duration kFirstCollection = std::chrono::minutes(10);
 // The longest wait: the clock on the wall may be set.
+// After so long without an event the store may tidy up.
+constexpr Duration kQuiet = std::chrono::seconds(1);
 constexpr Duration kLongestWait = std::chrono::seconds(5);
 constexpr std::size_t kPage = 256;
 
@@ -130,10 +132,13 @@ void ExchangeImpl::run() {
   std::vector<Incoming> events;
   while (!stopping_ && !failed_) {
     events.clear();
-    if (collect(events))
+    if (collect(events)) {
       process(events);
-    else
-      mailbox_->wait(time_to_wait());
+      continue;
+    }
+    const Duration span = time_to_wait();
+    const bool came = mailbox_->wait(std::min(span, kQuiet));
+    if (!came && span >= kQuiet && !failed_) store_->tidy();
   }
 }
 

@@ -47,12 +47,13 @@ void Mailbox::take(std::vector<Incoming>& out, std::size_t limit) {
   }
 }
 
-void Mailbox::wait(Duration span) {
+bool Mailbox::wait(Duration span) {
   std::unique_lock lock(mutex_);
   waiting_ = true;
-  changed_.wait_for(lock, span, [this] { return woken_ || !events_.empty(); });
+  const bool came = changed_.wait_for(lock, span, [this] { return woken_ || !events_.empty(); });
   waiting_ = false;
   woken_ = false;
+  return came;
 }
 
 void Mailbox::wake() {

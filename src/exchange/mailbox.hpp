@@ -82,8 +82,8 @@ class Mailbox : public Inbox {
 
   // Appends at most `limit` events in the order of their coming.
   void take(std::vector<Incoming>& out, std::size_t limit);
-  // Until something is there, wake() is called, or the span is over.
-  void wait(Duration span);
+  // Until something is there, wake() is called (both: true), or the span is over.
+  bool wait(Duration span);
   void wake();
   // Returns what is left; from now on everything is refused.
   std::deque<Incoming> close();

@@ -16,9 +16,11 @@ namespace {
 constexpr std::int64_t kApplicationId = 0x4e555241;  // "NURA"
 constexpr std::int64_t kFormat = 1;
 constexpr int kBusyTimeoutMs = 5000;
-// The log is copied into the database when it has so many pages (64 MiB): large, because pages that are written again
+// The log is copied into the database when it has so many pages (128 MiB): large, because pages that are written again
 // and again are copied once, and because a log that is used again from its start needs no metadata to be synced.
-constexpr int kCheckpointPages = 8192;
+constexpr int kCheckpointPages = 16384;
+// The same while nothing else is to be done (16 MiB).
+constexpr int kIdleCheckpointPages = 2048;
 constexpr std::int64_t kFrameHeader = 24;  // of each page in the log, sqlite.org/fileformat2.html §4.1
 
 // The statements of one table, prepared when first used.
@@ -38,6 +40,7 @@ class SqliteStore : public Store, private Backend {
   Result<Table> table(std::string_view name) override;
   Result<std::int64_t> acquire(std::string_view owner) override;
   Result<std::unique_ptr<Transaction>> begin() override;
+  void tidy() override;
   Statistics statistics() const override { return statistics_; }
 
  private:
@@ -72,6 +75,7 @@ class SqliteStore : public Store, private Backend {
   std::int64_t epoch_ = 0;
   std::int64_t page_size_ = 4096;
   std::int64_t log_pages_ = 0;
+  bool log_copied_ = false;  // all of it, since the last commit
   bool in_transaction_ = false;
   Statistics statistics_;
 };
@@ -155,7 +159,7 @@ Status SqliteStore::configure() {
     TRY(connection_.execute(fmt::format("PRAGMA max_page_count = {}", options_.max_pages)));
   }
   // A log that one large transaction made long is cut when it begins anew.
-  TRY(connection_.execute("PRAGMA journal_size_limit = 134217728"));
+  TRY(connection_.execute("PRAGMA journal_size_limit = 268435456"));
   sqlite3_wal_hook(connection_.handle(), &SqliteStore::on_wal, this);
   return {};
 }
@@ -167,10 +171,21 @@ int SqliteStore::on_wal(void* self, sqlite3* connection, const char* database, i
   const std::int64_t grown = pages > store.log_pages_ ? pages - store.log_pages_ : pages;
   store.statistics_.journal_bytes += grown * (store.page_size_ + kFrameHeader);
   store.log_pages_ = pages;
+  store.log_copied_ = false;
   if (pages < kCheckpointPages) return SQLITE_OK;
   // The commit stands whether or not this succeeds; a checkpoint that could not finish is tried again by the next.
   sqlite3_wal_checkpoint_v2(connection, database, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
   return SQLITE_OK;
+}
+
+void SqliteStore::tidy() {
+  CHECK(!in_transaction_);
+  if (log_copied_ || log_pages_ < kIdleCheckpointPages) return;
+  int in_log = 0;
+  int copied = 0;
+  const int code =
+      sqlite3_wal_checkpoint_v2(connection_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &in_log, &copied);
+  log_copied_ = code == SQLITE_OK && in_log == copied;
 }
 
 Result<Table> SqliteStore::table(std::string_view name) {

@@ -75,6 +75,8 @@ class Store {
   virtual Result<std::int64_t> acquire(std::string_view owner) = 0;
   // One transaction at a time. kConflict when this store's owner is fenced out.
   virtual Result<std::unique_ptr<Transaction>> begin() = 0;
+  // What can wait until nothing else is to be done, and may take a tenth of a second then. Not within a transaction.
+  virtual void tidy() {}
   virtual Statistics statistics() const = 0;
 };
 
