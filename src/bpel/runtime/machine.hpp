@@ -254,7 +254,7 @@ class Machine : public AssignContext {
   void close_request(const std::string& key, const OpenRequestRow& row);
   // Answers the requests that are bound to this region (or all, for null) with the fault.
   void answer_open(const Region* region, const FaultRow& fault);
-  void answer_early(const FaultRow& fault);
+  void answer_early();  // messages that nobody took
   void send_fault(const OpenRequestRow& row, const FaultRow& fault);
   bool throw_missing_reply(Region& region);
 

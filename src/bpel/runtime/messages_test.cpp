@@ -68,7 +68,10 @@ TEST(Messages, EarlyOnesAreAnsweredWhenNobodyTakesThem) {
   world.request("start", "<id>1</id>");
   const auto early = world.request("more", "<id>1</id>");
   world.answer("A");
-  EXPECT_TRUE(world.answers[early].fault.has_value());
+  ASSERT_TRUE(world.answers[early].fault.has_value());
+  EXPECT_EQ(world.answers[early].fault->code, ErrorCode::kConflict);
+  EXPECT_NE(world.answers[early].fault->reason.find("ended before it took the request more"), std::string::npos)
+      << world.answers[early].fault->reason;
   world.expect_clean();
 }
 

@@ -142,8 +142,12 @@ void Machine::answer_open(const Region* region, const FaultRow& fault) {
   if (!rows) check(std::move(rows).error());
 }
 
-void Machine::answer_early(const FaultRow& fault) {
+void Machine::answer_early() {
   if (instance_.header.early == 0) return;
+  FaultRow fault;
+  fault.ns = kBpelNamespace;
+  fault.local = faults::kMissingReply;
+  fault.code = error_code_name(ErrorCode::kConflict);
   std::string after;
   for (;;) {
     auto rows = turn_.transaction().scan(tables_.early, instance_.header.id, after);
@@ -156,6 +160,8 @@ void Machine::answer_early(const FaultRow& fault) {
       if (message->one_way) continue;
       OpenRequestRow open;
       open.request_id = message->message_id;
+      fault.text = fmt::format("the process {} ended before it took the request {}: nothing is at work any more",
+                               instance_.header.process, message->operation);
       send_fault(open, fault);
     }
   }

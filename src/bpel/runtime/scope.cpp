@@ -343,7 +343,7 @@ void Machine::end_process(InstanceState state, const std::optional<FaultRow>& fa
     answer.text = fmt::format("the process {} ended without a reply", header.process);
   }
   answer_open(nullptr, answer);
-  answer_early(answer);
+  answer_early();
   header.state = state;
   header.ended = turn_.now();
   if (fault) header.fault = fault->where.empty() ? fault->text : fault->where + ": " + fault->text;
