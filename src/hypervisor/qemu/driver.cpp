@@ -31,6 +31,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// A guest that stands still is in no hurry, but whoever else is watched waits meanwhile.
+constexpr Duration kAskFor = 5s, kAskAgain = 2s;
+
 std::string program_folder() {
   std::array<char, 4096> path{};
   const ssize_t length = ::readlink("/proc/self/exe", path.data(), path.size());
@@ -311,15 +314,15 @@ void QemuDriver::on_stop(const std::string& id) {
   if (!host->lock.try_acquire()) return;  // as above; what the verb itself stopped is in its record by then
   host->stopped = false;
   const HostGuard guard(host, watcher_);
-  const Deadline deadline(10s);
+  const Deadline deadline(kAskFor);
   const Status noticed = [&]() -> Status {
     TRY_ASSIGN(auto record, settle(*host, deadline));
     if (!record || record->phase != Phase::kRunning) return {};
     return notice_stop(*host, *record, deadline);
   }();
-  if (!noticed)
-    log_error("qemu", "a host that stopped cannot be asked why",
-              {{"host", id}, {"error", noticed.error().to_string()}});
+  if (noticed) return;
+  log_error("qemu", "a host that stopped cannot be asked why", {{"host", id}, {"error", noticed.error().to_string()}});
+  watcher_.check_stop_later(id, kAskAgain);  // somebody else may hold its monitor
 }
 
 void QemuDriver::announce(const std::string& id) {

@@ -136,7 +136,7 @@ Status QemuDriver::watch_shim(Host& host, HostRecord& record, const Deadline& de
   TRY(watcher_.watch(host.id, std::move(shim->pidfd)));
   auto monitor = connect_in(host.files.folder, kEventsSocket);
   if (monitor) return watcher_.watch_events(host.id, std::move(*monitor));
-  // As good as before there was one; its end is seen all the same.
+  // Its end is seen without, and a host that was started when there was no second monitor has none.
   log_warning("qemu", "nobody will tell when a host stops by itself",
               {{"host", host.id}, {"error", monitor.error().to_string()}});
   return {};

@@ -2,6 +2,7 @@
 
 #include <sys/epoll.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <utility>
@@ -81,6 +82,22 @@ void Watcher::ask(std::set<std::string>& ids, const std::string& id) {
 
 void Watcher::check(const std::string& id) { ask(to_check_, id); }
 void Watcher::check_stop(const std::string& id) { ask(to_check_stop_, id); }
+void Watcher::check_stop_later(const std::string& id, Duration pause) {
+  {
+    const std::lock_guard lock(mutex_);
+    later_.emplace(std::chrono::steady_clock::now() + pause, id);
+  }
+  wake_.raise();
+}
+
+int Watcher::time_to_wait() {
+  const std::lock_guard lock(mutex_);
+  if (later_.empty()) return -1;
+  const auto left = later_.begin()->first - std::chrono::steady_clock::now();
+  const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(left).count();
+  return static_cast<int>(std::clamp<std::int64_t>(milliseconds, 0, 60'000));
+}
+
 void Watcher::announce(const std::string& id) { ask(to_announce_, id); }
 
 bool Watcher::run_requests() {
@@ -91,6 +108,10 @@ bool Watcher::run_requests() {
     if (stop_) return false;
     check.swap(to_check_);
     check_stop.swap(to_check_stop_);
+    while (!later_.empty() && later_.begin()->first <= std::chrono::steady_clock::now()) {
+      check_stop.insert(std::move(later_.begin()->second));
+      later_.erase(later_.begin());
+    }
     announce.swap(to_announce_);
   }
   for (const auto& id : check) on_end_(id);
@@ -111,7 +132,7 @@ void Watcher::read_events(int fd, std::set<std::string>& stopped) {
 void Watcher::run() {
   for (;;) {
     std::array<epoll_event, 16> events{};
-    const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
+    const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), time_to_wait());
     if (count < 0) {
       CHECK(errno == EINTR);
       continue;

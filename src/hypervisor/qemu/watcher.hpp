@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -33,11 +34,13 @@ class Watcher {
   void unwatch(const std::string& id);
   void check(const std::string& id);
   void check_stop(const std::string& id);
+  void check_stop_later(const std::string& id, Duration pause);
   void announce(const std::string& id);
 
  private:
   void run();
   bool run_requests();  // false: stop
+  int time_to_wait();   // milliseconds, as epoll_wait takes them
   Status add(int fd);
   void ask(std::set<std::string>& ids, const std::string& id);
   // Requires the mutex.
@@ -53,6 +56,7 @@ class Watcher {
   std::map<std::string, EventLink> links_;
   std::map<int, std::string> link_ids_;
   std::set<std::string> to_check_, to_check_stop_, to_announce_;
+  std::multimap<std::chrono::steady_clock::time_point, std::string> later_;  // of to_check_stop_
   bool stop_ = false;
   std::thread thread_;  // last: it uses the others
 };

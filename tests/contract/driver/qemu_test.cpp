@@ -15,6 +15,7 @@
 #include <condition_variable>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <iterator>
 #include <mutex>
 #include <thread>
@@ -24,6 +25,7 @@
 #include "env/posix.hpp"
 #include "hypervisor/qemu/accelerator.hpp"
 #include "hypervisor/qemu/host_files.hpp"
+#include "hypervisor/qemu/qmp.hpp"
 #include "hypervisor/qemu/shim_process.hpp"
 
 namespace nuraghe::hypervisor {
@@ -163,6 +165,28 @@ TEST_F(Qemu, APortThatWasTakenMeanwhileIsMovedAndTheGuestGoesOn) {
   ASSERT_OK(driver_->move_ssh("h", TakenPort().port(), kPatient));
   ASSERT_OK(driver_->thaw("h", false, kPatient));
   ASSERT_OK(await_beat(*driver_, "h", beat + 1));
+}
+
+// Who could tell why cannot be asked as long as somebody else talks to it.
+TEST_F(Qemu, AStopIsNoticedAlsoWhenItsMonitorWasHeld) {
+  open();
+  create_ready(world_->tiny("h"));
+  std::promise<std::string> told;
+  driver_->on_paused(
+      [&](const std::string&, const HostCondition& condition) { told.set_value(condition.pause_reason); });
+  {
+    const Deadline deadline(60s);
+    auto held = qemu::Qmp::open(folder("h"), deadline);
+    ASSERT_OK(held);
+    ASSERT_OK(held->stop(deadline));
+    EXPECT_EQ(driver_->pause("h", within(100ms)).error().code(), ErrorCode::kTimeout);
+    // Longer than the driver waits for an answer.
+    EXPECT_EQ(Deadline(6s).wait({}, "the driver to give up").error().code(), ErrorCode::kTimeout);
+  }
+  auto reason = told.get_future();
+  ASSERT_EQ(reason.wait_for(60s), std::future_status::ready);
+  EXPECT_FALSE(reason.get().empty());
+  EXPECT_EQ(driver_->inspect("h")->state, HostState::kPaused);
 }
 
 TEST_F(Qemu, AMissingQemuIsNamed) {
