@@ -16,6 +16,7 @@
 #include "contracts/vhir.hpp"
 #include "env/posix.hpp"
 #include "hypervisor/qemu/accelerator.hpp"
+#include "network/fabric.hpp"
 #include "services/catalogue.hpp"
 
 namespace nuraghe::cli {
@@ -86,6 +87,17 @@ Check check_accelerator(const std::string& state) {
   if (!choice) return {"accelerator", false, choice.error().to_string(), "install qemu-system-x86"};
   const bool is_kvm = choice->name == "kvm";
   return {"accelerator", true, choice->name + (is_kvm ? "" : ": " + choice->reason), ""};
+}
+
+// Neither is needed; who wants it is told what is lacking.
+Check check_bridges() {
+  const Status support = network::check_bridge_support();
+  return {"networks of bridges", true,
+          support ? "possible: --vhc NAME:tunnel=vxlan:ADDRESS:4789" : "not here: " + support.error().to_string(), ""};
+}
+Check check_uefi() {
+  const bool is_there = env::path_exists("/usr/share/OVMF/OVMF_CODE_4M.fd");
+  return {"firmware uefi", true, is_there ? "installed" : "not here: apt-get install ovmf", ""};
 }
 
 }  // namespace
@@ -164,6 +176,8 @@ Result<int> doctor(Context& context) {
                             check_program("ssh", "openssh-client"),
                             check_program("ssh-keygen", "openssh-client"),
                             check_accelerator(state),
+                            check_uefi(),
+                            check_bridges(),
                             check_space("disk", existing.empty() ? "/" : existing, gib(2)),
                             check_space("memory of hosts", "/dev/shm", mib(512)),
                             check_loopback_port(),
