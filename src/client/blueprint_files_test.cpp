@@ -87,5 +87,34 @@ TEST_F(BlueprintFilesTest, AFileThatCannotBeReadIsOneFinding) {
   EXPECT_EQ(parsed->findings[0].source, folder_ + "/torn.xml");
 }
 
+TEST_F(BlueprintFilesTest, WhatIsSentTellsWhereItWasWritten) {
+  write("nodes.xml", std::string("<configurations xmlns='urn:nuraghe:node:1'>\n<configuration name='a'/>\n"
+                                 "<configuration name='b'>\n <image name='mini'/><memory>64MiB</memory>"
+                                 "</configuration></configurations>"));
+  const auto cluster = write("cluster.xml",
+                             "<?xml version='1.0'?>\n<cluster xmlns='urn:nuraghe:cluster:1' name='c'>\n"
+                             "<node name='x'><configuration xmlns='urn:nuraghe:node:1' href='nodes.xml#b'/></node>\n"
+                             "<network\n name='a'/></cluster>");
+  const auto loaded = load_blueprint(cluster, "other");
+  ASSERT_TRUE(loaded) << loaded.error().to_string();
+  auto sent = xml::Document::parse((*loaded)->to_string());
+  ASSERT_TRUE(sent);
+  const auto places = model::take_places(sent->root());
+  EXPECT_EQ(sent->root().attributes().size(), 1U);
+  const auto& files = places.files;
+  std::vector<std::string> all;
+  for (const auto& place : places.elements)
+    all.push_back(files[place.file].substr(folder_.size() + 1) + ":" + std::to_string(place.position.line) + ":" +
+                  std::to_string(place.position.column));
+  EXPECT_THAT(all, ::testing::ElementsAre("cluster.xml:2:1", "cluster.xml:3:1", "nodes.xml:3:1", "nodes.xml:4:2",
+                                          "nodes.xml:4:22", "cluster.xml:4:1"));
+  // In the order of the sent document's elements.
+  std::vector<xml::Finding> findings(1);
+  findings[0].position = sent->root().children()[0].first_child().first_child().position();
+  model::place_findings(*sent, places, findings);
+  EXPECT_EQ(findings[0].source, folder_ + "/nodes.xml");
+  EXPECT_EQ(findings[0].position.line, 4);
+}
+
 }  // namespace
 }  // namespace nuraghe::client

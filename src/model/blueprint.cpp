@@ -45,7 +45,10 @@ ParsedBlueprint parse_blueprint(const xml::Document& document, const ParseContex
   check_blueprint(source, context, findings);
   parsed.blueprint = std::move(source.blueprint);
   parsed.findings = findings.take(document.source());
-  if (parsed.ok()) parsed.inlined = reader.inlined();
+  if (parsed.ok()) {
+    parsed.inlined = reader.inlined();
+    parsed.places = reader.places();
+  }
   return parsed;
 }
 

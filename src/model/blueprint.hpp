@@ -16,6 +16,7 @@
 #include "base/result.hpp"
 #include "base/units.hpp"
 #include "model/node.hpp"
+#include "model/places.hpp"
 #include "model/subnet.hpp"
 #include "xml/schema.hpp"
 
@@ -118,6 +119,7 @@ struct ParsedBlueprint {
   std::vector<xml::Finding> findings;
   // The blueprint with its referenced configurations inlined; only without findings.
   std::optional<xml::Document> inlined;
+  Places places;  // where the elements of `inlined` were written
   bool ok() const { return findings.empty(); }
   // kInvalid with all findings, a line each, when there are any.
   Status status() const;

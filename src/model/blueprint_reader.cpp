@@ -365,6 +365,18 @@ xml::Node BlueprintReader::find_configuration(const xml::Document& file, const s
   return {};
 }
 
+std::pair<xml::Node, std::string> BlueprintReader::referred(const std::string& reference) const {
+  const std::size_t hash = reference.find('#');
+  const File& file = files_.at(reference.substr(0, hash));
+  const xml::Node root = file.document->root();
+  xml::Node target = root;
+  if (root.is(kNodeNamespace, "configurations")) {
+    for (const xml::Node child : root.children())
+      if (hash == std::string::npos || child.attribute_or("name", "") == reference.substr(hash + 1)) target = child;
+  }
+  return {target, file.source};
+}
+
 xml::Document BlueprintReader::inlined() const {
   xml::Document result = document_.clone();
   std::vector<xml::Node> configurations;
@@ -373,19 +385,31 @@ xml::Document BlueprintReader::inlined() const {
   for (xml::Node configuration : configurations) {
     const auto href = configuration.attribute("href");
     if (!href) continue;
-    const std::string reference = trimmed(*href);
-    const std::size_t hash = reference.find('#');
-    const File& file = files_.at(reference.substr(0, hash));
-    const xml::Node root = file.document->root();
-    xml::Node target = root;
-    if (root.is(kNodeNamespace, "configurations")) {
-      for (const xml::Node child : root.children())
-        if (hash == std::string::npos || child.attribute_or("name", "") == reference.substr(hash + 1)) target = child;
-    }
-    xml::Node copy = configuration.replace_with_copy(target);
+    xml::Node copy = configuration.replace_with_copy(referred(trimmed(*href)).first);
     copy.remove_attribute("name");
   }
   return result;
+}
+
+Places BlueprintReader::places() const {
+  Places places;
+  places.files.push_back(document_.source());
+  add_places(document_.root(), 0, places);
+  return places;
+}
+
+// As deep as the parser lets a document be.
+void BlueprintReader::add_places(xml::Node element, std::size_t file, Places& places) const {
+  const auto href = file == 0 && element.is(kNodeNamespace, "configuration") ? element.attribute("href") : std::nullopt;
+  if (href) {
+    const auto [target, source] = referred(trimmed(*href));
+    const auto known = std::find(places.files.begin(), places.files.end(), source);
+    const auto number = static_cast<std::size_t>(known - places.files.begin());
+    if (known == places.files.end()) places.files.push_back(source);
+    return add_places(target, number, places);
+  }
+  places.elements.push_back({element.position(), file});
+  for (const xml::Node child : element.children()) add_places(child, file, places);
 }
 
 }  // namespace nuraghe::model

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/blueprint.hpp"
+#include "model/places.hpp"
 
 namespace nuraghe::model {
 
@@ -59,6 +60,8 @@ class BlueprintReader {
   std::optional<NodeGroup> read_single(const std::string& chosen);
   // The document with its references replaced by what they refer to.
   xml::Document inlined() const;
+  // Where the elements of inlined() were written.
+  Places places() const;
 
  private:
   struct File {
@@ -71,6 +74,9 @@ class BlueprintReader {
   void read_configuration_child(xml::Node child, const std::string& source, NodeConfiguration& into);
   void read_placement(xml::Node element, BlueprintSource& into);
   void read_link(xml::Node element, BlueprintSource& into);
+  // What a reference of a blueprint without findings refers to, and its file.
+  std::pair<xml::Node, std::string> referred(const std::string& reference) const;
+  void add_places(xml::Node element, std::size_t file, Places& places) const;
   // The configuration that an element is or refers to; null when there is none to be read.
   std::pair<xml::Node, std::string> resolve(xml::Node element);
   const File& load(const std::string& path, const Where& reference);

@@ -1,5 +1,6 @@
 #include "model/blueprint.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
@@ -235,6 +236,29 @@ TEST(Blueprint, GroupsOverTheLimitHideNothing) {
                           "c.xml:5:30: together: it names one node only, 'w-7'; name two or a group"));
   EXPECT_THAT(f.findings(sound("<node name='" + std::string(60, 'a') + "' count='5000'/>")),
               ElementsAre(HasSubstr("more than the 8 nodes"), HasSubstr("is longer than 63 characters")));
+}
+
+TEST(Blueprint, PlacesThatAreNotWellMadeAreNoHarm) {
+  const auto places_of = [](const std::string& attributes) {
+    auto document = xml::Document::parse("<a xmlns:p='urn:nuraghe:places:1' " + attributes + "><b/></a>");
+    EXPECT_TRUE(document);
+    const Places places = take_places(document->root());
+    EXPECT_THAT(document->root().attributes(), IsEmpty());
+    std::vector<xml::Finding> findings(2);
+    findings[0].position = document->root().position();
+    findings[1].position = document->root().first_child().position();
+    place_findings(*document, places, findings);
+    std::string text;
+    for (const auto& finding : findings) text += fmt::format("{}:{} ", finding.source, finding.position.line);
+    return text;
+  };
+  EXPECT_EQ(places_of("p:at='7:1 8:1/1' p:file-0='x' p:file-1='y'"), "x:7 y:8 ");
+  EXPECT_EQ(places_of("p:at='7:1' p:file-0='x'"), "x:7 :1 ") << "too few";
+  EXPECT_EQ(places_of("p:at='7:1 8:1 9:1 10:1' p:file-0='x'"), "x:7 x:8 ") << "too many";
+  for (const char* wrong : {"p:at='7:1'", "p:at='7:1/1' p:file-0='x'", "p:at='7' p:file-0='x'",
+                            "p:at='-7:1' p:file-0='x'", "p:at='7:1x' p:file-0='x'", "p:at='99999999999:1' p:file-0='x'",
+                            "p:at='  ' p:file-0='x'", "p:file-0='x' p:other='y'"})
+    EXPECT_EQ(places_of(wrong), ":1 :1 ") << wrong;
 }
 
 TEST(Blueprint, Networks) {

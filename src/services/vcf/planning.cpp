@@ -33,8 +33,25 @@ std::string policy_text(const api::ClusterRequest& request) {
 // Whether a request asks for the cluster of the row: what decides what is made is the same.
 Result<bool> is_same_request(const api::ClusterRequest& request, const ClusterRow& row) {
   TRY_ASSIGN(const auto blueprint, xml::Document::parse(row.blueprint));
+  auto wanted = request.blueprint->clone();
+  model::take_places(wanted.root());
   return request.authorized_key == row.authorized_keys && policy_text(request) == row.policy &&
-         xml::equivalent(request.blueprint->root(), blueprint.root());
+         xml::equivalent(wanted.root(), blueprint.root());
+}
+
+// Findings name the file and the place that the blueprint's author knows, as far as the request tells them.
+Result<model::Blueprint> read_blueprint(const xml::Document& document, const model::Places& places,
+                                        const model::ParseContext& context) {
+  auto parsed = model::parse_blueprint(document, context);
+  if (parsed.ok()) return std::move(parsed.blueprint);
+  // Its elements have the positions of a message, if any; those of its own text tell them apart.
+  xml::ParseOptions options;
+  options.source = "blueprint";
+  TRY_ASSIGN(const auto text, xml::Document::parse(document.to_string(), options));
+  parsed = model::parse_blueprint(text, context);
+  model::place_findings(text, places, parsed.findings);
+  TRY(parsed.status());
+  return std::move(parsed.blueprint);
 }
 
 // A fault as its detail element tells it.
@@ -125,13 +142,14 @@ Status Factory::plan(exchange::Turn& turn, const exchange::Message& request, con
   context.images = &catalogue;
   context.capabilities = options_.capabilities;
   context.node_limit = options_.node_limit;
-  auto parsed = model::parse_blueprint(*wanted.blueprint, context);
-  // The document is the workflow's; its author knows it as his blueprint.
-  for (auto& finding : parsed.findings) finding.source = "blueprint";
-  TRY(parsed.status());
-  auto& blueprint = parsed.blueprint;
+  auto document = wanted.blueprint->clone();
+  const auto places = model::take_places(document.root());
+  TRY_ASSIGN(const auto blueprint, read_blueprint(document, places, context));
   if (!blueprint.vo.empty() && blueprint.vo != request.vo)
-    return denied(fmt::format("the blueprint belongs to VO {}, the caller to {}", blueprint.vo, request.vo));
+    return denied(
+        fmt::format("the blueprint is for the VO {}, and the request is made for {}; write vo=\"{}\" or "
+                    "leave it out",
+                    blueprint.vo, request.vo, request.vo));
   const auto nodes = model::expand(blueprint, &catalogue);
   ClusterRow row;
   row.id = env::make_id(turn.random(), "vc");
@@ -141,7 +159,7 @@ Status Factory::plan(exchange::Turn& turn, const exchange::Message& request, con
   row.operation = model::name_of(model::ClusterOperation::kCreate);
   row.on_failure = blueprint.keep_on_failure ? "keep" : "undo";
   row.idempotency_key = key;
-  row.blueprint = wanted.blueprint->to_string();
+  row.blueprint = document.to_string();
   row.authorized_keys = wanted.authorized_key;
   row.policy = policy_text(wanted);
   row.created = row.since = turn.now();

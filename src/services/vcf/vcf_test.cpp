@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "model/blueprint.hpp"
 #include "services/testing.hpp"
 
 namespace nuraghe::services::vcf {
@@ -141,6 +142,45 @@ TEST_F(FactoryTest, AnotherRequestWithTheKeyIsRefused) {
   spaced.insert(spaced.find("<network"), "\n  ");
   EXPECT_EQ(World::fault_of(world_.ask(plan(spaced, "k"))), "");
   EXPECT_EQ(World::fault_of(world_.ask(plan(blueprint("b"), "k"), "vo2")), "");
+}
+
+// ---- findings and the VO ----
+
+TEST_F(FactoryTest, FindingsNameThePlaceThatTheAuthorKnows) {
+  const std::string text = "<!-- a blueprint -->\n" + blueprint("a");
+  const auto reason = [&](const std::string& sent) {
+    const auto reply = world_.ask(plan(sent, ""));
+    return reply.fault ? exchange::error_of(*reply.fault).message() : std::string("no fault");
+  };
+  auto wrong = text;
+  wrong.replace(wrong.find("tiny"), 4, "none");
+  // The third line of the text, the second of the blueprint as it is sent.
+  EXPECT_THAT(reason(wrong), ::testing::StartsWith("blueprint:2:10: image: "));
+  const auto parsed = model::parse_blueprint(wrong, "dir/my.xml", {});
+  ASSERT_TRUE(parsed.inlined);
+  auto sent = parsed.inlined->clone();
+  model::write_places(sent.root(), parsed.places);
+  EXPECT_THAT(reason(sent.to_string()), ::testing::StartsWith("dir/my.xml:3:10: image: "));
+}
+
+TEST_F(FactoryTest, PlacesAreNoPartOfABlueprint) {
+  const auto parsed = model::parse_blueprint("\n" + blueprint("a"), "my.xml", {});
+  ASSERT_TRUE(parsed.inlined);
+  auto sent = parsed.inlined->clone();
+  model::write_places(sent.root(), parsed.places);
+  EXPECT_EQ(World::fault_of(world_.ask(plan(sent.to_string(), "k"))), "");
+  EXPECT_EQ(World::fault_of(world_.ask(plan(blueprint("b"), "k"))), "conflict");
+  const auto again = world_.send(plan(blueprint("a"), "k"));
+  EXPECT_FALSE(world_.answers.contains(again)) << "it waits for the creation: the request is the same";
+}
+
+TEST_F(FactoryTest, ABlueprintIsForTheVoThatTheRequestIsMadeFor) {
+  auto text = blueprint("a");
+  text.insert(text.find(" name="), " vo=\"vo2\"");
+  const auto refused = world_.ask(plan(text, ""));
+  ASSERT_EQ(World::fault_of(refused), "denied");
+  EXPECT_THAT(refused.fault->reason, HasSubstr("for the VO vo2, and the request is made for vo1"));
+  EXPECT_EQ(World::fault_of(world_.ask(plan(text, ""), "vo2")), "");
 }
 
 // ---- what is gone ----
