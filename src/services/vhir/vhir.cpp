@@ -72,8 +72,11 @@ Status Repository::resolve(exchange::Turn& turn, const exchange::Message& reques
     event.cluster = input.cluster;
     event.host = input.host;
     event.kind = "host.referenced";
-    event.text = fmt::format("image {}:{} is referenced for {}", image->name, image->version, input.host);
+    const std::string name = input.name.value_or("");
+    event.text =
+        fmt::format("image {}:{} is referenced for {}", image->name, image->version, name.empty() ? input.host : name);
     event.attributes["image"] = image->name + ":" + image->version;
+    if (!name.empty()) event.attributes["name"] = name;
     TRY(turn.publish(std::move(event)));
   }
   api::ResolveResponse response;
