@@ -77,17 +77,17 @@ void print_event(Context& context, const exchange::Event& event) {
     context.print_line(fmt::format("{}  {:7}  {}", event.time.to_string(), event.severity, event.text));
 }
 
+// True: it is done; false: it was accepted and goes on.
 template <class Request, class Call>
-Status run_operation(Context& context, const Cluster& cluster, Call&& call) {
+Result<bool> run_operation(Context& context, const Cluster& cluster, Call&& call) {
   TRY_ASSIGN(const auto options, context.call_options());
   Request request;
   request.cluster = cluster.id;
-  TRY(context.with_progress(OwnSteps::of_cluster(cluster.id), [&]() -> Status {
+  return context.with_progress(OwnSteps::of_cluster(cluster.id), [&]() -> Status {
     const auto response = call(request, options);
     if (!response) return response.error();
     return {};
-  }));
-  return {};
+  });
 }
 
 // Nothing is at work on it, and the operation's effect is there: a repeated command says so and succeeds.
@@ -296,7 +296,11 @@ Status abort_cluster(Context& context, const std::string& name) {
     return conflict(fmt::format("nothing is at work on cluster {}: it is {}", cluster.name, cluster.state));
   contracts::vcm::Client manager(connection->caller(), connection->service("vcm"));
   TRY_ASSIGN(const auto options, context.call_options());
-  TRY(manager.abort_vc({cluster.id}, options));
+  TRY(context.with_progress(OwnSteps::of_cluster(cluster.id), [&]() -> Status {
+    const auto response = manager.abort_vc({cluster.id}, options);
+    if (!response) return response.error();
+    return {};
+  }));
   context.print_line(fmt::format("{} of cluster {} is being aborted", cluster.operation, cluster.name));
   if (context.json()) context.print_json(json::object{{"cluster", cluster.id}, {"aborted", cluster.operation}});
   return {};
@@ -321,10 +325,12 @@ Status destroy_cluster(Context& context, const std::string& name) {
     if (answer != 'y' && answer != 'Y') return Error(ErrorCode::kCancelled, "nothing was destroyed");
   }
   contracts::vcm::Client manager(connection->caller(), connection->service("vcm"));
-  TRY(run_operation<contracts::vcm::DestroyVcRequest>(
-      context, cluster, [&](const auto& r, const auto& o) { return manager.destroy_vc(r, o); }));
+  TRY_ASSIGN(const bool is_done,
+             run_operation<contracts::vcm::DestroyVcRequest>(
+                 context, cluster, [&](const auto& r, const auto& o) { return manager.destroy_vc(r, o); }));
   for (const auto& member : cluster.member) forget_host_key(context, member.host);
-  if (context.json()) context.print_json(json::object{{"cluster", cluster.id}, {"state", "destroyed"}});
+  if (context.json())
+    context.print_json(json::object{{"cluster", cluster.id}, {"state", is_done ? "destroyed" : "destroying"}});
   return {};
 }
 

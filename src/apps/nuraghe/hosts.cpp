@@ -90,7 +90,9 @@ Status create_host(Context& context, const std::string& file, const std::string&
     response = std::move(*answer);
     return {};
   }));
-  if (context.json())
+  if (context.json() && response.host.empty())
+    context.print_json(json::object{{"accepted", true}});
+  else if (context.json())
     context.print_json(json::object{{"host", response.host}, {"reference", response.reference.address}});
   else if (!response.host.empty())  // empty: not waited for
     context.print_line(fmt::format("virtual host {} runs: {}", response.host, response.reference.address));
@@ -170,9 +172,14 @@ Status destroy_host(Context& context, const std::string& name) {
     return conflict(fmt::format("virtual host {} belongs to cluster {}: destroy the cluster", host.name, host.cluster));
   context.print_line(fmt::format("destroying virtual host {} ({}) with its disks", host.name, host.id));
   contracts::vhm::Client manager(connection->caller(), connection->service("vhm"));
-  TRY(manager.destroy_vh({host.id}, call));
+  TRY_ASSIGN(const bool is_done, context.with_progress(OwnSteps::of_host(host.id), [&]() -> Status {
+    const auto response = manager.destroy_vh({host.id}, call);
+    if (!response) return response.error();
+    return {};
+  }));
   forget_host_key(context, host.id);
-  if (context.json()) context.print_json(json::object{{"host", host.id}, {"state", "destroyed"}});
+  if (context.json())
+    context.print_json(json::object{{"host", host.id}, {"state", is_done ? "destroyed" : "destroying"}});
   return {};
 }
 
