@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "env/posix.hpp"
 
 namespace nuraghe::client {
@@ -22,10 +24,17 @@ std::function<Result<std::string>(const std::string&)> files_beside(const std::s
   };
 }
 
+Result<std::string> read_text(const std::string& file) {
+  std::error_code ignored;  // what cannot be looked at cannot be read either
+  if (std::filesystem::is_directory(file, ignored))
+    return invalid(fmt::format("{} is a directory; the name of a file is needed", file));
+  return env::read_file(file, kFileLimit);
+}
+
 }  // namespace
 
 Result<model::ParsedBlueprint> read_blueprint(const std::string& file, model::ParseContext context) {
-  TRY_ASSIGN(const auto text, env::read_file(file, kFileLimit));
+  TRY_ASSIGN(const auto text, read_text(file));
   context.files = files_beside(folder_of(file));
   return model::parse_blueprint(text, file, context);
 }
@@ -35,7 +44,6 @@ Result<xml::DocumentPtr> load_blueprint(const std::string& file, const std::stri
   TRY(parsed.status());
   if (!parsed.inlined) return internal("a blueprint without findings was not made self-contained");
   if (!name.empty()) parsed.inlined->root().set_attribute("name", name);
-  model::write_places(parsed.inlined->root(), parsed.places);
   return std::move(*parsed.inlined).share();
 }
 
@@ -44,7 +52,7 @@ Result<xml::DocumentPtr> load_node_configuration(const std::string& file, const 
     return invalid(fmt::format("a host cannot be named '{}'; a name is {}", name, model::kNameRule));
   const auto hash = file.find('#');
   const std::string path = file.substr(0, hash);
-  TRY_ASSIGN(const auto text, env::read_file(path, kFileLimit));
+  TRY_ASSIGN(const auto text, read_text(path));
   const std::string base = path.substr(path.rfind('/') + 1);
   const model::ConfigurationSource source{text, path, hash == std::string::npos ? "" : file.substr(hash + 1), name,
                                           base.substr(0, base.find('.'))};

@@ -9,6 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from flows import attempt, clear, NODE, progress, until_event  # noqa: E402
+from invariants import check_empty  # noqa: E402
 from world import blueprint, clean_up_when_asked_to_end, World  # noqa: E402
 
 DELAYS = [f"--sim-delay={verb}=2s" for verb in ("create", "destroy")]
@@ -33,7 +34,7 @@ def own_steps(world):
         for other in set(said) - {name}:
             assert other not in "".join(steps), output
         if name != "single":
-            for what in (f"cluster {name} is planned", f"head-of-{name} is placed", f"head-of-{name} booted", f"cluster {name} is running"):
+            for what in (f"cluster {name} is planned", f"head-of-{name} is placed", f"image tiny:1 is referenced for head-of-{name}", f"head-of-{name} booted", f"cluster {name} is running"):
                 assert what in output, output
         else:
             assert "single is placed" in output and "single joined" in output, output
@@ -58,9 +59,54 @@ def same_name_at_once(world):
         world.cli("destroy", "both", "--yes")
 
 
+def destroy_not_waited_for(world):
+    """What was only accepted is destroying, not destroyed; the destruction of a single host shows its steps."""
+    world.write("c.xml", blueprint("duo", 1))
+    world.write("node.xml", NODE)
+    world.cli("create", "c.xml")
+    for name in ("one", "two"):
+        world.cli("vh", "create", "node.xml", "--name", name)
+    said = world.json("--no-wait", "destroy", "duo", "--yes")
+    assert said["state"] == "destroying" and world.json("show", "duo")["state"] == "destroying", said
+    said = world.json("--no-wait", "vh", "destroy", "one")
+    assert said["state"] == "destroying" and world.json("vh", "show", "one")["operation"] == "destroy", said
+    said = world.cli("--no-wait", "vh", "destroy", "two").stdout
+    assert "destroying virtual host two" in said and "goes on" in said, said
+    world.until(lambda: not world.json("ls") and not world.json("vh", "ls"), "everything was destroyed")
+    assert world.json("--no-wait", "vh", "destroy", "one")["state"] == "destroyed"
+    world.cli("vh", "create", "node.xml", "--name", "one")
+    said = world.cli("vh", "destroy", "one").stdout
+    assert progress(said) == ["virtual host one is destroyed"], said
+    world.cli("vh", "create", "node.xml", "--name", "one")
+    assert world.json("vh", "destroy", "one")["state"] == "destroyed"
+    check_empty(world)
+
+
+def exit_codes(world):
+    """2: the command line is wrong; 3: what it names has findings."""
+    world.write("c.xml", blueprint("duo", 1))
+    for line, words in ((["--timeout", "1x", "ls"], "1x"), (["create", "c.xml", "--policy", "foo"], "spread"),
+                        (["cp", "a", "b"], "CLUSTER/HOST:PATH"), (["cp", "a:1", "b:2"], "CLUSTER/HOST:PATH"),
+                        (["exec", "duo/head"], "COMMAND"), (["--nope"], "'--nope'"), (["show", "a", "b"], "b"),
+                        (["lz"], "did you mean 'ls'?"), (["distroy", "duo"], "did you mean 'destroy'?"),
+                        (["vh", "creat"], "did you mean 'vh create'?"), (["vh", "bogus"], "'vh bogus'; there are: create, ls"),
+                        ([], "subcommand"), (["vh"], "subcommand"), (["create"], "BLUEPRINT")):
+        said = world.cli(*line, check=2)
+        assert words in said.stderr and not said.stdout, (line, said)
+    said = world.cli("bogus", check=2).stderr
+    assert "'bogus'" in said and "destroy" in said and "console" in said, said
+    for line in (("validate", "."), ("create", "."), ("vh", "create", ".")):
+        assert ". is a directory" in world.cli(*line, check=3).stderr
+    world.cli("validate", "nothing.xml", check=4)
+    world.cli("--timeout", "PT1M", "ls")
+    check_empty(world)
+
+
 # test, options of nuraghed
 ALL = [(own_steps, DELAYS),
-       (same_name_at_once, [])]
+       (same_name_at_once, []),
+       (exit_codes, []),
+       (destroy_not_waited_for, ["--sim-delay=destroy=6s"])]
 
 
 def main():

@@ -12,6 +12,7 @@
 #include <cstdio>
 
 #include "apps/nuraghe/commands.hpp"
+#include "base/check.hpp"
 #include "contracts/vhf.hpp"
 #include "env/posix.hpp"
 #include "net/http.hpp"
@@ -169,8 +170,7 @@ Result<int> copy(Context& context, const std::string& from, const std::string& t
   const auto colon_from = from.find(':');
   const auto colon_to = to.find(':');
   const bool from_host = colon_from != std::string::npos;
-  if (from_host == (colon_to != std::string::npos))
-    return invalid("cp needs exactly one side in a host: nuraghe cp FILE CLUSTER/HOST:PATH, or the other way round");
+  CHECK(from_host != (colon_to != std::string::npos));
   const auto& remote = from_host ? from : to;
   const auto colon = from_host ? colon_from : colon_to;
   TRY_ASSIGN(const auto target, find_target(context, remote.substr(0, colon)));

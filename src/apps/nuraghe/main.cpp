@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "apps/nuraghe/command_line.hpp"
 #include "apps/nuraghe/commands.hpp"
 #include "xml/xml.hpp"
 
@@ -45,7 +46,8 @@ void add_cluster_commands(CLI::App& app, Arguments& a, Action& action) {
   create->add_option("--name", a.create.name, "Name of the cluster, instead of the blueprint's");
   create->add_option("--idempotency-key", a.create.idempotency_key,
                      "The same key again waits for the same cluster and answers as the first time");
-  create->add_option("--policy", a.create.policy, "Placement policy: random, round-robin, pack, spread, optimise");
+  create->add_option("--policy", a.create.policy, "Placement policy: random, round-robin, pack, spread, optimise")
+      ->check(CLI::IsMember({"random", "round-robin", "pack", "spread", "optimise"}));
   create->add_flag("--explain", a.create.explain, "Say why each host is where it is");
   create->add_flag("--dry-run", a.create.dry_run, "Show placement and steps, create nothing");
   create->footer("Example: nuraghe create examples/mpi/cluster.xml");
@@ -167,17 +169,19 @@ void add_access_commands(CLI::App& app, Arguments& a, Action& action) {
       app.add_subcommand("exec", "Run a command in a host")->footer("Example: nuraghe exec mpi/head mpirun pi");
   exec->add_option("HOST", a.name, "CLUSTER/NAME, or a single host; the command follows")->required();
   exec->callback([&] {
-    action = [&](cli::Context& c) {
-      if (a.command.empty())
-        return finish(c, Status(nuraghe::invalid("exec needs a command: nuraghe exec CLUSTER/HOST COMMAND")));
-      return finish(c, cli::ssh(c, a.name, a.command));
-    };
+    if (a.command.empty()) throw CLI::ValidationError("exec", "a command is needed: nuraghe exec CLUSTER/HOST COMMAND");
+    action = [&](cli::Context& c) { return finish(c, cli::ssh(c, a.name, a.command)); };
   });
   auto* copy = app.add_subcommand("cp", "Copy a file into a host or out of it")
                    ->footer("Example: nuraghe cp data.txt mpi/head:/root/");
   copy->add_option("FROM", a.from, "FILE or HOST:PATH")->required();
   copy->add_option("TO", a.to, "FILE or HOST:PATH")->required();
-  copy->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::copy(c, a.from, a.to)); }; });
+  copy->callback([&] {
+    if ((a.from.find(':') == std::string::npos) == (a.to.find(':') == std::string::npos))
+      throw CLI::ValidationError(
+          "cp", "exactly one side is in a host: nuraghe cp FILE CLUSTER/HOST:PATH, or the other way round");
+    action = [&](cli::Context& c) { return finish(c, cli::copy(c, a.from, a.to)); };
+  });
   auto* console =
       app.add_subcommand("console", "A host's serial console")->footer("Example: nuraghe console mpi/head --follow");
   console->add_option("HOST", a.name, "CLUSTER/NAME, or a single host")->required();
@@ -221,7 +225,11 @@ int main(int argc, char** argv) {
   arguments.options.state = nuraghe::client::default_state_folder();
   app.add_option("--state", arguments.options.state, "nuraghed's state folder");
   app.add_option("-o,--output", arguments.options.output, "text or json")->check(CLI::IsMember({"text", "json"}));
-  app.add_option("--timeout", arguments.options.timeout, "How long to wait for an operation, as 30s, 5m, PT1H");
+  app.add_option("--timeout", arguments.options.timeout, "How long to wait for an operation, as 30s, 5m, PT1H")
+      ->check([](const std::string& text) {
+        const auto duration = nuraghe::parse_duration(text);
+        return duration ? std::string() : duration.error().to_string();
+      });
   app.add_flag(
       "--wait,!--no-wait", [&](std::int64_t count) { arguments.options.no_wait = count < 0; },
       "Wait until an operation is done (default), or not");
@@ -237,6 +245,10 @@ int main(int argc, char** argv) {
   try {
     app.parse(take_guest_command(argc, argv, arguments.command), argv);
   } catch (const CLI::ParseError& error) {
+    if (const auto unknown = cli::unknown_word(app)) {
+      std::fprintf(stderr, "nuraghe: %s\n", unknown->c_str());
+      return cli::kUsage;
+    }
     return app.exit(error) == 0 ? cli::kOk : cli::kUsage;
   }
   nuraghe::xml::initialise();

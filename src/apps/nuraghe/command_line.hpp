@@ -1,0 +1,17 @@
+// What the words of a command line tell before a command runs.
+#pragma once
+
+#include <optional>
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace nuraghe::cli {
+
+// After a failed parse: a sentence about the first word that stands where a command is expected and is none, with the
+// command that is nearest to it or the list of all; absent when that was not the mistake.
+std::optional<std::string> unknown_word(const CLI::App& app);
+
+}  // namespace nuraghe::cli
