@@ -4,7 +4,9 @@
   command_line.py PROGRAMS [NAME...]
 """
 import concurrent.futures
+import json
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -102,9 +104,34 @@ def exit_codes(world):
     check_empty(world)
 
 
+def dry_run(world):
+    """A dry run names every step that the create then takes."""
+    world.write("c.xml", blueprint("duo", 1))
+    said = world.cli("create", "c.xml", "--dry-run").stdout
+    assert "WHY" not in said and re.search(r"^head +[ab]$", said, re.M), said
+    assert "WHY" in world.cli("create", "c.xml", "--dry-run", "--explain").stdout
+    planned = world.json("create", "c.xml", "--dry-run")
+    place = {one["node"]: one["physical_host"] for one in planned["placements"]}
+    steps = planned["steps"]
+    for node in ("head", "worker-1"):
+        own = [step["text"] for step in steps if step["of"] == node]
+        assert own == [f"{node} is reserved on {place[node]}", f"image tiny:1 is referenced for {node}",
+                       f"{node} is created on {place[node]}", f"{node} boots", f"{node} joins private"], own
+    assert [step["of"] for step in steps if step["step"] == "network"] == ["private"], steps
+    for step in steps:
+        assert "  " + step["text"] in said.splitlines(), (step, said)
+    check_empty(world)
+    world.cli("create", "c.xml")
+    taken = [json.loads(line) for line in world.cli("-o", "json", "events", "duo").stdout.splitlines()]
+    taken = sorted((event["kind"].split(".")[1].replace("placed", "reserved"), event["attributes"]["name"]) for event in taken if event["host"])
+    assert taken == sorted((step["step"], step["of"]) for step in steps if step["step"] != "network"), taken
+    world.cli("destroy", "duo", "--yes")
+
+
 # test, options of nuraghed
 ALL = [(own_steps, DELAYS),
        (same_name_at_once, []),
+       (dry_run, []),
        (exit_codes, []),
        (destroy_not_waited_for, ["--sim-delay=destroy=6s"])]
 

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "apps/nuraghe/commands.hpp"
+#include "apps/nuraghe/dry_run.hpp"
 #include "client/blueprint_files.hpp"
 #include "client/traced_caller.hpp"
 #include "contracts/vcm.hpp"
@@ -98,10 +99,41 @@ bool is_already(const Cluster& cluster, const std::string& verb) {
          model::start_of(*state, *operation) == model::Start::kAlready;
 }
 
-void print_grant(Context& context, const contracts::vhf::Grant& grant) {
-  std::vector<std::vector<std::string>> rows{{"NODE", "PHYSICAL HOST", "WHY"}};
-  for (const auto& place : grant.placement) rows.push_back({place.node, place.physical_host, place.explanation});
+json::array placements_json(const contracts::vhf::Grant& grant) {
+  json::array placements;
+  for (const auto& place : grant.placement)
+    placements.push_back(json::object{{"node", place.node},
+                                      {"host", place.host},
+                                      {"physical_host", place.physical_host},
+                                      {"explanation", place.explanation}});
+  return placements;
+}
+
+void print_grant(Context& context, const contracts::vhf::Grant& grant, bool is_explained) {
+  std::vector<std::vector<std::string>> rows{{"NODE", "PHYSICAL HOST"}};
+  for (const auto& place : grant.placement) rows.push_back({place.node, place.physical_host});
+  if (is_explained) {
+    rows.front().emplace_back("WHY");
+    for (std::size_t i = 0; i < grant.placement.size(); ++i) rows[i + 1].push_back(grant.placement[i].explanation);
+  }
   context.print_table(rows);
+}
+
+Status show_dry_run(Context& context, const CreateOptions& options, const std::string& cluster,
+                    const contracts::vhf::Grant& grant) {
+  TRY_ASSIGN(const auto steps, steps_of_create(context, options.file, grant));
+  if (context.json()) {
+    json::array list;
+    for (const auto& step : steps)
+      list.push_back(json::object{{"step", step.word}, {"of", step.of}, {"text", step.text}});
+    context.print_json(
+        json::object{{"cluster", cluster}, {"dry_run", true}, {"placements", placements_json(grant)}, {"steps", list}});
+    return {};
+  }
+  print_grant(context, grant, options.explain);
+  context.print_line("steps, those of different hosts and of the networks at the same time:");
+  for (const auto& step : steps) context.print_line("  " + step.text);
+  return {};
 }
 
 }  // namespace
@@ -151,26 +183,14 @@ Status create(Context& context, const CreateOptions& options) {
       context.print_json(json::object{{"name", blueprint->root().attribute_or("name", "")}, {"accepted", true}});
     return {};
   }
+  const auto grant = response.grant.value_or(contracts::vhf::Grant{});
+  if (options.dry_run) return show_dry_run(context, options, response.cluster, grant);
   if (context.json()) {
-    json::array placements;
-    if (response.grant) {
-      for (const auto& place : response.grant->placement)
-        placements.push_back(json::object{{"node", place.node},
-                                          {"host", place.host},
-                                          {"physical_host", place.physical_host},
-                                          {"explanation", place.explanation}});
-    }
     context.print_json(
-        json::object{{"cluster", response.cluster}, {"dry_run", options.dry_run}, {"placements", placements}});
+        json::object{{"cluster", response.cluster}, {"dry_run", false}, {"placements", placements_json(grant)}});
     return {};
   }
-  if (response.grant && (options.explain || options.dry_run)) print_grant(context, *response.grant);
-  if (options.dry_run) {
-    context.print_line(
-        "steps: reserve hosts and network; then in parallel: the network, and per node image reference, creation, "
-        "boot, join");
-    return {};
-  }
+  if (options.explain) print_grant(context, grant, true);
   return show_cluster(context, response.cluster);
 }
 
