@@ -7,6 +7,7 @@ import concurrent.futures
 import json
 import os
 import re
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -128,10 +129,44 @@ def dry_run(world):
     world.cli("destroy", "duo", "--yes")
 
 
+def complete(world, line):
+    """What bash offers for the last word of a line."""
+    script = ('source <(nuraghe completion bash); COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _nuraghe; '
+              'printf "%s\\n" "${COMPREPLY[@]}"')
+    path = world.programs + ":" + os.environ["PATH"]
+    done = subprocess.run(["bash", "-c", script, "bash", *line.split(" ")], cwd=world.folder, env={**os.environ, "PATH": path},
+                          capture_output=True, text=True, timeout=120, check=True)
+    assert not done.stderr, done.stderr
+    return done.stdout.split()
+
+
+def completion(world):
+    """Commands, options, and the names of what there is."""
+    world.write("c.xml", blueprint("duo", 1))
+    world.write("node.xml", NODE)
+    world.cli("create", "c.xml")
+    world.cli("vh", "create", "node.xml", "--name", "alone")
+    hosts = ["alone", "duo/head", "duo/worker-1"]
+    for line, words in (("u", ["up"]), ("des", ["destroy"]), ("vh th", ["thaw"]), ("vh pause ", ["alone"]), ("show ", ["duo"]),
+                        ("destroy d", ["duo"]), ("events ", ["duo", "alone"]), ("ssh ", hosts), ("exec ", hosts),
+                        ("console duo/h", ["duo/head"]), ("-o json console duo/h", ["duo/head"]), ("cp duo/h", ["duo/head:"]),
+                        ("cp c.xml duo/h", ["duo/head:"]), ("cp c.", ["c.xml"]), ("image rm ", ["tiny"]), ("-o ", ["text", "json"]),
+                        ("create --po", ["--policy"]), ("up --policy opt", ["optimise"]), ("up no", ["node.xml"]),
+                        ("destroy --y", ["--yes"]), ("--no", ["--no-wait"]), ("completion z", ["zsh"]), ("nam", []), ("bogus ", [])):
+        found = complete(world, "nuraghe --state s " + line)
+        assert sorted(found) == sorted(words), (line, found)
+    assert {"create", "up", "vh"} <= set(complete(world, "nuraghe "))
+    assert complete(world, "nuraghe show ") == []  # no nuraghed there
+    world.cli("destroy", "duo", "--yes")
+    world.cli("vh", "destroy", "alone")
+    assert "bashcompinit" in world.cli("completion", "zsh").stdout
+
+
 # test, options of nuraghed
 ALL = [(own_steps, DELAYS),
        (same_name_at_once, []),
        (dry_run, []),
+       (completion, []),
        (exit_codes, []),
        (destroy_not_waited_for, ["--sim-delay=destroy=6s"])]
 

@@ -44,7 +44,7 @@ std::optional<std::string> unknown_word(const CLI::App& app) {
   std::vector<std::string> names;
   std::string nearest;
   std::size_t least = 0;
-  for (const auto* command : at->get_subcommands([](const CLI::App*) { return true; })) {
+  for (const auto* command : at->get_subcommands([](const CLI::App* one) { return !one->get_group().empty(); })) {
     names.push_back(command->get_name());
     const std::size_t far = distance(word, names.back());
     if (nearest.empty() || far < least) {

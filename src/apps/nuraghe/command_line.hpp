@@ -14,4 +14,7 @@ namespace nuraghe::cli {
 // command that is nearest to it or the list of all; absent when that was not the mistake.
 std::optional<std::string> unknown_word(const CLI::App& app);
 
+// The script that completes commands, their options and the names of what there is; for zsh by its bash emulation.
+std::string completion_script(const CLI::App& app, const std::string& shell);
+
 }  // namespace nuraghe::cli

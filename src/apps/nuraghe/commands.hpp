@@ -62,6 +62,9 @@ Status init(Context& context);
 // Prints every finding itself; answers the exit code.
 Result<int> validate(Context& context, const std::string& file);
 Result<int> doctor(Context& context);
-Status completion(const std::string& shell, const std::vector<std::string>& commands);
+
+// ---- for the completion in a shell (completion.cpp) ----
+// Prints the names of a kind, one per line: clusters, hosts (as ssh takes them), singles, images.
+Status list_names(Context& context, const std::string& kind);
 
 }  // namespace nuraghe::cli

@@ -1,4 +1,4 @@
-// What needs no nuraghed: init, validate, doctor, completion.
+// What needs no nuraghed: init, validate, doctor.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -194,30 +194,6 @@ Result<int> doctor(Context& context) {
   }
   if (context.json()) context.print_json(json::object{{"ok", all_ok}, {"checks", list}});
   return all_ok ? kOk : kFailed;
-}
-
-Status completion(const std::string& shell, const std::vector<std::string>& commands) {
-  // Each entry: a command and the commands below it.
-  std::string words;
-  std::string cases;
-  for (const auto& line : commands) {
-    const auto blank = line.find(' ');
-    const std::string command = line.substr(0, blank);
-    words += (words.empty() ? "" : " ") + command;
-    if (blank != std::string::npos) cases += fmt::format("    {}) words=\"{}\" ;;\n", command, line.substr(blank + 1));
-  }
-  const std::string body = fmt::format(
-      "_nuraghe() {{\n  local words=\"{}\" current=\"${{COMP_WORDS[COMP_CWORD]}}\"\n  if [ \"$COMP_CWORD\" -gt 1 ]; "
-      "then\n"
-      "    case \"${{COMP_WORDS[1]}}\" in\n{}    show|events|pause|resume|freeze|thaw|abort|destroy) words=$(nuraghe "
-      "ls 2>/dev/null | "
-      "awk 'NR>1{{print $1}}') ;;\n    *) words=\"\" ;;\n    esac\n  fi\n  COMPREPLY=($(compgen -W \"$words\" -- "
-      "\"$current\"))\n"
-      "  [ ${{#COMPREPLY[@]}} -gt 0 ] || COMPREPLY=($(compgen -f -- \"$current\"))\n}}\ncomplete -F _nuraghe nuraghe\n",
-      words, cases);
-  if (shell == "zsh") std::puts("autoload -U +X bashcompinit && bashcompinit");
-  std::fputs(body.c_str(), stdout);
-  return {};
 }
 
 }  // namespace nuraghe::cli

@@ -204,16 +204,17 @@ void add_local_commands(CLI::App& app, Arguments& a, Action& action) {
                          ->footer("Example: source <(nuraghe completion bash)");
   completion->add_option("SHELL", a.shell, "bash or zsh")->check(CLI::IsMember({"bash", "zsh"}));
   completion->callback([&] {
-    action = [&](cli::Context& c) {
-      std::vector<std::string> commands;
-      for (const auto* command : app.get_subcommands({})) {
-        std::string line = command->get_name();
-        for (const auto* below : command->get_subcommands({})) line += " " + below->get_name();
-        commands.push_back(line);
-      }
-      return finish(c, cli::completion(a.shell, commands));
+    action = [&](cli::Context&) {
+      std::fputs(cli::completion_script(app, a.shell).c_str(), stdout);
+      return static_cast<int>(cli::kOk);
     };
   });
+  // What the script asks for.
+  auto* names = app.add_subcommand("names", "Names for the completion")->group("");
+  names->add_option("KIND", a.name, "What is to be named")
+      ->required()
+      ->check(CLI::IsMember({"clusters", "hosts", "singles", "images"}));
+  names->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::list_names(c, a.name)); }; });
 }
 
 }  // namespace
