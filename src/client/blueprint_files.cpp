@@ -44,6 +44,7 @@ Result<xml::DocumentPtr> load_blueprint(const std::string& file, const std::stri
   TRY(parsed.status());
   if (!parsed.inlined) return internal("a blueprint without findings was not made self-contained");
   if (!name.empty()) parsed.inlined->root().set_attribute("name", name);
+  model::write_places(parsed.inlined->root(), parsed.places);
   return std::move(*parsed.inlined).share();
 }
 
