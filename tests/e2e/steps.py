@@ -441,14 +441,16 @@ def freeze(world: World, name: str) -> None:
     world.report.holds("no QEMU process under any user, nothing in /dev/shm, 0 CPUs and 0 bytes of memory reserved")
 
 
-def freeze_and_thaw(world: World, name: str, worker: str, members: list) -> None:
-    """Step 5: a job on a worker, uptime and network go on where they were."""
+def freeze_and_thaw(world: World, name: str, worker: str, members: list, frozen_for: float = 0) -> None:
+    """Step 5: a job on a worker, uptime and network go on where they were; `frozen_for` seconds at least lie between."""
     hosts = [f"{name}/{member['name']}" for member in members]
     count = start_counter(world, f"{name}/{worker}")
     job = world.guest(f"{name}/{worker}", "cat /run/counter").strip()
     before = {host: identity_of(world, host) for host in hosts}
     world.report.holds(f"a job counts on {worker}: {count}")
+    begin = time.monotonic()
     freeze(world, name)
+    time.sleep(max(0.0, frozen_for - (time.monotonic() - begin)))  # the passing of time is what is tested
     world.show("thaw", name)
     check(world.cluster(name)["state"] == "running", f"cluster {name} does not run again")
     now = int(world.guest(f"{name}/{worker}", COUNT_ABOVE.format(count)))
