@@ -29,6 +29,8 @@ class EventFeed : public std::enable_shared_from_this<EventFeed> {
 
   // What there is after the sequence number now, at most `limit`, perhaps nothing.
   void read(std::int64_t after, std::size_t limit, Callback done);
+  // The sequence of the newest event.
+  std::int64_t newest() const { return exchange_.statistics().newest_event; }
   // Calls back once when there are events after the number: at once when there are already, else after the commit that
   // brings them. Some of them may be left out at the end: read on. The returned ticket is for cancel().
   std::uint64_t wait(std::int64_t after, Callback done);

@@ -41,9 +41,13 @@ Result<T> number(const HttpRequest& request, std::string_view name, T fallback) 
   return value;
 }
 
-Result<Query> parse_query(const HttpRequest& request) {
+Result<Query> parse_query(const HttpRequest& request, const EventFeed& feed) {
   Query query;
-  TRY_ASSIGN(query.after, number<std::int64_t>(request, "after", 0));
+  if (request.query("after") == "newest") {
+    query.after = feed.newest();
+  } else {
+    TRY_ASSIGN(query.after, number<std::int64_t>(request, "after", 0));
+  }
   TRY_ASSIGN(query.limit, number<std::size_t>(request, "limit", query.limit));
   query.limit = std::min<std::size_t>(std::max<std::size_t>(query.limit, 1), 10'000);
   if (const auto wait = request.query("wait")) {
@@ -227,7 +231,7 @@ class Follower : public std::enable_shared_from_this<Follower> {
 
 void serve_events(const std::shared_ptr<EventFeed>& feed, const std::shared_ptr<net::HttpServer>& server,
                   const HttpRequest& request, const HttpResponder& responder) {
-  auto query = parse_query(request);
+  auto query = parse_query(request, *feed);
   if (!query) return responder.respond(error_response(query.error()));
   if (request.header("Accept").find("text/event-stream") == std::string_view::npos) {
     return std::make_shared<Poll>(feed, std::move(*query), responder)->begin(*server);

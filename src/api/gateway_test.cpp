@@ -380,6 +380,9 @@ TEST_F(GatewayTest, EventsAreReadPageByPage) {
   EXPECT_EQ(std::count(first.body.begin(), first.body.end(), '\n'), 1) << first.body;
   EXPECT_THAT(first.body, HasSubstr("\"cluster\":\"b\""));
   EXPECT_EQ(call(request("GET", "/events?after=3")).body, "");
+  const auto newest = call(request("GET", "/events?after=newest"));
+  EXPECT_EQ(newest.body, "");
+  EXPECT_EQ(newest.header("Nuraghe-Next"), "3");
   const auto own = call(request("GET", "/events", kMember));
   EXPECT_EQ(std::count(own.body.begin(), own.body.end(), '\n'), 1) << own.body;
   EXPECT_THAT(own.body, HasSubstr("\"vo\":\"physics\""));

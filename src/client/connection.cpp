@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
+#include <charconv>
 #include <cstdlib>
 
 #include "env/posix.hpp"
@@ -162,12 +163,13 @@ Result<std::vector<exchange::Event>> Connection::events(std::int64_t after, cons
 }
 
 Result<std::int64_t> Connection::newest_event() {
-  std::int64_t last = 0;
-  while (true) {
-    TRY_ASSIGN(const auto page, events(last, "", Duration(0)));
-    if (page.empty()) return last;
-    last = page.back().sequence;
-  }
+  TRY_ASSIGN(const auto response, http_->call(request("GET", "/events?after=newest")));
+  const auto next = response.header("Nuraghe-Next");
+  std::int64_t sequence = 0;
+  const auto parsed = std::from_chars(next.data(), next.data() + next.size(), sequence);
+  if (response.status != 200 || parsed.ec != std::errc())
+    return unavailable(fmt::format("nuraghed answers {} to GET /events: {}", response.status, response.body));
+  return sequence;
 }
 
 }  // namespace nuraghe::client

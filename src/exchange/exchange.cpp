@@ -119,6 +119,8 @@ Status ExchangeImpl::find_last_sequence(store::Transaction& transaction) {
     (more ? low : high) = middle;
   }
   state_.last_sequence = high;
+  const std::lock_guard lock(mutex_);
+  statistics_.newest_event = high;
   return {};
 }
 

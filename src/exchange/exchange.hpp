@@ -201,6 +201,7 @@ struct ExchangeOptions {
 };
 
 struct ExchangeStatistics {
+  std::int64_t newest_event = 0;  // its sequence; of those that are committed
   std::int64_t events = 0, batches = 0, messages_sent = 0, replies_sent = 0, jobs_run = 0;
   store::Statistics store;
 };

@@ -39,6 +39,7 @@ void ExchangeImpl::finish(std::vector<Incoming>& events, Batch& batch) {
     statistics_.events += static_cast<std::int64_t>(events.size());
     if (batch.timers_changed && events.empty()) ++statistics_.events;
     ++statistics_.batches;
+    statistics_.newest_event = state_.last_sequence;
     statistics_.store = store_->statistics();
   }
   release(batch);
