@@ -89,7 +89,8 @@ TEST_P(QemuMachines, BootsAndGoesOnOverFreezeAndThaw) {
     ASSERT_OK(await(id, fmt::format("beat {}", frozen_at + 2)));
     const std::string text = console(id);
     EXPECT_EQ(text.find("READY"), text.rfind("READY")) << "the guest was booted anew: " << text;
-    for (int beat = 1; beat <= frozen_at + 2; ++beat) EXPECT_THAT(text, HasSubstr(fmt::format("beat {}\n", beat)));
+    // The newest may still be being written.
+    for (int beat = 1; beat < frozen_at + 2; ++beat) EXPECT_THAT(text, HasSubstr(fmt::format("beat {}\n", beat)));
     EXPECT_THAT(text, Not(HasSubstr("lost")));
     ASSERT_OK(driver_->destroy(id, kPatient));
   }
