@@ -94,6 +94,8 @@ void serve_soap(const GatewayOptions& options, HttpRequest request, const HttpRe
   if (!envelope->had_message_id) message.message_id = env::make_uuid_urn(*options.random);
   Asked asked{message.message_id, envelope->action, message.operation};
   if (asked.action.empty()) asked.action = soap::default_action(message);
+  if (const Status may = may_act_for(identity, envelope->claimed_vo); !may)
+    return responder.respond(undelivered(may.error(), asked));
   if (options.lookup) {
     auto known = options.lookup(message.to, envelope->action, message.body->root().name());
     if (!known) return responder.respond(undelivered(known.error(), asked));
