@@ -345,8 +345,13 @@ Status Factory::begin_host(exchange::Turn& turn, const exchange::Message& reques
   const bool destroys = *operation == model::HostOperation::kDestroy;
   api::BeginHostResponse response;
   auto found = visible_host(turn, request.vo, input.host);
-  if (!found && destroys && found.error().code() == ErrorCode::kNotFound)
-    return answer(turn, request.message_id, response);
+  if (!found && found.error().code() == ErrorCode::kNotFound) {
+    if (destroys) return answer(turn, request.message_id, response);
+    TRY_ASSIGN(const auto past, book_.past_host(turn.transaction(), request.vo, input.host));
+    if (past)
+      return not_found(fmt::format("virtual host {} is destroyed since {}; 'nuraghe vh ls' lists what there is",
+                                   past->name, past->since.to_string()));
+  }
   TRY_ASSIGN(auto row, std::move(found));
   if (!row.host.operation.empty() && !destroys)
     return conflict(
