@@ -170,7 +170,9 @@ Status destroy_host(Context& context, const std::string& name) {
   }
   if (!host.cluster.empty())
     return conflict(fmt::format("virtual host {} belongs to cluster {}: destroy the cluster", host.name, host.cluster));
-  context.print_line(fmt::format("destroying virtual host {} ({}) with its disks", host.name, host.id));
+  context.print_line(fmt::format("destroying virtual host {} ({}), {} on {}, with its disks", host.name, host.id,
+                                 contracts::vhc::to_string(host.state), host.physical_host));
+  TRY(context.confirm("Destroy it?"));
   contracts::vhm::Client manager(connection->caller(), connection->service("vhm"));
   TRY_ASSIGN(const bool is_done, context.with_progress(OwnSteps::of_host(host.id), [&]() -> Status {
     const auto response = manager.destroy_vh({host.id}, call);
