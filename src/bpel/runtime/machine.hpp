@@ -108,10 +108,11 @@ class Machine : public AssignContext {
   // ---- AssignContext ----
   Evaluated<const VariableValue*> variable(const VariableRef& ref) override;
   Evaluated<bool> link_status(LinkIndex link) override;
-  const std::string* package_file(std::string_view path) override;
+  Evaluated<std::shared_ptr<const xml::Stylesheet>> stylesheet(std::string_view location) override;
   Evaluated<void> store_variable(const VariableRef& ref, VariableValue value) override;
   Evaluated<xml::DocumentPtr> endpoint_reference(const PartnerLinkRef& ref, bool my_role) override;
   Evaluated<void> store_endpoint_reference(const PartnerLinkRef& ref, xml::DocumentPtr reference) override;
+  Evaluated<void> validate(const Variable& declaration, const VariableValue& value) override;
 
  private:
   struct Task {

@@ -99,6 +99,7 @@ std::shared_ptr<const Program> make_program(std::shared_ptr<const ProcessDefinit
   program->id = options.id;
   program->package = options.package;
   program->definition = std::move(definition);
+  program->resources = std::make_unique<const Resources>(program->definition);
   program->invoke_deadline = options.invoke_deadline;
   program->subtree_end = subtree_ends(*program->definition);
   const auto& links = program->definition->links();

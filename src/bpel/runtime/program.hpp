@@ -10,6 +10,7 @@
 
 #include "base/units.hpp"
 #include "bpel/definition.hpp"
+#include "bpel/resources.hpp"
 
 namespace nuraghe::bpel::runtime {
 
@@ -26,6 +27,7 @@ struct Program {
   std::string id;  // "PACKAGE/FILE@VERSION"
   std::string package;
   std::shared_ptr<const ProcessDefinition> definition;
+  std::unique_ptr<const Resources> resources;
   Duration invoke_deadline = std::chrono::hours(1);
   std::map<PartnerLinkRef, std::string> my_paths;           // "/services/vcf"
   std::map<PartnerLinkRef, std::string> partner_addresses;  // absent: none known
