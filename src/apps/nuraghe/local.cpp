@@ -58,7 +58,9 @@ Check check_state(const std::string& state) {
 
 Check check_daemon(Context& context) {
   auto connection = context.connection();
-  if (!connection) return {"nuraghed", false, "not running", "start it: nuraghed --vhc host-1"};
+  if (!connection)
+    return {"nuraghed", false, "not running",
+            fmt::format("start it: nuraghed --state {} --vhc host-1", context.options().state)};
   const auto answer = (*connection)->get("/healthz");
   return {"nuraghed", answer.has_value(), answer ? "answers" : answer.error().to_string(),
           "look at its log, or start it again"};
