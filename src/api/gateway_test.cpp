@@ -253,6 +253,16 @@ TEST_F(GatewayTest, AMemberActsForItsOwnVoAlone) {
   EXPECT_EQ(actor_.requests, 0);
 }
 
+TEST_F(GatewayTest, WhatConcernsEveryVoIsForAdministrators) {
+  EXPECT_EQ(soap_call("/services/vhf", "forget_physical_host", "", kAdmin).status, 200);
+  for (const char* path : {"/services/vhf", "/services/vhf/hosts"}) {
+    const auto refused = soap_call(path, "forget_physical_host", "", kMember);
+    EXPECT_EQ(refused.status, 403);
+    EXPECT_THAT(refused.body, HasSubstr("administrator"));
+  }
+  EXPECT_EQ(soap_call("/services/vhf", "list_physical_hosts", "", kMember).status, 200);
+}
+
 TEST_F(GatewayTest, SeedsAndImagesAreForControllersAlone) {
   const std::string content(3'000'000, 'i');
   ASSERT_TRUE(env::write_file_durably(folder_ + "/part", content));

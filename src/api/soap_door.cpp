@@ -105,6 +105,11 @@ void serve_soap(const GatewayOptions& options, HttpRequest request, const HttpRe
   if (identity.role == Role::kController && !may_controller_ask(message.to, message.operation))
     return responder.respond(undelivered(
         denied(fmt::format("a controller's token does not open {} of {}", message.operation, message.to)), asked));
+  if (identity.role == Role::kMember && needs_administrator(message.to, message.operation))
+    return responder.respond(
+        undelivered(denied(fmt::format("{} concerns every VO: it needs an administrator's token, and {} is a member",
+                                       message.operation, identity.name)),
+                    asked));
   const bool one_way = message.one_way;
   request = {};  // the text is not needed while the operation takes its minutes
   options.router->accept(std::move(message), [asked = std::move(asked), one_way, responder](Result<Message> outcome) {

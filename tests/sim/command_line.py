@@ -233,7 +233,7 @@ def asked_first(world):
     for line, words in ((["destroy", "duo"], ["cluster duo", "head, worker-1", "networks"]),
                         (["vh", "destroy", "one"], ["virtual host one", "running on", "disks"])):
         code, was_asked, said = answer_on_terminal(world, b"n\n", *line)
-        assert code == 1 and was_asked and "nothing was destroyed" in said, (code, said)
+        assert code == 1 and was_asked and "nothing was changed" in said, (code, said)
         assert all(word in said.split("[y/N]", maxsplit=1)[0] for word in words), said
     assert world.json("show", "duo")["state"] == world.json("vh", "show", "one")["state"] == "running"
     code, was_asked, said = answer_on_terminal(world, b"", "vh", "destroy", "one", "--yes")

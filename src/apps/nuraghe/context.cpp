@@ -79,7 +79,7 @@ Status Context::confirm(const std::string& question) const {
   std::fflush(stdout);
   const int answer = std::getchar();
   if (answer == 'y' || answer == 'Y') return {};
-  return Error(ErrorCode::kCancelled, "nothing was destroyed");
+  return Error(ErrorCode::kCancelled, "nothing was changed");
 }
 
 OwnSteps OwnSteps::from_start() && {

@@ -217,4 +217,27 @@ Status list_physical_hosts(Context& context) {
   return {};
 }
 
+Status forget_physical_host(Context& context, const std::string& name) {
+  TRY_ASSIGN(auto* connection, context.connection());
+  contracts::vhf::Client factory(connection->caller(), connection->service("vhf"));
+  TRY_ASSIGN(const auto would, factory.forget_physical_host({name, true}));
+  context.print_line(fmt::format("forgetting physical host {}; {} virtual hosts are lost with it{}", name,
+                                 would.host.size(), would.host.empty() ? "" : ":"));
+  if (!context.json() && !would.host.empty()) {
+    std::vector<std::vector<std::string>> rows{{"NAME", "VO", "CLUSTER", "STATE", "ID"}};
+    for (const auto& host : would.host)
+      rows.push_back({host.name, host.vo, host.cluster.empty() ? "-" : host.cluster,
+                      std::string(contracts::vhc::to_string(host.state)), host.id});
+    context.print_table(rows);
+  }
+  TRY(context.confirm("Forget it?"));
+  TRY_ASSIGN(const auto lost, factory.forget_physical_host({name, false}));
+  if (context.json()) {
+    json::array hosts;
+    for (const auto& host : lost.host) hosts.push_back(host_json(host));
+    context.print_json(json::object{{"physical_host", name}, {"lost", hosts}});
+  }
+  return {};
+}
+
 }  // namespace nuraghe::cli

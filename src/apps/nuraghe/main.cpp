@@ -116,6 +116,12 @@ void add_host_commands(CLI::App& app, Arguments& a, Action& action) {
   auto* physical = host->add_subcommand("ls", "List physical hosts and what is reserved on them")
                        ->footer("Example: nuraghe host ls");
   physical->callback([&] { action = [](cli::Context& c) { return finish(c, cli::list_physical_hosts(c)); }; });
+  auto* forget =
+      host->add_subcommand("forget", "Forget a physical host that is gone for good; its virtual hosts are lost")
+          ->footer("Example: nuraghe host forget host-2");
+  forget->add_option("PHYSICAL", a.name, "Name of the physical host")->required();
+  forget->add_flag("-y,--yes", a.options.yes, "Do not ask");
+  forget->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::forget_physical_host(c, a.name)); }; });
 }
 
 void add_image_commands(CLI::App& app, Arguments& a, Action& action) {
