@@ -400,6 +400,16 @@ std::vector<RuleCase> scope_cases() {
        scope_with("<eventHandlers/>")},
       {"SA00091", "isolated", &Pieces::body, "<scope isolated='yes'>" + kEmptyScope + "</scope>",
        "<scope isolated='yes'><scope isolated='yes'><empty/></scope></scope>"},
+      {"SA00091", "compensated by an isolated one", &Pieces::body,
+       "<scope><faultHandlers><catchAll><scope><compensateScope target='s'/></scope></catchAll></faultHandlers>"
+       "<scope name='s' isolated='yes'><empty/></scope></scope>",
+       "<scope><faultHandlers><catchAll><scope isolated='yes'><compensateScope target='s'/></scope></catchAll>"
+       "</faultHandlers><scope name='s' isolated='yes'><empty/></scope></scope>"},
+      {"SA00091", "all compensated by an isolated one", &Pieces::body,
+       "<scope><faultHandlers><catchAll><scope><compensate/></scope></catchAll></faultHandlers>"
+       "<scope name='s' isolated='yes'><empty/></scope></scope>",
+       "<scope><faultHandlers><catchAll><scope isolated='yes'><compensate/></scope></catchAll>"
+       "</faultHandlers><scope name='s' isolated='yes'><empty/></scope></scope>"},
       {"SA00092", "names of scopes", &Pieces::body,
        "<sequence><scope name='a'><empty/></scope><scope name='b'><scope name='a'><empty/></scope></scope></sequence>",
        "<sequence><scope name='a'><empty/></scope><scope name='a'><empty/></scope></sequence>"},

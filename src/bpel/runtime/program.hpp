@@ -11,6 +11,7 @@
 #include "base/units.hpp"
 #include "bpel/definition.hpp"
 #include "bpel/resources.hpp"
+#include "bpel/runtime/isolation.hpp"
 
 namespace nuraghe::bpel::runtime {
 
@@ -37,6 +38,7 @@ struct Program {
   std::set<CorrelationSetRef> indexed_sets;  // looked up by messages that come before their receive
   std::set<CorrelationSetRef> joined_sets;   // of receivers with initiate="join"
   std::vector<Receiver> receivers;
+  std::map<ScopeIndex, SharedAccess> isolated;  // the isolated scopes
 
   const Node& node(NodeIndex index) const { return definition->node(index); }
   // "create.bpel:34"
