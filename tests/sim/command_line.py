@@ -230,7 +230,7 @@ def asked_first(world):
     world.write("node.xml", NODE)
     world.cli("create", "c.xml")
     world.cli("vh", "create", "node.xml", "--name", "one")
-    for line, words in ((["destroy", "duo"], ["cluster duo", "head, worker-1", "networks"]),
+    for line, words in ((["destroy", "duo"], ["cluster duo", "2 virtual hosts", "head, worker-1", "1 network\r"]),
                         (["vh", "destroy", "one"], ["virtual host one", "running on", "disks"])):
         code, was_asked, said = answer_on_terminal(world, b"n\n", *line)
         assert code == 1 and was_asked and "nothing was changed" in said, (code, said)

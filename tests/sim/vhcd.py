@@ -341,7 +341,7 @@ def gone_for_good(site):
     site.vhcds["b"].kill()
     site.until_alive("a")
     said = site.cli("host", "forget", "b", "--yes").stdout
-    assert "2 virtual hosts are lost" in said and all(name in said for name in there), said
+    assert "lost with it: 2 virtual hosts" in said and all(name in said for name in there), said
     assert [host["name"] for host in site.json("host", "ls")] == ["a"]
     for name, member in hosts_of(site, "duo").items():
         assert member["condition"] == ("lost: physical host b was forgotten" if name in there else ""), member

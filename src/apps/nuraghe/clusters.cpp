@@ -354,8 +354,9 @@ Status destroy_cluster(Context& context, const std::string& name) {
   TRY_ASSIGN(auto* connection, context.connection());
   std::string names;
   for (const auto& member : cluster.member) names += (names.empty() ? "" : ", ") + member.name;
-  context.print_line(fmt::format("destroying cluster {} ({}): {} virtual hosts with their disks ({}), {} networks",
-                                 cluster.name, cluster.id, cluster.member.size(), names, cluster.network.size()));
+  context.print_line(fmt::format("destroying cluster {} ({}): {} with their disks ({}), {}", cluster.name, cluster.id,
+                                 counted(cluster.member.size(), "virtual host"), names,
+                                 counted(cluster.network.size(), "network")));
   TRY(context.confirm("Destroy it?"));
   contracts::vcm::Client manager(connection->caller(), connection->service("vcm"));
   TRY_ASSIGN(const bool is_done,

@@ -148,6 +148,10 @@ std::string short_size(Bytes size) {
   return fmt::format("{} B", size.count);
 }
 
+std::string counted(std::size_t count, std::string_view what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
 std::string age(TimePoint since) {
   if (since.micros == 0) return "-";
   return format_duration(std::max(Duration(0), env::system_clock().now() - since));

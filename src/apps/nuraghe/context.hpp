@@ -91,6 +91,8 @@ class Context {
 
 // What a client shows of states and sizes.
 std::string short_size(Bytes size);
+// "1 network", "2 networks"
+std::string counted(std::size_t count, std::string_view what);
 std::string age(TimePoint since);
 
 }  // namespace nuraghe::cli

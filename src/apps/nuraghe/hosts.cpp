@@ -221,8 +221,8 @@ Status forget_physical_host(Context& context, const std::string& name) {
   TRY_ASSIGN(auto* connection, context.connection());
   contracts::vhf::Client factory(connection->caller(), connection->service("vhf"));
   TRY_ASSIGN(const auto would, factory.forget_physical_host({name, true}));
-  context.print_line(fmt::format("forgetting physical host {}; {} virtual hosts are lost with it{}", name,
-                                 would.host.size(), would.host.empty() ? "" : ":"));
+  context.print_line(fmt::format("forgetting physical host {}; lost with it: {}{}", name,
+                                 counted(would.host.size(), "virtual host"), would.host.empty() ? "" : ":"));
   if (!context.json() && !would.host.empty()) {
     std::vector<std::vector<std::string>> rows{{"NAME", "VO", "CLUSTER", "STATE", "ID"}};
     for (const auto& host : would.host)

@@ -255,8 +255,8 @@ Status Factory::forget_physical_host(exchange::Turn& turn, const exchange::Messa
   exchange::Event event;
   event.kind = "physical_host.forgotten";
   event.severity = "warning";
-  event.text = fmt::format("physical host {} is forgotten, and {} virtual hosts are lost with it", input.name,
-                           response.host.size());
+  event.text =
+      fmt::format("physical host {} is forgotten; virtual hosts lost with it: {}", input.name, response.host.size());
   TRY(turn.publish(std::move(event)));
   return answer(turn, request.message_id, response);
 }
