@@ -75,8 +75,8 @@ Status Engine::Implementation::step(exchange::Turn& turn, Live& live, const jour
   cached_bytes -= std::min(cached_bytes, before);
   if (options.history_retention.count() > 0) {
     const journal::HistoryRow row{journal::kHistoryVersion, turn.now(), event, machine.digest()};
-    TRY(turn.transaction().put(tables.history, id + runtime::big_endian(static_cast<std::uint64_t>(sequence)),
-                               encode_record(row)));
+    TRY(turn.transaction().insert(tables.history, id + runtime::big_endian(static_cast<std::uint64_t>(sequence)),
+                                  encode_record(row)));
   }
   if (machine.ended()) {
     const auto header = instance.header;
@@ -122,7 +122,7 @@ Status Engine::Implementation::create(exchange::Turn& turn, const exchange::Mess
   live.program = program;
   live.instance = std::make_unique<runtime::Instance>();
   TRY_ASSIGN(live.instance->header, journal::header_for(event, *program, id, turn.now()));
-  TRY(turn.transaction().put(tables.running, program->id + '\0' + id, ""));
+  TRY(turn.transaction().insert(tables.running, program->id + '\0' + id, ""));
   running->add(id);
   recent.push_front(id);
   live.place = recent.begin();
@@ -136,8 +136,8 @@ Status Engine::Implementation::finish(exchange::Turn& turn, const HeaderRow& hea
   running->remove(header.id);
   if (header.held > 0) TRY(transaction.erase_prefix(tables.held, header.id));
   if (options.history_retention.count() == 0) return transaction.erase(tables.instance, header.id);
-  TRY(transaction.put(tables.ended, runtime::big_endian(static_cast<std::uint64_t>(header.ended.micros)) + header.id,
-                      ""));
+  TRY(transaction.insert(tables.ended, runtime::big_endian(static_cast<std::uint64_t>(header.ended.micros)) + header.id,
+                         ""));
   ++ended_count;
   if (ended_unsure || ended_count > options.history_limit) return arm_prune(turn, turn.now());
   return arm_prune(turn, header.ended + options.history_retention);

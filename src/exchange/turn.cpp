@@ -16,6 +16,10 @@ Status ActorTurn::GuardedTransaction::put(store::Table table, std::string_view k
   wrote_ = true;
   return inner_.put(table, key, value);
 }
+Status ActorTurn::GuardedTransaction::insert(store::Table table, std::string_view key, std::string_view value) {
+  wrote_ = true;
+  return inner_.insert(table, key, value);
+}
 Status ActorTurn::GuardedTransaction::erase(store::Table table, std::string_view key) {
   wrote_ = true;
   return inner_.erase(table, key);
@@ -73,7 +77,7 @@ Status ActorTurn::send(Message request, std::string token, TimePoint deadline) {
   row.one_way = request.one_way;
   row.order = ++state_.last_number;
   row.message = encode_message(request);
-  TRY(rows().put(state_.tables.outbox, request.message_id, encode_record(row)));
+  TRY(rows().insert(state_.tables.outbox, request.message_id, encode_record(row)));
   batch_.effects.emplace_back(SendEffect{std::move(request), deadline, 0});
   return {};
 }
@@ -172,7 +176,7 @@ Status ActorTurn::start_job(Job job) {
   ++batch_.jobs_started;
   const std::int64_t generation = ++state_.last_number;
   const JobRow row{job.payload, generation, false};
-  TRY(rows().put(state_.tables.jobs, key, encode_record(row)));
+  TRY(rows().insert(state_.tables.jobs, key, encode_record(row)));
   batch_.effects.emplace_back(StartJobEffect{std::string(actor_), std::move(job), generation});
   return {};
 }
@@ -206,8 +210,8 @@ Status ActorTurn::set_timer(std::string_view key, TimePoint due) {
   TRY(erase_timer(owned));
   wrote_ = true;
   batch_.timers_changed = true;
-  TRY(rows().put(state_.tables.timer_index, owned, encode_record(TimerRow{due})));
-  return rows().put(state_.tables.timers, due_key(due, owned), "");
+  TRY(rows().insert(state_.tables.timer_index, owned, encode_record(TimerRow{due})));
+  return rows().insert(state_.tables.timers, due_key(due, owned), "");
 }
 
 Status ActorTurn::cancel_timer(std::string_view key) { return erase_timer(owned_key(actor_, key)); }
@@ -217,7 +221,7 @@ Status ActorTurn::publish(Event event) {
   event.sequence = state_.last_sequence + batch_.published + 1;
   event.time = now_;
   ++batch_.published;
-  return rows().put(state_.tables.events, ordered_number(event.sequence), encode_record(event));
+  return rows().insert(state_.tables.events, ordered_number(event.sequence), encode_record(event));
 }
 
 }  // namespace nuraghe::exchange

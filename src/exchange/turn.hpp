@@ -43,6 +43,7 @@ class ActorTurn : public Turn {
     GuardedTransaction(store::Transaction& transaction, bool& wrote) : inner_(transaction), wrote_(wrote) {}
     Result<std::optional<std::string>> get(store::Table table, std::string_view key) override;
     Status put(store::Table table, std::string_view key, std::string_view value) override;
+    Status insert(store::Table table, std::string_view key, std::string_view value) override;
     Status erase(store::Table table, std::string_view key) override;
     Status erase_prefix(store::Table table, std::string_view prefix) override;
     Result<std::vector<store::Row>> scan(store::Table table, std::string_view prefix, std::string_view after,

@@ -89,6 +89,7 @@ struct HostCondition {
   std::string pause_reason;  // why the hypervisor paused it by itself: "no space left for its disk root"; else empty
   std::int64_t pid = 0;      // of the hypervisor process, 0 when there is none
   Bytes memory_resident;     // what it takes of the physical host now
+  int ssh_port = 0;          // of 127.0.0.1, that leads to its ssh; 0: none
   TimePoint since;           // when it entered the state
 };
 

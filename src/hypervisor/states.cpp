@@ -83,6 +83,13 @@ Status check_host_id(std::string_view id) {
   return {};
 }
 
+int ssh_port_of(const HostSpec& spec) {
+  for (const auto& nic : spec.nics) {
+    if (nic.ssh_port != 0) return nic.ssh_port;
+  }
+  return 0;
+}
+
 Status move_ssh(HostSpec& spec, int port) {
   if (port < 1 || port > 65535) return invalid(fmt::format("{} is no TCP port", port));
   for (auto& nic : spec.nics) {

@@ -37,5 +37,7 @@ Status check_host_id(std::string_view id);
 // Gives the NIC of the specification that leads to the guest's ssh another port. kNotFound when there is none, kInvalid
 // for what is no port.
 Status move_ssh(HostSpec& spec, int port);
+// 0: none.
+int ssh_port_of(const HostSpec& spec);
 
 }  // namespace nuraghe::hypervisor

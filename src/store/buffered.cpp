@@ -9,6 +9,8 @@
 namespace nuraghe::store {
 namespace {
 
+constexpr std::size_t kPage = 256;
+
 class BufferedTransaction : public Transaction {
  public:
   explicit BufferedTransaction(Backend& backend)
@@ -23,16 +25,20 @@ class BufferedTransaction : public Transaction {
     Changes& changes = of(table);
     if (!changes.empty()) {
       const auto change = changes.find(key);
-      if (change != changes.end()) return change->second;
+      if (change != changes.end()) return change->second.value;
     }
     return backend_.read(table.index, key);
   }
 
   Status put(Table table, std::string_view key, std::string_view value) override {
-    return change(table, key, std::string(value));
+    return change(table, key, std::string(value), false);
   }
 
-  Status erase(Table table, std::string_view key) override { return change(table, key, std::nullopt); }
+  Status insert(Table table, std::string_view key, std::string_view value) override {
+    return change(table, key, std::string(value), true);
+  }
+
+  Status erase(Table table, std::string_view key) override { return change(table, key, std::nullopt, false); }
 
   Status erase_prefix(Table table, std::string_view prefix) override {
     CHECK(!prefix.empty());
@@ -51,36 +57,11 @@ class BufferedTransaction : public Transaction {
     std::string lower(prefix);
     if (!after.empty() && after >= prefix) lower = std::string(after) + '\0';  // the next string after `after`
     const auto upper = prefix_end(prefix);
-    const auto below_upper = [&](const std::string& key) { return !upper || key < *upper; };
+    const RangeReader below = [&](std::string_view from, std::size_t most, std::vector<Row>& rows) {
+      return backend_.read_range(table.index, from, upper, most, rows);
+    };
     std::vector<Row> out;
-    auto change = changes.lower_bound(lower);
-    if (change == changes.end() || !below_upper(change->first)) {
-      TRY(backend_.read_range(table.index, lower, upper, limit, out));
-      return out;
-    }
-    // Merges pages of stored rows with the buffered changes; a change hides the stored row of its key.
-    std::vector<Row> page;
-    std::size_t next = 0;
-    bool more = true;
-    while (out.size() < limit) {
-      if (next == page.size() && more) {
-        page.clear();
-        next = 0;
-        const std::size_t want = std::clamp<std::size_t>(limit - out.size(), 16, kPage);
-        TRY(backend_.read_range(table.index, lower, upper, want, page));
-        more = page.size() == want;
-        if (more) lower = page.back().key + '\0';
-      }
-      const bool change_left = change != changes.end() && below_upper(change->first);
-      if (next == page.size() && !change_left) break;
-      if (change_left && (next == page.size() || change->first <= page[next].key)) {
-        if (next < page.size() && change->first == page[next].key) ++next;
-        if (change->second) out.push_back({change->first, *change->second});
-        ++change;
-      } else {
-        out.push_back(std::move(page[next++]));
-      }
-    }
+    TRY(merge_range(changes, lower, upper, limit, below, out));
     return out;
   }
 
@@ -95,7 +76,7 @@ class BufferedTransaction : public Transaction {
     CHECK(open_ && marked_);
     for (auto entry = undo_.rbegin(); entry != undo_.rend(); ++entry) {
       if (entry->was_buffered) {
-        entry->position->second = std::move(entry->value);
+        entry->position->second = std::move(entry->before);
       } else {
         entry->changes->erase(entry->position);
         --buffered_;
@@ -113,19 +94,17 @@ class BufferedTransaction : public Transaction {
       backend_.abandon();
       return {};
     }
-    return backend_.write(changes_);
+    return backend_.write(std::move(changes_));
   }
 
   bool has_writes() const override { return buffered_ > 0; }
 
  private:
-  static constexpr std::size_t kPage = 256;
-
   struct Undo {
     Changes* changes;
     Changes::iterator position;
     bool was_buffered;
-    std::optional<std::string> value;  // what stood in the buffer
+    Change before;  // what stood in the buffer
   };
 
   Changes& of(Table table) {
@@ -134,20 +113,21 @@ class BufferedTransaction : public Transaction {
     return changes_[static_cast<std::size_t>(table.index)];
   }
 
-  Status change(Table table, std::string_view key, std::optional<std::string> value) {
+  Status change(Table table, std::string_view key, std::optional<std::string> value, bool is_new) {
     Changes& changes = of(table);
     if (backend_.read_only()) [[unlikely]]
       return denied("the store was opened for reading only");
     auto position = changes.lower_bound(key);
     const bool was_buffered = position != changes.end() && position->first == key;
     if (!was_buffered) {
-      position = changes.emplace_hint(position, std::string(key), std::nullopt);
+      position = changes.emplace_hint(position, std::string(key), Change{});
       ++buffered_;
     }
-    if (marked_) {
-      undo_.push_back({&changes, position, was_buffered, was_buffered ? std::move(position->second) : std::nullopt});
-    }
-    position->second = std::move(value);
+    // What stands below is as it was: a row that came with this transaction is fresh until its end.
+    const bool fresh = was_buffered ? position->second.fresh : is_new;
+    if (marked_) undo_.push_back({&changes, position, was_buffered, std::exchange(position->second, Change{})});
+    position->second.value = std::move(value);
+    position->second.fresh = fresh;
     return {};
   }
 
@@ -165,12 +145,46 @@ std::unique_ptr<Transaction> make_buffered_transaction(Backend& backend) {
   return std::make_unique<BufferedTransaction>(backend);
 }
 
+Status merge_range(const Changes& changes, std::string_view lower, const std::optional<std::string>& upper,
+                   std::size_t limit, const RangeReader& below, std::vector<Row>& out) {
+  const auto in_range = [&](Changes::const_iterator change) {
+    return change != changes.end() && (!upper || change->first < *upper);
+  };
+  auto change = changes.lower_bound(lower);
+  if (!in_range(change)) return below(lower, limit, out);
+  // Merges pages of stored rows with the changes; a change hides the stored row of its key.
+  std::string from(lower);
+  std::vector<Row> page;
+  std::size_t next = 0;
+  bool more = true;
+  for (const std::size_t full = out.size() + limit; out.size() < full;) {
+    if (next == page.size() && more) {
+      page.clear();
+      next = 0;
+      const std::size_t want = std::clamp<std::size_t>(full - out.size(), 16, kPage);
+      TRY(below(from, want, page));
+      more = page.size() == want;
+      if (more) from = page.back().key + '\0';
+    }
+    if (next == page.size() && !in_range(change)) break;
+    if (in_range(change) && (next == page.size() || change->first <= page[next].key)) {
+      if (next < page.size() && change->first == page[next].key) ++next;
+      if (change->second.value) out.push_back({change->first, *change->second.value});
+      ++change;
+    } else {
+      out.push_back(std::move(page[next++]));
+    }
+  }
+  return {};
+}
+
 WriteSize size_of(const std::vector<Changes>& changes) {
   WriteSize size;
   for (const Changes& table : changes) {
-    for (const auto& [key, value] : table) {
+    for (const auto& [key, change] : table) {
+      if (change.is_nothing()) continue;
       ++size.rows;
-      size.bytes += static_cast<std::int64_t>(key.size() + (value ? value->size() : 0));
+      size.bytes += static_cast<std::int64_t>(key.size() + (change.value ? change.value->size() : 0));
     }
   }
   return size;

@@ -7,6 +7,7 @@
 // Threading: one thread at a time.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -17,14 +18,28 @@
 
 namespace nuraghe::store {
 
-// The buffered changes of one table: nullopt = erased.
-using Changes = std::map<std::string, std::optional<std::string>, std::less<>>;
+// What becomes of a row.
+struct Change {
+  std::optional<std::string> value;  // nullopt: erased
+  bool fresh = false;                // below these changes there is no row of that key
+  // Inserted and erased again: nothing is left to be done.
+  bool is_nothing() const { return fresh && !value; }
+};
+// The changes of one table.
+using Changes = std::map<std::string, Change, std::less<>>;
 
 struct WriteSize {
   std::int64_t rows = 0;
   std::int64_t bytes = 0;
 };
 WriteSize size_of(const std::vector<Changes>& changes);
+
+// Appends rows with key >= lower in key order, at most `limit`, below a bound that it knows.
+using RangeReader = std::function<Status(std::string_view lower, std::size_t limit, std::vector<Row>& out)>;
+// Appends rows with lower <= key < upper (nullopt: no bound) in key order, at most limit: those of `below`, changed by
+// `changes`.
+Status merge_range(const Changes& changes, std::string_view lower, const std::optional<std::string>& upper,
+                   std::size_t limit, const RangeReader& below, std::vector<Row>& out);
 
 // What a database does for one transaction. Table numbers were checked by the caller.
 class Backend {
@@ -36,7 +51,7 @@ class Backend {
   virtual Status read_range(int table, std::string_view lower, const std::optional<std::string>& upper,
                             std::size_t limit, std::vector<Row>& out) = 0;
   // Applies all changes (index = table) and makes them durable, or none of them and an error.
-  virtual Status write(const std::vector<Changes>& changes) = 0;
+  virtual Status write(std::vector<Changes> changes) = 0;
   // Ends the transaction without changes; called unless write was.
   virtual void abandon() = 0;
   virtual int table_count() const = 0;

@@ -93,8 +93,9 @@ class MemoryStore : public Store, private Backend {
     return {};
   }
 
-  Status write(const std::vector<Changes>& changes) override {
+  Status write(std::vector<Changes> changes) override {
     in_transaction_ = false;
+    const WriteSize size = size_of(changes);
     pass_crash_point(CrashPoint::kBeforeCommit);
     {
       const std::lock_guard lock(disk_->mutex);
@@ -106,7 +107,6 @@ class MemoryStore : public Store, private Backend {
       disk_->bytes = bytes;
       ++disk_->version;
     }
-    const WriteSize size = size_of(changes);
     ++statistics_.commits;
     statistics_.rows_written += size.rows;
     statistics_.bytes_written += size.bytes;
@@ -125,18 +125,20 @@ class MemoryStore : public Store, private Backend {
 
   static std::int64_t growth(const Rows& rows, const Changes& changes) {
     std::int64_t bytes = 0;
-    for (const auto& [key, value] : changes) {
+    for (const auto& [key, change] : changes) {
       const auto old = rows.find(key);
+      // A caller who is wrong about it would bring an old row back in other stores.
+      CHECK(!change.fresh || old == rows.end());
       if (old != rows.end()) bytes -= size_of_row(key, old->second);
-      if (value) bytes += size_of_row(key, *value);
+      if (change.value) bytes += size_of_row(key, *change.value);
     }
     return bytes;
   }
 
-  static void apply(Rows& rows, const Changes& changes) {
-    for (const auto& [key, value] : changes) {
-      if (value)
-        rows.insert_or_assign(key, *value);
+  static void apply(Rows& rows, Changes& changes) {
+    for (auto& [key, change] : changes) {
+      if (change.value)
+        rows.insert_or_assign(key, std::move(*change.value));
       else
         rows.erase(key);
     }

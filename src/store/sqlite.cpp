@@ -6,15 +6,17 @@
 
 #include "base/check.hpp"
 #include "base/crash_point.hpp"
+#include "base/log.hpp"
 #include "env/posix.hpp"
 #include "store/buffered.hpp"
+#include "store/recent_changes.hpp"
 #include "store/sqlite_connection.hpp"
 
 namespace nuraghe::store {
 namespace {
 
 constexpr std::int64_t kApplicationId = 0x4e555241;  // "NURA"
-constexpr std::int64_t kFormat = 1;
+constexpr std::int64_t kFormat = 2;                  // 1 had no journal
 constexpr int kBusyTimeoutMs = 5000;
 // The log is copied into the database when it has so many pages (128 MiB): large, because pages that are written again
 // and again are copied once, and because a log that is used again from its start needs no metadata to be synced.
@@ -22,6 +24,9 @@ constexpr int kCheckpointPages = 16384;
 // The same while nothing else is to be done (16 MiB).
 constexpr int kIdleCheckpointPages = 2048;
 constexpr std::int64_t kFrameHeader = 24;  // of each page in the log, sqlite.org/fileformat2.html §4.1
+
+constexpr std::string_view kCreateJournal =
+    "CREATE TABLE IF NOT EXISTS journal (number INTEGER PRIMARY KEY, changes BLOB NOT NULL)";
 
 // The statements of one table, prepared when first used.
 struct TableStatements {
@@ -31,11 +36,14 @@ struct TableStatements {
   Statement erase;
   Statement range;
   Statement open_range;  // without upper bound
+  Statement next;        // the first key from one on
 };
 
 class SqliteStore : public Store, private Backend {
  public:
-  Status open(const std::string& path, const SqliteOptions& options);
+  explicit SqliteStore(const SqliteOptions& options)
+      : options_(options), recent_(static_cast<std::size_t>(options.recent.count)) {}
+  Status open(const std::string& path);
 
   Result<Table> table(std::string_view name) override;
   Result<std::int64_t> acquire(std::string_view owner) override;
@@ -47,7 +55,7 @@ class SqliteStore : public Store, private Backend {
   Result<std::optional<std::string>> read(int table, std::string_view key) override;
   Status read_range(int table, std::string_view lower, const std::optional<std::string>& upper, std::size_t limit,
                     std::vector<Row>& out) override;
-  Status write(const std::vector<Changes>& changes) override;
+  Status write(std::vector<Changes> changes) override;
   void abandon() override;
   int table_count() const override { return static_cast<int>(tables_.size()); }
   bool read_only() const override { return options_.read_only; }
@@ -55,22 +63,40 @@ class SqliteStore : public Store, private Backend {
   Status create_file(const std::string& path);
   Status verify_format();
   Status create_format();
+  Status upgrade_format(std::int64_t format);
   Status configure();
+  Status prepare_statements();
   Status verify_epoch();
-  Status apply(const std::vector<Changes>& changes);
-  Status apply_table(TableStatements& table, const Changes& changes);
+  Result<int> table_index(std::string_view name);
+  // Reads the journal again when another connection has written.
+  Status follow_others();
+  Status read_journal();
+  Result<std::optional<std::string>> read_stored(int table, std::string_view key);
+  Status read_stored_range(int table, std::string_view lower, const std::optional<std::string>& upper,
+                           std::size_t limit, std::vector<Row>& out);
+  Status append(const std::vector<Changes>& changes);
+  // Puts about so many bytes of the ripe changes into the tables, within the open transaction.
+  Status store_ripe(std::size_t bytes);
+  Status write_journal(std::vector<Changes>& changes, const WriteSize& size);
+  Status write_directly(std::vector<Changes>& changes);
   Error undo_failed_write(Error error);
   TableStatements& at(int table) { return tables_[static_cast<std::size_t>(table)]; }
   Result<Statement> prepare_for(const TableStatements& table, std::string_view sql);
   static int on_wal(void* self, sqlite3* connection, const char* database, int pages);
 
-  SqliteOptions options_;
+  const SqliteOptions options_;
   Connection connection_;
   Statement begin_;
   Statement commit_;
   Statement rollback_;
   Statement epoch_of_owner_;
+  Statement append_;
+  Statement cut_journal_;
+  Statement data_version_;
   std::vector<TableStatements> tables_;
+  RecentChanges recent_;
+  std::int64_t journal_number_ = 0;  // the newest piece's
+  std::int64_t known_version_ = -1;  // changes when another connection writes
   std::string owner_;
   std::int64_t epoch_ = 0;
   std::int64_t page_size_ = 4096;
@@ -92,17 +118,26 @@ Status SqliteStore::create_file(const std::string& path) {
   return env::fsync_path(slash == 0 ? "/" : path.substr(0, slash));
 }
 
-Status SqliteStore::open(const std::string& path, const SqliteOptions& options) {
-  options_ = options;
-  if (!options.read_only) TRY(create_file(path));
-  TRY(connection_.open(path, options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE));
+Status SqliteStore::open(const std::string& path) {
+  if (!options_.read_only) TRY(create_file(path));
+  TRY(connection_.open(path, options_.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE));
   sqlite3_busy_timeout(connection_.handle(), kBusyTimeoutMs);
   TRY(verify_format());
   TRY(configure());
+  TRY(prepare_statements());
+  TRY_ASSIGN(const auto transaction, begin());  // reads the journal
+  return {};
+}
+
+Status SqliteStore::prepare_statements() {
   TRY_ASSIGN(begin_, connection_.prepare("BEGIN"));
   TRY_ASSIGN(commit_, connection_.prepare("COMMIT"));
   TRY_ASSIGN(rollback_, connection_.prepare("ROLLBACK"));
   TRY_ASSIGN(epoch_of_owner_, connection_.prepare("SELECT epoch FROM epochs WHERE owner = ?1"));
+  TRY_ASSIGN(data_version_, connection_.prepare("PRAGMA data_version"));
+  if (options_.read_only) return {};
+  TRY_ASSIGN(append_, connection_.prepare("INSERT INTO journal VALUES (?1, ?2)"));
+  TRY_ASSIGN(cut_journal_, connection_.prepare("DELETE FROM journal WHERE number <= ?1"));
   return {};
 }
 
@@ -122,7 +157,18 @@ Status SqliteStore::verify_format() {
     return conflict(fmt::format("{} has format {}, written by a newer Nuraghe; this one knows formats up to {}", path,
                                 format, kFormat));
   }
-  return {};
+  return upgrade_format(format);
+}
+
+// kFormat 1 is 2 with an empty journal.
+Status SqliteStore::upgrade_format(std::int64_t format) {
+  if (format == kFormat) return {};
+  if (options_.read_only) {
+    return conflict(fmt::format("{} has the older format {}: start its program once, which brings it to {}",
+                                connection_.path(), format, kFormat));
+  }
+  return connection_.execute(fmt::format(
+      "BEGIN IMMEDIATE; {}; UPDATE meta SET value = {} WHERE name = 'format'; COMMIT;", kCreateJournal, kFormat));
 }
 
 Status SqliteStore::create_format() {
@@ -140,6 +186,7 @@ Status SqliteStore::create_format() {
     TRY(
         connection_.execute("CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
                             "CREATE TABLE epochs (owner TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;"));
+    TRY(connection_.execute(std::string(kCreateJournal)));
     TRY(connection_.execute(fmt::format("INSERT INTO meta VALUES ('format', {});", kFormat)));
     return connection_.execute(fmt::format("PRAGMA application_id = {};", kApplicationId));
   }();
@@ -180,6 +227,18 @@ int SqliteStore::on_wal(void* self, sqlite3* connection, const char* database, i
 
 void SqliteStore::tidy() {
   CHECK(!in_transaction_);
+  if (!recent_.empty()) {
+    const Status stored = [&]() -> Status {
+      TRY_ASSIGN(const auto transaction, begin());
+      recent_.ripen_all();
+      TRY(store_ripe(recent_.bytes()));
+      TRY(commit_.run());
+      recent_.drop_stored();
+      return {};
+    }();
+    // Nothing is lost by it: the journal keeps what was committed.
+    if (!stored) log_warning("store", "recent rows stay in the journal", {{"error", stored.error().to_string()}});
+  }
   if (log_copied_ || log_pages_ < kIdleCheckpointPages) return;
   int in_log = 0;
   int copied = 0;
@@ -191,9 +250,6 @@ void SqliteStore::tidy() {
 Result<Table> SqliteStore::table(std::string_view name) {
   TRY(check_table_name(name));
   if (in_transaction_) return conflict(fmt::format("table {} is opened within a transaction", name));
-  for (std::size_t i = 0; i < tables_.size(); ++i) {
-    if (tables_[i].name == name) return Table{static_cast<int>(i)};
-  }
   TRY_ASSIGN(const std::int64_t exists,
              connection_.query_number(fmt::format("SELECT count(*) FROM sqlite_master WHERE name = 't_{}'", name)));
   if (exists == 0) {
@@ -201,8 +257,18 @@ Result<Table> SqliteStore::table(std::string_view name) {
     TRY(connection_.execute(fmt::format(
         "CREATE TABLE IF NOT EXISTS t_{} (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID", name)));
   }
+  TRY_ASSIGN(const int index, table_index(name));
+  return Table{index};
+}
+
+Result<int> SqliteStore::table_index(std::string_view name) {
+  TRY(check_table_name(name));
+  for (std::size_t i = 0; i < tables_.size(); ++i) {
+    if (tables_[i].name == name) return static_cast<int>(i);
+  }
   tables_.emplace_back().name = std::string(name);
-  return Table{static_cast<int>(tables_.size()) - 1};
+  recent_.set_table_count(tables_.size());
+  return static_cast<int>(tables_.size()) - 1;
 }
 
 Result<std::int64_t> SqliteStore::acquire(std::string_view owner) {
@@ -240,11 +306,38 @@ Result<std::unique_ptr<Transaction>> SqliteStore::begin() {
   TRY(begin_.run());
   in_transaction_ = true;
   // This read fixes the snapshot: a newer owner's epoch or any other commit after it makes our write fail.
-  if (Status epoch = verify_epoch(); !epoch) {
+  Status ready = verify_epoch();
+  if (ready) ready = follow_others();
+  if (!ready) {
     abandon();
-    return std::move(epoch).error();
+    return std::move(ready).error();
   }
   return make_buffered_transaction(*this);
+}
+
+Status SqliteStore::follow_others() {
+  TRY_ASSIGN(const bool row, data_version_.step());
+  CHECK(row);
+  const std::int64_t version = data_version_.number(0);
+  data_version_.reset();
+  if (version == known_version_) return {};
+  TRY(read_journal());
+  known_version_ = version;
+  return {};
+}
+
+Status SqliteStore::read_journal() {
+  recent_.clear();
+  TRY_ASSIGN(Statement pieces, connection_.prepare("SELECT number, changes FROM journal ORDER BY number"));
+  const auto index_of = [this](std::string_view name) { return table_index(name); };
+  for (;;) {
+    TRY_ASSIGN(const bool row, pieces.step());
+    if (!row) return {};
+    journal_number_ = pieces.number(0);
+    if (Status read = recent_.absorb(pieces.blob(1), journal_number_, index_of); !read) {
+      return std::move(read).error().with("reading " + connection_.path());
+    }
+  }
 }
 
 Result<Statement> SqliteStore::prepare_for(const TableStatements& table, std::string_view sql) {
@@ -252,6 +345,20 @@ Result<Statement> SqliteStore::prepare_for(const TableStatements& table, std::st
 }
 
 Result<std::optional<std::string>> SqliteStore::read(int table, std::string_view key) {
+  if (const auto* recent = recent_.find(table, key)) return *recent;
+  return read_stored(table, key);
+}
+
+Status SqliteStore::read_range(int table, std::string_view lower, const std::optional<std::string>& upper,
+                               std::size_t limit, std::vector<Row>& out) {
+  if (!recent_.covers(table)) return read_stored_range(table, lower, upper, limit, out);
+  const RangeReader stored = [&](std::string_view from, std::size_t most, std::vector<Row>& rows) {
+    return read_stored_range(table, from, upper, most, rows);
+  };
+  return recent_.read_range(table, lower, upper, limit, stored, out);
+}
+
+Result<std::optional<std::string>> SqliteStore::read_stored(int table, std::string_view key) {
   TableStatements& statements = at(table);
   Statement& get = statements.get;
   if (!get.prepared()) {
@@ -265,8 +372,8 @@ Result<std::optional<std::string>> SqliteStore::read(int table, std::string_view
   return value;
 }
 
-Status SqliteStore::read_range(int table, std::string_view lower, const std::optional<std::string>& upper,
-                               std::size_t limit, std::vector<Row>& out) {
+Status SqliteStore::read_stored_range(int table, std::string_view lower, const std::optional<std::string>& upper,
+                                      std::size_t limit, std::vector<Row>& out) {
   TableStatements& statements = at(table);
   Statement& range = upper ? statements.range : statements.open_range;
   if (!range.prepared()) {
@@ -285,35 +392,102 @@ Status SqliteStore::read_range(int table, std::string_view lower, const std::opt
   return {};
 }
 
-Status SqliteStore::apply_table(TableStatements& table, const Changes& changes) {
-  if (!table.put.prepared()) {
-    // Not REPLACE: that deletes the old row first, which costs four times as much.
-    TRY_ASSIGN(
-        table.put,
-        prepare_for(table, "INSERT INTO {t} VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value"));
-    TRY_ASSIGN(table.erase, prepare_for(table, "DELETE FROM {t} WHERE key = ?1"));
+Status SqliteStore::append(const std::vector<Changes>& changes) {
+  std::vector<std::string_view> names;
+  for (const TableStatements& table : tables_) names.emplace_back(table.name);
+  const std::string piece = encode_changes(changes, names);
+  append_.bind(1, journal_number_ + 1);
+  append_.bind(2, std::string_view(piece));
+  return append_.run();
+}
+
+// Erases what is stored of a run of keys with few questions: where the next stored key lies behind, there is nothing.
+class Eraser {
+ public:
+  Status erase(Statement& next, Statement& erase, const std::string& key) {
+    if (known_ && (!next_key_ || key < *next_key_)) return {};
+    if (!known_ || key > *next_key_) {
+      next.bind(1, std::string_view(key));
+      TRY_ASSIGN(const bool row, next.step());
+      known_ = true;
+      next_key_ = row ? std::optional<std::string>(next.blob(0)) : std::nullopt;
+      if (row) next.reset();
+      if (!next_key_ || key < *next_key_) return {};
+    }
+    known_ = false;
+    erase.bind(1, std::string_view(key));
+    return erase.run();
   }
-  for (const auto& [key, value] : changes) {
-    Statement& statement = value ? table.put : table.erase;
-    statement.bind(1, std::string_view(key));
-    if (value) statement.bind(2, std::string_view(*value));
-    TRY(statement.run());
-  }
+  // Another table. (Rows that are stored between two erased keys do not matter: keys come in order.)
+  void forget() { known_ = false; }
+
+ private:
+  bool known_ = false;
+  std::optional<std::string> next_key_;  // the first stored key from the last one on; nullopt: none
+};
+
+Status SqliteStore::store_ripe(std::size_t bytes) {
+  Eraser eraser;
+  int last_table = -1;
+  const auto store = [&](const RecentChanges::Entry& entry) -> Status {
+    TableStatements& table = at(entry.table);
+    if (!table.put.prepared()) {
+      // Not REPLACE: that deletes the old row first, which costs four times as much.
+      TRY_ASSIGN(table.put, prepare_for(table,
+                                        "INSERT INTO {t} VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value ="
+                                        " excluded.value"));
+      TRY_ASSIGN(table.erase, prepare_for(table, "DELETE FROM {t} WHERE key = ?1"));
+      TRY_ASSIGN(table.next, prepare_for(table, "SELECT key FROM {t} WHERE key >= ?1 ORDER BY key LIMIT 1"));
+    }
+    if (entry.table != std::exchange(last_table, entry.table)) eraser.forget();
+    if (!*entry.value) return eraser.erase(table.next, table.erase, *entry.key);
+    table.put.bind(1, std::string_view(*entry.key));
+    table.put.bind(2, std::string_view(**entry.value));
+    return table.put.run();
+  };
+  TRY_ASSIGN(const bool all, recent_.visit_ripe(bytes, store));
+  if (!all) return {};
+  cut_journal_.bind(1, recent_.ripe_number());
+  return cut_journal_.run();
+}
+
+// Without the journal, which needs room of its own: everything goes into the tables at once.
+Status SqliteStore::write_directly(std::vector<Changes>& changes) {
+  abandon();
+  const std::int64_t version = known_version_;
+  TRY(begin_.run());
+  in_transaction_ = true;
+  TRY(verify_epoch());
+  TRY(follow_others());
+  if (known_version_ != version) return unavailable(connection_.path() + ": another writer was first");
+  // If this fails, the journal tells again what was committed.
+  known_version_ = -1;
+  recent_.absorb(std::move(changes), journal_number_);
+  recent_.ripen_all();
+  TRY(store_ripe(recent_.bytes()));
+  TRY(commit_.run());
+  recent_.drop_stored();
+  known_version_ = version;
   return {};
 }
 
-Status SqliteStore::apply(const std::vector<Changes>& changes) {
-  for (std::size_t i = 0; i < changes.size(); ++i) {
-    if (!changes[i].empty()) TRY(apply_table(tables_[i], changes[i]));
-  }
-  return commit_.run();
+Status SqliteStore::write_journal(std::vector<Changes>& changes, const WriteSize& size) {
+  const bool ripens = recent_.must_ripen();
+  if (size.rows > 0) TRY(append(changes));
+  if (ripens) TRY(store_ripe(recent_.portion(static_cast<std::size_t>(size.bytes))));
+  TRY(commit_.run());
+  if (ripens) recent_.drop_stored();
+  if (size.rows > 0) recent_.absorb(std::move(changes), ++journal_number_);
+  return {};
 }
 
-Status SqliteStore::write(const std::vector<Changes>& changes) {
+Status SqliteStore::write(std::vector<Changes> changes) {
   pass_crash_point(CrashPoint::kBeforeCommit);
-  if (Status applied = apply(changes); !applied) return undo_failed_write(std::move(applied).error());
-  in_transaction_ = false;
   const WriteSize size = size_of(changes);
+  Status written = write_journal(changes, size);
+  if (!written && written.error().code() == ErrorCode::kExhausted) written = write_directly(changes);
+  if (!written) return undo_failed_write(std::move(written).error());
+  in_transaction_ = false;
   ++statistics_.commits;
   statistics_.rows_written += size.rows;
   statistics_.bytes_written += size.bytes;
@@ -338,8 +512,8 @@ void SqliteStore::abandon() {
 }  // namespace
 
 Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, const SqliteOptions& options) {
-  auto store = std::make_unique<SqliteStore>();
-  TRY(store->open(path, options));
+  auto store = std::make_unique<SqliteStore>(options);
+  TRY(store->open(path));
   return std::unique_ptr<Store>(std::move(store));
 }
 

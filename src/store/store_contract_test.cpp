@@ -37,7 +37,9 @@ class MemoryKind : public Disk {
 
 class SqliteKind : public Disk {
  public:
-  SqliteKind() {
+  // `recent`: how much is collected before it goes into the tables.
+  explicit SqliteKind(Bytes recent = SqliteOptions().recent) {
+    options_.recent = recent;
     std::string pattern = ::testing::TempDir() + "store-XXXXXX";
     EXPECT_NE(::mkdtemp(pattern.data()), nullptr);
     directory_ = pattern;
@@ -372,7 +374,10 @@ TEST_P(StoreContract, BehavesAsAMap) {
 
 INSTANTIATE_TEST_SUITE_P(Every, StoreContract,
                          ::testing::Values(std::make_pair("memory", [] { return std::make_unique<MemoryKind>(); }),
-                                           std::make_pair("sqlite", [] { return std::make_unique<SqliteKind>(); })),
+                                           std::make_pair("sqlite", [] { return std::make_unique<SqliteKind>(); }),
+                                           // Every commit carries older changes into the tables.
+                                           std::make_pair("sqlite_ripening",
+                                                          [] { return std::make_unique<SqliteKind>(Bytes{200}); })),
                          [](const auto& kind) { return std::string(kind.param.first); });
 
 void execute(const std::string& path, const std::string& sql) {
@@ -450,6 +455,66 @@ TEST(Sqlite, TheLogIsCopiedBackAndUsedAgain) {
   struct stat info {};
   ASSERT_EQ(::stat((disk.path() + "-wal").c_str(), &info), 0);
   EXPECT_LT(info.st_size, 180'000'000);
+}
+
+std::int64_t count(const std::string& path, const std::string& table) {
+  Connection connection;
+  EXPECT_TRUE(connection.open(path, SQLITE_OPEN_READONLY));
+  return connection.query_number("SELECT count(*) FROM " + table).value();
+}
+
+TEST(Sqlite, RowsGoFromTheJournalIntoTheirTables) {
+  SqliteKind disk(kib(64));
+  auto store = disk.open();
+  const Table table = store->table("one").value();
+  const auto write = [&](int from, int to) {
+    auto transaction = store->begin().value();
+    for (int i = from; i < to; ++i) ASSERT_TRUE(transaction->insert(table, fmt::format("{:04}", i), "value"));
+    // A row that came and went.
+    ASSERT_TRUE(transaction->insert(table, "short", "life"));
+    ASSERT_TRUE(transaction->commit());
+    transaction = store->begin().value();
+    ASSERT_TRUE(transaction->erase(table, "short"));
+    ASSERT_TRUE(transaction->commit());
+  };
+  write(0, 100);
+  EXPECT_EQ(count(disk.path(), "t_one"), 0);
+  EXPECT_EQ(count(disk.path(), "journal"), 2);
+  for (int i = 100; i < 2000; i += 100) write(i, i + 100);
+  EXPECT_GT(count(disk.path(), "t_one"), 500);
+  EXPECT_LT(count(disk.path(), "journal"), 40);
+  store->tidy();
+  EXPECT_EQ(count(disk.path(), "t_one"), 2000);
+  EXPECT_EQ(count(disk.path(), "journal"), 0);
+  auto transaction = store->begin().value();
+  EXPECT_EQ(transaction->scan(table, "", "", 5000).value().size(), 2000U);
+  EXPECT_EQ(transaction->get(table, "short").value(), std::nullopt);
+}
+
+TEST(Sqlite, TheFirstFormatGetsAJournal) {
+  SqliteKind disk;
+  auto store = disk.open();
+  const Table table = store->table("one").value();
+  auto transaction = store->begin().value();
+  ASSERT_TRUE(transaction->put(table, "a", "1"));
+  ASSERT_TRUE(transaction->commit());
+  transaction.reset();
+  store->tidy();
+  store.reset();
+  execute(disk.path(), "DROP TABLE journal; UPDATE meta SET value = 1 WHERE name = 'format'");
+  SqliteOptions reader;
+  reader.read_only = true;
+  EXPECT_EQ(open_sqlite(disk.path(), reader).error().code(), ErrorCode::kConflict);
+  store = disk.open();
+  const Table again = store->table("one").value();
+  EXPECT_EQ(store->begin().value()->get(again, "a").value(), "1");
+}
+
+TEST(Sqlite, ADamagedJournalIsRefused) {
+  SqliteKind disk;
+  disk.open().reset();
+  execute(disk.path(), "INSERT INTO journal VALUES (1, x'ff00000061')");
+  EXPECT_EQ(open_sqlite(disk.path()).error().code(), ErrorCode::kCorrupt);
 }
 
 TEST(Sqlite, AnIdleStoreCopiesItsLog) {

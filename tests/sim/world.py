@@ -332,12 +332,43 @@ def parse_answer(status, body):
 def rows(path, table):
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=PATIENCE_S)
     try:
+        connection.execute("BEGIN")
         names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if "t_" + table not in names:
             return []
-        return connection.execute(f"SELECT * FROM t_{table}").fetchall()
+        found = dict(connection.execute(f"SELECT * FROM t_{table}"))
+        for (piece,) in connection.execute("SELECT changes FROM journal ORDER BY number"):
+            for key, value in journal_changes(piece, table):
+                found.pop(key, None)
+                if value is not None:
+                    found[key] = value
+        return sorted(found.items())
     finally:
         connection.close()
+
+
+def journal_changes(piece, table):
+    """(key, value or None) of a piece of the store's journal (docs/formats/store.md)."""
+    at = 0
+
+    def number():
+        nonlocal at
+        at += 4
+        return int.from_bytes(piece[at - 4:at], "little")
+
+    def text(size):
+        nonlocal at
+        at += size
+        return piece[at - size:at]
+
+    while at < len(piece):
+        name = text(number()).decode()
+        for _ in range(number()):
+            key = text(number())
+            size = number()
+            value = text(size - 1) if size else None
+            if name == table:
+                yield key, value
 
 
 def varint(data, at):

@@ -64,8 +64,8 @@ std::string Machine::subscribe(Region& region, const MessageEvent& event, std::u
         node);
     return {};
   }
-  put(tables_.subscription, subscription_row_key(key, id, region.path, frame, alternative),
-      encode_record(SubscriptionRow{id, region.path, frame, alternative}));
+  insert(tables_.subscription, subscription_row_key(key, id, region.path, frame, alternative),
+         encode_record(SubscriptionRow{id, region.path, frame, alternative}));
   return key;
 }
 
@@ -115,7 +115,7 @@ void Machine::take_early(const std::string& key, const exchange::Message& messag
     return;
   }
   ++header.early;
-  put(tables_.early, header.id + key + big_endian(next_number()), exchange::encode_message(message));
+  insert(tables_.early, header.id + key + big_endian(next_number()), exchange::encode_message(message));
 }
 
 std::optional<exchange::Message> Machine::pop_early(const std::string& key) {
@@ -185,7 +185,6 @@ void Machine::deliver_event(Region& region, std::uint32_t handler, const exchang
   if (made == nullptr) return;
   observe(on_event.index, "started");
   if (!accept(*made, on_event.event, message, on_event.index)) return;
-  if (on_event.body->isolated && !enter_isolation(*made)) return;
   if (initialise(*made, *on_event.body)) start_body(*made, *on_event.body);
 }
 
@@ -349,7 +348,7 @@ bool Machine::open_request(Region& region, const MessageEvent& event, const exch
     throw_fault(region, std::move(fault));
     return false;
   }
-  put(tables_.open, key, encode_record(row));
+  insert(tables_.open, key, encode_record(row));
   for (const auto& path : {row.link_path, row.exchange_path}) {
     Region* place = this->region(path);
     ++place->row.open_requests;

@@ -24,6 +24,12 @@ void Machine::put(store::Table table, const std::string& key, const std::string&
   check(turn_.transaction().put(table, key, value));
 }
 
+void Machine::insert(store::Table table, const std::string& key, const std::string& value) {
+  digest_.add(key);
+  digest_.add(value);
+  check(turn_.transaction().insert(table, key, value));
+}
+
 void Machine::erase(store::Table table, const std::string& key) { check(turn_.transaction().erase(table, key)); }
 
 void Machine::set_timer(const Token& token, TimePoint due) {
@@ -75,7 +81,7 @@ Region* Machine::region(const Path& path) {
     return nullptr;
   }
   Region* placed = adopt(path, std::move(*decoded));
-  if (placed != nullptr) placed->stored = true;
+  if (placed != nullptr) placed->stored = placed->row_stored = true;
   return placed;
 }
 
@@ -94,7 +100,7 @@ void Machine::load_children(Region& parent) {
       if (scope_row_kind(path) != ScopeRowKind::kRegion || instance_.regions.contains(path)) continue;
       auto decoded = decode_record<RegionRow>(row.value);
       if (!decoded) return fail(std::move(decoded).error());
-      if (Region* placed = adopt(path, std::move(*decoded))) placed->stored = true;
+      if (Region* placed = adopt(path, std::move(*decoded))) placed->stored = placed->row_stored = true;
     }
   }
   const auto next = [&](Region& region, auto&& self) -> void {
@@ -151,6 +157,7 @@ bool Machine::load_slot(Region& owner, VariableSlot& slot, std::uint32_t number)
   auto value = from_row(*decoded);
   if (!value) return check(std::move(value).error().with("reading a variable of " + instance_.header.id));
   slot.value = std::move(*value);
+  slot.stored = true;
   account(owner, owner.bytes + (*row)->size());
   return true;
 }
@@ -179,8 +186,9 @@ Evaluated<const VariableValue*> Machine::variable(const VariableRef& ref) {
   return slot->value.initialised ? &slot->value : nullptr;
 }
 
-Evaluated<std::shared_ptr<const xml::Stylesheet>> Machine::stylesheet(std::string_view location) {
-  return program_.resources->stylesheet(location);
+const std::string* Machine::package_file(std::string_view path) {
+  const auto found = definition_.files().find(std::string(path));
+  return found == definition_.files().end() ? nullptr : &found->second;
 }
 
 Evaluated<void> Machine::store_variable(const VariableRef& ref, VariableValue value) {
@@ -231,6 +239,14 @@ void Machine::account(Region& region, std::size_t bytes) {
   region.bytes = bytes;
 }
 
+// A path is never used twice, so a row of a region that was not stored is a new one.
+void Machine::write_row(const std::string& key, const std::string& value, bool& stored) {
+  if (std::exchange(stored, true))
+    put(tables_.scope, key, value);
+  else
+    insert(tables_.scope, key, value);
+}
+
 void Machine::write_slots(Region& region, std::vector<VariableSlot>& slots, std::uint32_t base) {
   for (std::uint32_t i = 0; i < slots.size(); ++i) {
     if (!slots[i].dirty) continue;
@@ -241,7 +257,7 @@ void Machine::write_slots(Region& region, std::vector<VariableSlot>& slots, std:
           fmt::format("a variable of {} is larger than {}", instance_.header.id, limits_.variable.to_string())));
     }
     account(region, region.bytes + text.size());
-    put(tables_.scope, slot_key(key_of(region.path), base | i), text);
+    write_row(slot_key(key_of(region.path), base | i), text, slots[i].stored);
   }
 }
 
@@ -253,7 +269,7 @@ void Machine::write_region(Region& region) {
   const auto text = encode_record(row);
   row.frames.clear();
   account(region, std::max(region.bytes, text.size() + 512));
-  put(tables_.scope, key_of(region.path), text);
+  write_row(key_of(region.path), text, region.row_stored);
   write_slots(region, region.variables, 0);
   write_slots(region, region.partner_links, kPartnerLinkBase);
   region.stored = true;

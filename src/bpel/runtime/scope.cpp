@@ -36,7 +36,6 @@ Region* Machine::open_scope(Region& parent, std::uint32_t frame, const Scope& sc
     slot.value = simple_value(std::to_string(above->f));
     slot.dirty = true;
   }
-  if (scope.isolated && !enter_isolation(*made)) return made;
   if (!initialise(*made, scope)) return nullptr;
   start_body(*made, scope);
   return ended() ? nullptr : made;
@@ -191,7 +190,6 @@ bool Machine::throw_missing_reply(Region& region) {
 
 void Machine::complete_scope(Region& region) {
   observe(region.row.node, "completed");
-  leave_isolation(region);
   if (region.parent == nullptr) return end_process(InstanceState::kCompleted, std::nullopt);
   Region& parent = *region.parent;
   const auto frame = region.row.parent_frame;
@@ -202,8 +200,8 @@ void Machine::complete_scope(Region& region) {
     touch(region);
     const Completed entry{region.row.completion, {region.row.node, region.number()}};
     if (parent.completed_loaded) parent.completed.push_back(entry);
-    put(tables_.scope, key_of(parent.path) + '\0' + big_endian(static_cast<std::uint64_t>(entry.completion)),
-        encode_record(entry.row));
+    insert(tables_.scope, key_of(parent.path) + '\0' + big_endian(static_cast<std::uint64_t>(entry.completion)),
+           encode_record(entry.row));
     parent.stored = true;
     ++parent.row.completed_children;
     touch(parent);
@@ -281,14 +279,6 @@ void Machine::terminate_contents(Region& region) {
 void Machine::terminate_region(Region& region) {
   // A scope whose fault handler is at work is left alone (§12.6).
   if (region.row.state != RegionState::kRunning) return;
-  if (region.row.kind == RegionKind::kScope && waits_for_isolation(region)) {
-    // It has not begun: there is nothing that its termination handler could end.
-    Region& parent = *region.parent;
-    const auto frame = region.row.parent_frame;
-    leave_isolation(region);
-    drop(region);
-    return child_ended(parent, frame, Outcome::kTerminated);
-  }
   region.row.state = RegionState::kTerminating;
   terminate_contents(region);
   if (!ended() && region.row.running_children == 0) contents_gone(region);
@@ -307,13 +297,11 @@ void Machine::contents_gone(Region& region) {
 void Machine::run_termination_handler(Region& region) {
   const auto& scope = definition_.scope(region.row.scope);
   if (scope.termination_handler != nullptr) {
-    open_handler(region, RegionKind::kTerminationHandler, scope.termination_handler->index,
-                 scope.termination_handler->activity);
-    return;
+    return open_handler(region, RegionKind::kTerminationHandler, scope.termination_handler->index,
+                        scope.termination_handler->activity);
   }
   if (region.row.completed_children > 0) {
-    open_handler(region, RegionKind::kTerminationHandler, kNone, nullptr);
-    return;
+    return open_handler(region, RegionKind::kTerminationHandler, kNone, nullptr);
   }
   Region& parent = *region.parent;
   const auto frame = region.row.parent_frame;
@@ -322,7 +310,6 @@ void Machine::run_termination_handler(Region& region) {
   fault.local = faults::kMissingReply;
   fault.text = "the scope that received the request was terminated";
   answer_open(&region, fault);
-  leave_isolation(region);
   drop(region);
   child_ended(parent, frame, Outcome::kTerminated);
 }
@@ -367,7 +354,6 @@ void Machine::end_process(InstanceState state, const std::optional<FaultRow>& fa
   all_rows_dropped_ = true;
   if (root != nullptr) drop_memory(*root);
   tasks_.clear();
-  header.isolation.clear();
   if (state != InstanceState::kCompleted && fault) {
     exchange::Event event;
     event.vo = header.vo;

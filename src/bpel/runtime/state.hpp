@@ -125,11 +125,9 @@ enum class RegionState : std::uint8_t {
   kCompensating,  // its compensation handler, a region below, is at work
 };
 
-// Of links out of an isolated scope that is still at work.
-inline constexpr std::int32_t kHiddenStatus = 2;
 struct LinkState {
   LinkIndex link = kNone;
-  std::int32_t status = -1;  // -1 not determined, 0 false, 1 true; 2 and 3: false and true, but not seen yet
+  std::int32_t status = -1;  // -1 not determined, 0 false, 1 true
   template <class V>
   void fields(V& v) {
     v(1, link), v(2, status);
@@ -238,17 +236,6 @@ struct TaskRow {
   }
 };
 
-// An isolated scope, or a compensation handler of one, that holds locks or waits for them.
-struct IsolationRow {
-  std::string path;  // of the region
-  bool granted = false;
-  std::vector<std::string> reads, writes;  // shared things
-  template <class V>
-  void fields(V& v) {
-    v(1, path), v(2, granted), v(3, reads), v(4, writes);
-  }
-};
-
 enum class InstanceState : std::uint8_t { kRunning, kCompleted, kFaulted, kTerminated };
 
 struct HeaderRow {
@@ -268,15 +255,14 @@ struct HeaderRow {
   std::int64_t early = 0;  // messages that wait for a receive
   NodeIndex start_node = kNone;
   std::uint32_t start_alternative = 0;
-  std::string start_message;            // until the start activity took it
-  std::vector<TaskRow> tasks;           // what was left when a turn's step limit was reached
-  std::vector<IsolationRow> isolation;  // in the order in which they came
+  std::string start_message;   // until the start activity took it
+  std::vector<TaskRow> tasks;  // what was left when a turn's step limit was reached
   template <class V>
   void fields(V& v) {
     v(1, id), v(2, program), v(3, process), v(4, vo), v(5, caller), v(6, traceparent), v(7, created_by);
     v(8, created_in), v(9, state), v(10, suspended), v(11, started), v(12, ended), v(13, fault), v(14, next_number);
     v(15, next_history), v(16, held), v(17, early), v(18, start_node), v(19, start_alternative);
-    v(20, start_message), v(21, tasks), v(22, isolation);
+    v(20, start_message), v(21, tasks);
   }
 };
 
@@ -286,6 +272,7 @@ struct VariableSlot {
   VariableValue value;
   bool loaded = false;
   bool dirty = false;
+  bool stored = false;  // it has a row
 };
 
 struct Completed {
@@ -304,7 +291,8 @@ struct Region {
   bool children_loaded = false;
   std::vector<Completed> completed;  // oldest first
   bool completed_loaded = false;
-  bool stored = false;  // it has rows
+  bool stored = false;      // it has rows
+  bool row_stored = false;  // one of them is its own
   bool dirty = false;
   bool dropped = false;
   std::size_t bytes = 0;  // of the row and the variables, as last seen

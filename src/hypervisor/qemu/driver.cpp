@@ -253,6 +253,7 @@ HostCondition QemuDriver::condition_of(const Host& host, const HostRecord& recor
   condition.lost = record.phase == Phase::kLost;
   (record.phase == Phase::kPaused ? condition.pause_reason : condition.exit_reason) = record.reason;
   condition.since = record.since;
+  if (const auto spec = read_record<HostSpec>(host.files.spec())) condition.ssh_port = ssh_port_of(*spec);
   const bool has_process =
       !condition.lost && (condition.state == HostState::kRunning || condition.state == HostState::kPaused);
   if (!has_process) return condition;

@@ -372,6 +372,7 @@ HostCondition Sim::condition_of(const SimRecord& record) const {
   (is_stopped ? condition.pause_reason : condition.exit_reason) = record.reason;
   condition.since = record.since;
   if (takes_memory(record)) condition.memory_resident = record.spec.memory;
+  if (record.state != HostState::kDestroyed) condition.ssh_port = ssh_port_of(record.spec);
   return condition;
 }
 

@@ -9,8 +9,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
-#include <fstream>
 
 #include "base/log.hpp"
 #include "env/posix.hpp"
@@ -200,43 +198,26 @@ Status Worker::fetch_seed(const Order& order, const ImageFiles& image, hyperviso
 
 // A creation that is repeated after a crash must order the same port: the host may be there already. Losing the file
 // with the power is no harm, then the host is gone too.
+// A repeat after a crash keeps the port that the driver knows.
 Result<int> Worker::ssh_port(const std::string& id) {
-  if (const auto kept = kept_ssh_port(id)) return *kept;
-  return new_ssh_port(id);
+  const auto condition = driver_.inspect(id);
+  if (condition && condition->ssh_port != 0) return condition->ssh_port;
+  return free_port();
 }
 
-std::optional<int> Worker::kept_ssh_port(const std::string& id) const {
-  const auto text = env::read_file(ssh_port_path(id), kib(1));
-  if (!text) return std::nullopt;
-  int port = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), port);
-  if (error == std::errc() && *end == '\n') return port;
-  return std::nullopt;  // it was being written
-}
-
-Result<int> Worker::new_ssh_port(const std::string& id) {
-  const std::string path = ssh_port_path(id);
-  TRY_ASSIGN(const int port, free_port());
-  TRY(env::make_directories(options_.folder + "/ssh", 0700));
-  std::ofstream file(path, std::ios::trunc);
-  file << fmt::format("{}\n", port) << std::flush;
-  if (!file) return unavailable(fmt::format("{} cannot be written", path));
-  return port;
-}
-
-// A port is given back while its host is frozen: somebody else may have it now. The file is written before the driver
-// is told, so a repeat after a crash tells it again.
+// A port is given back while its host is frozen: somebody else may have it now. The driver keeps the new one, so a
+// repeat after a crash finds it.
 Result<Outcome> Worker::thaw(const Order& order, exchange::JobContext& context) {
   const auto limits = control(context, options_.operation_timeout);
   Outcome outcome;
-  outcome.ssh_port = order.ssh_port == 0 ? 0 : kept_ssh_port(order.id).value_or(order.ssh_port);
   for (int tries = 1;; ++tries) {
     const auto condition = driver_.inspect(order.id);
     const bool is_frozen = condition && condition->state == hypervisor::HostState::kFrozen;
+    outcome.ssh_port = condition ? condition->ssh_port : order.ssh_port;
     if (is_frozen && outcome.ssh_port != 0 && !is_port_free(outcome.ssh_port)) {
-      TRY_ASSIGN(outcome.ssh_port, new_ssh_port(order.id));
+      TRY_ASSIGN(outcome.ssh_port, free_port());
+      TRY(driver_.move_ssh(order.id, outcome.ssh_port, limits));
     }
-    if (is_frozen && outcome.ssh_port != order.ssh_port) TRY(driver_.move_ssh(order.id, outcome.ssh_port, limits));
     const auto thawed = driver_.thaw(order.id, order.paused, limits);
     if (thawed) break;
     const bool port_taken = is_frozen && outcome.ssh_port != 0 && !is_port_free(outcome.ssh_port);
@@ -329,7 +310,7 @@ Result<Outcome> Worker::create(const Order& order, exchange::JobContext& context
       auto created = driver_.create(spec, control(context, options_.operation_timeout));
       const bool port_taken = !created && outcome.ssh_port != 0 && !is_port_free(outcome.ssh_port);
       if (created || !port_taken || tries == kPortTries) return created;
-      TRY_ASSIGN(outcome.ssh_port, new_ssh_port(order.id));
+      TRY_ASSIGN(outcome.ssh_port, free_port());
       spec.nics.back().ssh_port = outcome.ssh_port;
     }
   }();
@@ -346,7 +327,7 @@ void Worker::undo_create(const Order& order, const Outcome& outcome) {
     if (const auto removed = fabric_.remove_port(port); !removed)
       log_warning("vhc", "a port stays plugged in", {{"port", port}, {"error", removed.error().to_string()}});
   }
-  for (const auto& path : {seed_path(order.id), disk_folder(order.id), ssh_port_path(order.id)}) {
+  for (const auto& path : {seed_path(order.id), disk_folder(order.id)}) {
     if (const auto removed = env::remove_tree(path); !removed)
       log_warning("vhc", "a file stays", {{"path", path}, {"error", removed.error().to_string()}});
   }
@@ -360,7 +341,6 @@ Result<Outcome> Worker::destroy(const Order& order, exchange::JobContext& contex
   }
   TRY(env::remove_tree(seed_path(order.id)));
   TRY(env::remove_tree(disk_folder(order.id)));
-  TRY(env::remove_tree(ssh_port_path(order.id)));
   TRY(fabric_.release_if_idle());
   TRY(driver_.forget(order.id));
   return Outcome{};

@@ -68,13 +68,10 @@ class Worker {
   Result<Outcome> thaw(const Order& order, exchange::JobContext& context);
   // The port of 127.0.0.1 that leads to the host's ssh: the same until somebody else has it when the host is thawed.
   Result<int> ssh_port(const std::string& id);
-  std::optional<int> kept_ssh_port(const std::string& id) const;
-  Result<int> new_ssh_port(const std::string& id);
   Status plug_ports(const Order& order, hypervisor::HostSpec& spec, Outcome& outcome);
   void set_guest_clock(const Order& order, exchange::JobContext& context);
   void undo_create(const Order& order, const Outcome& outcome);
   std::string seed_path(const std::string& id) const { return options_.folder + "/seeds/" + id + ".iso"; }
-  std::string ssh_port_path(const std::string& id) const { return options_.folder + "/ssh/" + id; }
   std::string disk_folder(const std::string& id) const { return options_.folder + "/disks/" + id; }
   hypervisor::Control control(exchange::JobContext& context, Duration timeout) const;
 

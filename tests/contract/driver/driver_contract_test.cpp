@@ -262,6 +262,7 @@ TEST_P(DriverContract, TheSshPortOfAFrozenHostCanBeMoved) {
   EXPECT_EQ(driver_->move_ssh("h", 70000, kPatient).error().code(), ErrorCode::kInvalid);
   ASSERT_OK(driver_->move_ssh("h", other, kPatient));
   ASSERT_OK(driver_->move_ssh("h", other, kPatient));
+  EXPECT_EQ(driver_->inspect("h")->ssh_port, other);
   reopen();
   ASSERT_OK(driver_->thaw("h", false, kPatient));
   EXPECT_EQ(state("h"), HostState::kRunning);
@@ -272,6 +273,7 @@ TEST_P(DriverContract, TheSshPortOfAFrozenHostCanBeMoved) {
   EXPECT_EQ(driver_->move_ssh("nobody", other, kPatient).error().code(), ErrorCode::kNotFound);
   ASSERT_OK(driver_->create(world_->tiny("without"), kPatient));
   ASSERT_OK(driver_->freeze("without", kPatient));
+  EXPECT_EQ(driver_->inspect("without")->ssh_port, 0);
   EXPECT_EQ(driver_->move_ssh("without", other, kPatient).error().code(), ErrorCode::kNotFound);
 }
 
