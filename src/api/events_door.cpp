@@ -57,7 +57,7 @@ Result<Query> parse_query(const HttpRequest& request, const EventFeed& feed) {
   }
   query.cluster = request.query("cluster").value_or("");
   const Identity& identity = identity_of(request);
-  if (identity.role == Role::kMember) query.vo = identity.vo;
+  if (identity.role == Role::kMember || identity.on_behalf) query.vo = identity.vo;
   return query;
 }
 

@@ -97,15 +97,13 @@ std::optional<ServicePath> service_path(std::string_view path) {
 std::optional<HttpResponse> Gateway::Doors::authenticate(HttpRequest& head) const {
   const std::string_view authorization = head.header("Authorization");
   auto identity = tokens.authenticate(authorization);
-  // Who asks on behalf of others says for whom; envelopes say it themselves.
-  const std::string_view vo = head.header("Nuraghe-VO");
-  if (identity && identity->role == Role::kPeer && !vo.empty()) {
-    auto on_behalf = std::make_shared<Identity>(*identity);
-    on_behalf->vo = vo;
-    identity = std::move(on_behalf);
+  if (identity) {
+    // Who asks on behalf of others says for whom; envelopes say it themselves.
+    auto acting = acting_for(std::move(identity), head.header("Nuraghe-VO"));
+    if (!acting) return error_response(acting.error());
+    head.attachment = std::move(*acting);
+    return std::nullopt;
   }
-  head.attachment = std::move(identity);
-  if (head.attachment) return std::nullopt;
   HttpResponse response = net::text_response(401, "a bearer token is needed (Authorization: Bearer TOKEN)");
   response.headers.push_back({"WWW-Authenticate", authorization.empty()
                                                       ? "Bearer realm=\"nuraghe\""

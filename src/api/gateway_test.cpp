@@ -230,12 +230,37 @@ TEST_F(GatewayTest, WhoAsksIsTheTokensOwner) {
   const std::string header = "<c:vo>chemistry</c:vo><c:caller>token:eve</c:caller>";
   EXPECT_THAT(soap_call("/services/echo", "echo", header, kAdmin).body, HasSubstr("token:admin for chemistry"));
   EXPECT_THAT(soap_call("/services/echo", "echo", "", kAdmin).body, HasSubstr("token:admin for local"));
-  EXPECT_THAT(soap_call("/services/echo", "echo", header, kMember).body, HasSubstr("token:marie for physics"));
+  EXPECT_THAT(soap_call("/services/echo", "echo", "<c:vo>physics</c:vo><c:caller>token:eve</c:caller>", kMember).body,
+              HasSubstr("token:marie for physics"));
   EXPECT_THAT(soap_call("/services/echo", "echo", header, kPeer).body, HasSubstr("token:eve for chemistry"));
   EXPECT_THAT(soap_call("/services/echo", "echo", "", kPeer).body, HasSubstr("token:vhc for local"));
   ClientRequest traced = soap("/services/echo", envelope("<echo xmlns='urn:test'/>"));
   traced.headers.push_back({"traceparent", "00-ab-cd-01"});
   EXPECT_THAT(call(traced).body, HasSubstr("00-ab-cd-01"));
+}
+
+TEST_F(GatewayTest, AMemberActsForItsOwnVoAlone) {
+  const auto refused = soap_call("/services/echo", "echo", "<c:vo>chemistry</c:vo>", kMember);
+  EXPECT_EQ(refused.status, 403);
+  EXPECT_THAT(refused.body, AllOf(HasSubstr("code=\"denied\""), HasSubstr("physics"), HasSubstr("chemistry")));
+  for (const char* path : {"/events", "/services/vhc-1/hosts/vh-1/console"}) {
+    ClientRequest asks = request("GET", path, kMember);
+    asks.headers.push_back({"Nuraghe-VO", "chemistry"});
+    EXPECT_EQ(call(asks).status, 403) << path;
+    asks.headers.back().value = "physics";
+    EXPECT_EQ(call(asks).status, 200) << path;
+  }
+  EXPECT_EQ(actor_.requests, 0);
+}
+
+TEST_F(GatewayTest, WhatConcernsEveryVoIsForAdministrators) {
+  EXPECT_EQ(soap_call("/services/vhf", "forget_physical_host", "", kAdmin).status, 200);
+  for (const char* path : {"/services/vhf", "/services/vhf/hosts"}) {
+    const auto refused = soap_call(path, "forget_physical_host", "", kMember);
+    EXPECT_EQ(refused.status, 403);
+    EXPECT_THAT(refused.body, HasSubstr("administrator"));
+  }
+  EXPECT_EQ(soap_call("/services/vhf", "list_physical_hosts", "", kMember).status, 200);
 }
 
 TEST_F(GatewayTest, SeedsAndImagesAreForControllersAlone) {
@@ -276,14 +301,15 @@ TEST_F(GatewayTest, AControllersTokenOpensLittle) {
   EXPECT_EQ(call(request("GET", "/healthz", kController)).status, 200);
 }
 
-TEST_F(GatewayTest, APeerSaysForWhomItAsks) {
-  ClientRequest asks = request("GET", "/services/vhc-1/hosts/vh-1/console", kPeer);
-  asks.headers.push_back({"Nuraghe-VO", "chemistry"});
-  EXPECT_EQ(call(asks).status, 200);
-  EXPECT_EQ(consoles_.last_vo, "chemistry");
-  asks.bearer = kMember;
-  EXPECT_EQ(call(asks).status, 200);
-  EXPECT_EQ(consoles_.last_vo, "physics");
+TEST_F(GatewayTest, APeerAndAnAdministratorSayForWhomTheyAsk) {
+  for (const char* token : {kPeer, kAdmin}) {
+    ClientRequest asks = request("GET", "/services/vhc-1/hosts/vh-1/console", token);
+    EXPECT_EQ(call(asks).status, 200);
+    EXPECT_EQ(consoles_.last_vo, "local");
+    asks.headers.push_back({"Nuraghe-VO", "chemistry"});
+    EXPECT_EQ(call(asks).status, 200);
+    EXPECT_EQ(consoles_.last_vo, "chemistry");
+  }
 }
 
 TEST_F(GatewayTest, WhatCannotBeServedIsTheRightFaultAndStatus) {
@@ -386,6 +412,9 @@ TEST_F(GatewayTest, EventsAreReadPageByPage) {
   const auto own = call(request("GET", "/events", kMember));
   EXPECT_EQ(std::count(own.body.begin(), own.body.end(), '\n'), 1) << own.body;
   EXPECT_THAT(own.body, HasSubstr("\"vo\":\"physics\""));
+  ClientRequest of_one = request("GET", "/events");
+  of_one.headers.push_back({"Nuraghe-VO", "physics"});
+  EXPECT_EQ(call(of_one).body, own.body);
   for (const char* bad : {"/events?after=x", "/events?after=-1", "/events?wait=soon", "/events?limit=1e3"}) {
     EXPECT_EQ(call(request("GET", bad)).status, 400) << bad;
   }

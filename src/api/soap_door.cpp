@@ -94,6 +94,8 @@ void serve_soap(const GatewayOptions& options, HttpRequest request, const HttpRe
   if (!envelope->had_message_id) message.message_id = env::make_uuid_urn(*options.random);
   Asked asked{message.message_id, envelope->action, message.operation};
   if (asked.action.empty()) asked.action = soap::default_action(message);
+  if (const Status may = may_act_for(identity, envelope->claimed_vo); !may)
+    return responder.respond(undelivered(may.error(), asked));
   if (options.lookup) {
     auto known = options.lookup(message.to, envelope->action, message.body->root().name());
     if (!known) return responder.respond(undelivered(known.error(), asked));
@@ -103,6 +105,11 @@ void serve_soap(const GatewayOptions& options, HttpRequest request, const HttpRe
   if (identity.role == Role::kController && !may_controller_ask(message.to, message.operation))
     return responder.respond(undelivered(
         denied(fmt::format("a controller's token does not open {} of {}", message.operation, message.to)), asked));
+  if (identity.role == Role::kMember && needs_administrator(message.to, message.operation))
+    return responder.respond(
+        undelivered(denied(fmt::format("{} concerns every VO: it needs an administrator's token, and {} is a member",
+                                       message.operation, identity.name)),
+                    asked));
   const bool one_way = message.one_way;
   request = {};  // the text is not needed while the operation takes its minutes
   options.router->accept(std::move(message), [asked = std::move(asked), one_way, responder](Result<Message> outcome) {

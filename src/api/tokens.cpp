@@ -91,6 +91,22 @@ std::string_view role_name(Role role) {
   return "member";
 }
 
+Status may_act_for(const Identity& identity, std::string_view vo) {
+  if (identity.role != Role::kMember || vo.empty() || vo == identity.vo) return {};
+  return denied(fmt::format("the token of {} is a member's of the VO {} and does not act for {}", identity.name,
+                            identity.vo, vo));
+}
+
+Result<std::shared_ptr<const Identity>> acting_for(std::shared_ptr<const Identity> identity, std::string_view vo) {
+  TRY(may_act_for(*identity, vo));
+  const bool may_choose = identity->role == Role::kAdministrator || identity->role == Role::kPeer;
+  if (vo.empty() || !may_choose) return identity;
+  auto acting = std::make_shared<Identity>(*identity);
+  acting->vo = vo;
+  acting->on_behalf = true;
+  return std::shared_ptr<const Identity>(std::move(acting));
+}
+
 TokenTable::TokenTable(const std::vector<TokenEntry>& entries) {
   for (const TokenEntry& entry : entries) {
     rows_.push_back({std::make_shared<const Identity>(entry.identity), entry.token});

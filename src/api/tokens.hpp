@@ -26,6 +26,7 @@ struct Identity {
   std::string name;
   std::string vo;
   Role role = Role::kMember;
+  bool on_behalf = false;  // `vo` is the one that the request chose
   std::string caller() const { return "token:" + name; }
 };
 
@@ -33,6 +34,12 @@ struct TokenEntry {
   Identity identity;
   std::string token;
 };
+
+// Whether a request may name this VO (empty: it names none). kDenied for a member of another one.
+Status may_act_for(const Identity& identity, std::string_view vo);
+// The identity as which a request acts that names this VO: an administrator's or a peer's with that VO, others as they
+// are. Errors as above.
+Result<std::shared_ptr<const Identity>> acting_for(std::shared_ptr<const Identity> identity, std::string_view vo);
 
 // Immutable; thread safe.
 class TokenTable {

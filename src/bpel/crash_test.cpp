@@ -141,6 +141,11 @@ std::string handled(const std::string& handler, const std::string& body) {
   return "<scope><faultHandlers><catchAll>" + handler + "</catchAll></faultHandlers>" + body + "</scope>";
 }
 
+std::string isolated(const std::string& mark) {
+  return "<scope isolated=\"yes\"><sequence>@call(" + mark +
+         ")<assign><copy><from>$v + 1</from><to>$v</to></copy></assign>@call(" + mark + "2)</sequence></scope>";
+}
+
 std::vector<Scenario> scenarios() {
   const std::vector<std::pair<std::string, std::string>> one{{"start", "x"}};
   std::vector<Scenario> all;
@@ -157,6 +162,9 @@ std::vector<Scenario> scenarios() {
   add("for_each", branches("no"));
   add("for_each_parallel", branches("yes") + "@call(E)");
   add("for_each_enough", branches("yes", "<completionCondition><branches>2</branches></completionCondition>"));
+  add("isolated",
+      "<scope><variables><variable name=\"v\" type=\"xsd:int\"><from>0</from></variable></variables><flow>" +
+          isolated("A") + isolated("B") + "</flow></scope>");
   add("wait", "@call(A)<wait><for>'PT5S'</for></wait>@call(B)");
   add("while",
       R"(<repeatUntil><sequence>@call(A)<assign><copy><from>concat($out_A, '!')</from><to>$in_A</to></copy></assign></sequence>

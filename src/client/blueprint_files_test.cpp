@@ -43,10 +43,8 @@ class BlueprintFilesTest : public ::testing::Test {
 TEST_F(BlueprintFilesTest, AConfigurationsFindingsStandWhereTheyAre) {
   const auto bare = write("worker.xml", std::string("<!-- one -->\n") + kHead + ">\n  <cpus>2</cpus></configuration>");
   EXPECT_EQ(wrong(bare),
-            "worker.xml:2:1: configuration: no image is asked for; add <image name=\"...\"/> to its configuration or "
-            "the defaults\n"
-            "worker.xml:2:1: configuration: no memory is given; add <memory>256MiB</memory> to its configuration or "
-            "the defaults");
+            "worker.xml:2:1: configuration: no image is asked for; add <image name=\"...\"/>\n"
+            "worker.xml:2:1: configuration: no memory is given; add <memory>256MiB</memory>");
   const auto torn = write("torn.xml", std::string(kHead) + ">\n  <image name='mini'></configuration>");
   EXPECT_THAT(wrong(torn), ::testing::StartsWith("torn.xml:2:"));
   EXPECT_EQ(wrong(torn).find('\n'), std::string::npos) << wrong(torn);

@@ -15,6 +15,11 @@ namespace {
 namespace json = boost::json;
 constexpr Duration kSlack = std::chrono::seconds(10);
 
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): read once, before threads
+  return value == nullptr ? "" : value;
+}
+
 std::string percent_encoded(std::string_view path) {
   std::string text;
   for (const char c : path) {
@@ -65,25 +70,38 @@ Result<exchange::Event> read_event(std::string_view line) {
   return event;
 }
 
+// Names the VO in every request that names none.
+class OfVo : public contracts::TransportCaller {
+ public:
+  OfVo(exchange::RemoteTransport& transport, std::string vo)
+      : TransportCaller(transport, env::system_random()), vo_(std::move(vo)) {}
+  Result<exchange::Message> call(exchange::Message request, Duration timeout) override {
+    if (request.vo.empty()) request.vo = vo_;
+    return TransportCaller::call(std::move(request), timeout);
+  }
+
+ private:
+  std::string vo_;
+};
+
 }  // namespace
 
 std::string default_state_folder() {
-  const auto variable = [](const char* name) {
-    const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): read once, before threads
-    return std::string(value == nullptr ? "" : value);
-  };
   if (auto folder = variable("NURAGHE_STATE"); !folder.empty()) return folder;
   if (auto folder = variable("XDG_STATE_HOME"); !folder.empty()) return folder + "/nuraghe";
   return variable("HOME") + "/.local/state/nuraghe";
 }
 
-Connection::Connection(std::string base, std::string token) : base_(std::move(base)), token_(std::move(token)) {
+std::string default_vo() { return variable("NURAGHE_VO"); }
+
+Connection::Connection(std::string base, std::string token, std::string vo)
+    : base_(std::move(base)), token_(std::move(token)), vo_(std::move(vo)) {
   http_ = net::HttpClient::make();
   soap::SoapTransportOptions options;
   options.token = [this](std::string_view) { return token_; };
   options.timeout = std::chrono::hours(24);  // the caller's own time-out decides
   transport_ = std::make_unique<soap::SoapTransport>(*http_, std::move(options));
-  caller_ = std::make_unique<contracts::TransportCaller>(*transport_, env::system_random());
+  caller_ = std::make_unique<OfVo>(*transport_, vo_);
 }
 
 Connection::~Connection() {
@@ -91,7 +109,7 @@ Connection::~Connection() {
   http_.reset();
 }
 
-Result<std::unique_ptr<Connection>> Connection::open(const std::string& state_folder) {
+Result<std::unique_ptr<Connection>> Connection::open(const std::string& state_folder, std::string vo) {
   const std::string socket = state_folder + "/nuraghed.sock";
   auto token = env::read_file(state_folder + "/token", kib(4));
   if (!token || !env::path_exists(socket))
@@ -100,11 +118,11 @@ Result<std::unique_ptr<Connection>> Connection::open(const std::string& state_fo
                     "another folder with --state",
                     state_folder, state_folder));
   TRY_ASSIGN(auto secret, first_token(*token, state_folder + "/token"));
-  return to("http+unix://" + percent_encoded(socket), std::move(secret));
+  return to("http+unix://" + percent_encoded(socket), std::move(secret), std::move(vo));
 }
 
-std::unique_ptr<Connection> Connection::to(std::string base, std::string token) {
-  return std::unique_ptr<Connection>(new Connection(std::move(base), std::move(token)));
+std::unique_ptr<Connection> Connection::to(std::string base, std::string token, std::string vo) {
+  return std::unique_ptr<Connection>(new Connection(std::move(base), std::move(token), std::move(vo)));
 }
 
 std::string Connection::service(std::string_view name) const { return fmt::format("{}/services/{}", base_, name); }
@@ -114,6 +132,7 @@ net::ClientRequest Connection::request(std::string method, const std::string& pa
   request.method = std::move(method);
   request.url = base_ + path;
   request.bearer = token_;
+  if (!vo_.empty()) request.headers.push_back({"Nuraghe-VO", vo_});
   return request;
 }
 
@@ -121,6 +140,7 @@ Result<std::string> Connection::get(const std::string& path) {
   TRY_ASSIGN(auto response, http_->call(request("GET", path)));
   if (response.status == 200) return std::move(response.body);
   if (response.status == 401) return denied("nuraghed does not know this token");
+  if (response.status == 403) return denied(std::move(response.body));
   return unavailable(fmt::format("nuraghed answers {} to GET {}: {}", response.status, path, response.body));
 }
 
@@ -147,6 +167,7 @@ Result<std::vector<exchange::Event>> Connection::events(std::int64_t after, cons
                                             cluster.empty() ? "" : "&cluster=" + cluster));
   message.timeout = wait + kSlack;
   TRY_ASSIGN(const auto response, http_->call(std::move(message)));
+  if (response.status == 403) return denied(response.body);
   if (response.status != 200)
     return unavailable(fmt::format("nuraghed answers {} to GET /events: {}", response.status, response.body));
   std::vector<exchange::Event> events;
@@ -165,6 +186,7 @@ Result<std::vector<exchange::Event>> Connection::events(std::int64_t after, cons
 Result<std::int64_t> Connection::newest_event() {
   TRY_ASSIGN(const auto response, http_->call(request("GET", "/events?after=newest")));
   const auto next = response.header("Nuraghe-Next");
+  if (response.status == 403) return denied(response.body);
   std::int64_t sequence = 0;
   const auto parsed = std::from_chars(next.data(), next.data() + next.size(), sequence);
   if (response.status != 200 || parsed.ec != std::errc())

@@ -18,13 +18,16 @@ namespace nuraghe::client {
 
 // The default state folder: $NURAGHE_STATE, else $XDG_STATE_HOME/nuraghe, else ~/.local/state/nuraghe.
 std::string default_state_folder();
+// The VO to act for: $NURAGHE_VO; empty: the token's own.
+std::string default_vo();
 
 class Connection {
  public:
-  // kNotFound when no nuraghed runs with this state folder, with what to do.
-  static Result<std::unique_ptr<Connection>> open(const std::string& state_folder);
+  // kNotFound when no nuraghed runs with this state folder, with what to do. Every request acts for `vo`; empty: for
+  // the token's own.
+  static Result<std::unique_ptr<Connection>> open(const std::string& state_folder, std::string vo = {});
   // Another address and token, as `http://127.0.0.1:8470`.
-  static std::unique_ptr<Connection> to(std::string base, std::string token);
+  static std::unique_ptr<Connection> to(std::string base, std::string token, std::string vo = {});
   ~Connection();
 
   contracts::Caller& caller() { return *caller_; }
@@ -41,10 +44,11 @@ class Connection {
   Status post(const std::string& path, std::string body);
 
  private:
-  Connection(std::string base, std::string token);
+  Connection(std::string base, std::string token, std::string vo);
   net::ClientRequest request(std::string method, const std::string& path) const;
   std::string base_;
   std::string token_;
+  std::string vo_;
   std::unique_ptr<net::HttpClient> http_;
   std::unique_ptr<exchange::RemoteTransport> transport_;
   std::unique_ptr<contracts::Caller> caller_;

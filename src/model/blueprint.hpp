@@ -40,6 +40,7 @@ struct NodeGroup {
   std::string site;                 // empty: any
   std::string role;                 // a label; the name when none is given
   NodeConfiguration configuration;  // merged with the cluster's defaults
+  bool is_single = false;           // of no cluster: there are no defaults
   Where where;
   std::vector<std::string> node_names() const;
 };

@@ -229,6 +229,7 @@ std::optional<NodeGroup> BlueprintReader::read_single(const std::string& chosen)
   const xml::Node configuration = find_configuration(document_, chosen, here(document_.root()));
   if (!configuration) return std::nullopt;
   NodeGroup group;
+  group.is_single = true;
   group.where = here(configuration);
   group.name = trimmed(configuration.attribute_or("name", ""));
   group.configuration = read_configuration(configuration, document_.source());

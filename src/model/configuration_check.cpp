@@ -27,13 +27,18 @@ void check_capability(const std::string& value, std::string_view what, const std
                                   fmt::join(supported, ", ")));
 }
 
+// Where what is missing is to be written: a single host's file has one place alone.
+std::string_view place_of_missing(const NodeGroup& group) {
+  return group.is_single ? "" : " to its configuration or the defaults";
+}
+
 std::optional<ImageFacts> check_image(const NodeGroup& group, const ParseContext& context, Findings& findings) {
   const ImageRequirement& image = group.configuration.image;
   if (image.empty()) {
     if (group.configuration.is_unread) return std::nullopt;
     if (image.where.element.empty())
       findings.add(group.where,
-                   "no image is asked for; add <image name=\"...\"/> to its configuration or the defaults");
+                   fmt::format("no image is asked for; add <image name=\"...\"/>{}", place_of_missing(group)));
     else
       findings.add_unless_reported(image.where,
                                    "it asks nothing; give a 'name', or 'type', 'system', 'version', "
@@ -62,7 +67,8 @@ void check_sizes(const NodeGroup& group, const std::optional<ImageFacts>& image,
                                                        *configuration.cpus, context.capabilities.max_cpus));
   if (configuration.memory_where.element.empty()) {
     if (configuration.is_unread) return;
-    findings.add(group.where, "no memory is given; add <memory>256MiB</memory> to its configuration or the defaults");
+    findings.add(group.where,
+                 fmt::format("no memory is given; add <memory>256MiB</memory>{}", place_of_missing(group)));
   } else if (configuration.memory && image && *configuration.memory < image->minimum_memory) {
     findings.add(configuration.memory_where,
                  fmt::format("{} are too little; the image {} needs at least {}", configuration.memory->to_string(),

@@ -150,6 +150,7 @@ struct ClusterSource {
 inline constexpr std::array kClusterSources = {
     ClusterSource{ClusterState::kRunning, ClusterOperation::kPause},
     ClusterSource{ClusterState::kPaused, ClusterOperation::kResume},
+    ClusterSource{ClusterState::kRunning, ClusterOperation::kResume},  // those that their hypervisor stopped
     ClusterSource{ClusterState::kRunning, ClusterOperation::kFreeze},
     ClusterSource{ClusterState::kPaused, ClusterOperation::kFreeze},
     ClusterSource{ClusterState::kFrozen, ClusterOperation::kThaw},

@@ -96,9 +96,12 @@ TEST(ClusterLifecycle, EveryStateAndOperation) {
   using S = ClusterState;
   using O = ClusterOperation;
   const std::map<O, std::set<S>> begins = {
-      {O::kCreate, {}},           {O::kPause, {S::kRunning}},
-      {O::kResume, {S::kPaused}}, {O::kFreeze, {S::kRunning, S::kPaused}},
-      {O::kThaw, {S::kFrozen}},   {O::kDestroy, {S::kRunning, S::kPaused, S::kFrozen, S::kBroken}},
+      {O::kCreate, {}},
+      {O::kPause, {S::kRunning}},
+      {O::kResume, {S::kPaused, S::kRunning}},
+      {O::kFreeze, {S::kRunning, S::kPaused}},
+      {O::kThaw, {S::kFrozen}},
+      {O::kDestroy, {S::kRunning, S::kPaused, S::kFrozen, S::kBroken}},
   };
   const std::map<O, std::set<S>> already = {
       {O::kCreate, {}},           {O::kPause, {S::kPaused}}, {O::kResume, {S::kRunning}},

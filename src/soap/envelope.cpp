@@ -253,8 +253,9 @@ Decoded<Envelope> decode_request(std::string_view text, const DecodeOptions& opt
   out.action = headers->action.empty() ? std::string(unquoted(options.soap_action)) : headers->action;
   out.had_message_id = !headers->message_id.empty();
   out.message.one_way = headers->reply_to == kNone;
+  out.claimed_vo = std::move(headers->vo);
   if (options.trust_context) {
-    out.message.vo = std::move(headers->vo);
+    out.message.vo = out.claimed_vo;
     out.message.caller = std::move(headers->caller);
   }
   out.message.operation = operation_of(out.action, payload);

@@ -52,6 +52,7 @@ struct Envelope {
   std::string action;           // wsa:Action, else the SOAPAction header without quotes; may be empty
   bool had_message_id = false;  // false: requests only; message.message_id is empty then
   bool wants_no_reply = false;  // wsa:ReplyTo is the "none" address
+  std::string claimed_vo;       // requests only: the vo that the headers name, whether it is believed or not
 };
 
 struct DecodeOptions {

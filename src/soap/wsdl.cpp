@@ -155,6 +155,18 @@ const Binding* Definitions::binding_of_port_type(const QName& port_type) const {
   return nullptr;
 }
 
+bool Definitions::substitutes(const QName& element, const QName& head) const {
+  QName at = element;
+  // A circle of groups is no schema; the bound keeps it from being walked for ever.
+  for (std::size_t step = 0; step <= elements_.size(); ++step) {
+    if (at == head) return true;
+    const SchemaElement* const known = schema_element(at);
+    if (known == nullptr || known->substitution_group.empty()) return false;
+    at = known->substitution_group;
+  }
+  return false;
+}
+
 const SchemaElement* Definitions::schema_element(const QName& name) const { return find_in(elements_, name); }
 
 std::optional<TypeClass> Definitions::type_class(const QName& type) const {

@@ -145,6 +145,7 @@ struct SchemaElement {
   QName name;
   QName type;  // empty: anonymous or absent
   TypeClass type_class = TypeClass::kComplex;
+  QName substitution_group;  // its head; empty: none
 };
 
 struct ReadOptions {
@@ -191,6 +192,8 @@ class Definitions {
   const std::map<std::string, std::string>& schemas() const { return schemas_; }
   // Global schema components. is_known_namespace: some schema text of that target namespace was read.
   const SchemaElement* schema_element(const QName& name) const;
+  // Whether `element` is `head` or stands, directly or through others, in its substitution group.
+  bool substitutes(const QName& element, const QName& head) const;
   std::optional<TypeClass> type_class(const QName& type) const;  // built-in types too; nullopt: unknown
   bool is_known_namespace(std::string_view ns) const;
 

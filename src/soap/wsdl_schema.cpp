@@ -70,6 +70,7 @@ void Reader::read_schema_component(const File& file, xml::Node node) {
     SchemaElement element;
     element.name = name;
     element.type = qname(file, node, "type");
+    element.substitution_group = qname(file, node, "substitutionGroup");
     if (const xml::Node inline_type = node.child(kSchemaNamespace, "simpleType"))
       anonymous_elements_[name] = simple_base(inline_type, 0);
     result_->elements_.emplace(name, std::move(element));

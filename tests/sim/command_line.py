@@ -6,6 +6,7 @@
 import concurrent.futures
 import json
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from flows import attempt, clear, NODE, progress, until_event  # noqa: E402
 from invariants import check_empty  # noqa: E402
-from world import blueprint, clean_up_when_asked_to_end, World  # noqa: E402
+from world import blueprint, clean_up_when_asked_to_end, PATIENCE_S, World  # noqa: E402
 
 DELAYS = [f"--sim-delay={verb}=2s" for verb in ("create", "destroy")]
 
@@ -162,12 +163,119 @@ def completion(world):
     assert "bashcompinit" in world.cli("completion", "zsh").stdout
 
 
+def organisations(world):
+    """An administrator chooses the VO to act for; a member has its own alone."""
+    path = os.path.join(world.state, "token")
+    with open(path, encoding="utf-8") as file:
+        administrator = file.read()
+    member = "marie member physics token-of-marie-of-physics\n"
+
+    def put_first(*entries):  # the command line takes the first
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("".join(entries))
+
+    world.stop()
+    put_first(administrator, member)
+    world.start()
+    world.write("c.xml", blueprint("duo", 1))
+    assert "tiny" in world.cli("--vo", "physics", "create", "c.xml", check=3).stderr  # images are a VO's, too
+    world.cli("--vo", "physics", "image", "import", "image")
+    world.cli("--vo", "physics", "create", "c.xml")
+    assert world.json("ls") == [] and [one["vo"] for one in world.json("--vo", "physics", "ls")] == ["physics"]
+    world.cli("show", "duo", check=4)
+    told = [json.loads(line)["vo"] for line in world.cli("-o", "json", "--vo", "physics", "events").stdout.splitlines()]
+    assert len(told) > 5 and set(told) == {"physics"}, told
+    assert complete(world, "nuraghe --state s --vo physics show ") == ["duo"]
+    assert complete(world, "nuraghe --state s show ") == []
+    world.write("other.xml", blueprint("other", 1).replace(' name="other"', ' name="other" vo="biology"'))
+    assert "--vo biology" in world.cli("create", "other.xml", check=5).stderr
+    assert "one word" in world.cli("--vo", "a b", "ls", check=2).stderr
+    put_first(member, administrator)
+    try:
+        assert [one["name"] for one in world.json("ls")] == ["duo"]
+        os.environ["NURAGHE_VO"] = "chemistry"
+        for line in (["ls"], ["events"], ["pause", "duo"], ["--vo", "local", "ls"], ["image", "ls"]):
+            said = world.cli(*line, check=5).stderr
+            assert "the VO physics" in said and ("local" if "--vo" in line else "chemistry") in said, said
+        world.cli("--vo", "physics", "destroy", "duo", "--yes")
+    finally:
+        os.environ.pop("NURAGHE_VO", None)
+        put_first(administrator, member)
+    check_empty(world)
+
+
+def answer_on_terminal(world, answer, *arguments):
+    """Runs nuraghe on a terminal of its own and types the answer when it asks; returns exit code and what was shown."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([os.path.join(world.programs, "nuraghe"), "--state", "s", *arguments], cwd=world.folder,
+                               stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True)
+    os.close(theirs)
+    shown, is_answered = b"", False
+    try:
+        while chunk := os.read(ours, 4096):
+            shown += chunk
+            if b"[y/N]" in shown and not is_answered:
+                os.write(ours, answer)
+                is_answered = True
+    except OSError:  # EIO: the other end is closed
+        pass
+    finally:
+        os.close(ours)
+    return process.wait(timeout=PATIENCE_S), is_answered, shown.decode()
+
+
+def asked_first(world):
+    """On a terminal what is destroyed is said and asked for first."""
+    world.write("c.xml", blueprint("duo", 1))
+    world.write("node.xml", NODE)
+    world.cli("create", "c.xml")
+    world.cli("vh", "create", "node.xml", "--name", "one")
+    for line, words in ((["destroy", "duo"], ["cluster duo", "2 virtual hosts", "head, worker-1", "1 network\r"]),
+                        (["vh", "destroy", "one"], ["virtual host one", "running on", "disks"])):
+        code, was_asked, said = answer_on_terminal(world, b"n\n", *line)
+        assert code == 1 and was_asked and "nothing was changed" in said, (code, said)
+        assert all(word in said.split("[y/N]", maxsplit=1)[0] for word in words), said
+    assert world.json("show", "duo")["state"] == world.json("vh", "show", "one")["state"] == "running"
+    code, was_asked, said = answer_on_terminal(world, b"", "vh", "destroy", "one", "--yes")
+    assert code == 0 and not was_asked, (code, said)
+    code, was_asked, said = answer_on_terminal(world, b"y\n", "destroy", "duo")
+    assert code == 0 and was_asked, (code, said)
+    check_empty(world)
+
+
+def options_of_daemons(world):
+    """Help with an example; a wrong word is told with the right ones."""
+    for program in ("nuraghe", "nuraghed", "vhcd"):
+        said = subprocess.run([os.path.join(world.programs, program), "--help"], capture_output=True, text=True, timeout=PATIENCE_S, check=True)
+        assert program == "nuraghe" or f"Example: {program} " in said.stdout, said.stdout
+    for option in ("--sim-delay=bot=1s", "--sim-fail=bot:*"):
+        said = subprocess.run([os.path.join(world.programs, "nuraghed"), "--state", "other", "--vhc", "x:driver=sim", option],
+                              cwd=world.folder, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        assert said.returncode == 1, said
+        assert "'bot' is no verb" in said.stderr and "create, pause, resume, freeze, thaw, destroy, set_link" in said.stderr, said
+        assert option.split("=")[0] in said.stderr, said
+
+
+def doctor(world):
+    """What is lacking has a remedy; what is not needed does not make the machine unfit."""
+    said = world.json("doctor", check=None)
+    checks = {check["check"]: check for check in said["checks"]}
+    assert {"firmware uefi", "networks of bridges", "accelerator", "disk", "TCP ports of 127.0.0.1"} <= set(checks), checks
+    assert not checks["firmware uefi"]["needed"] and not checks["networks of bridges"]["needed"], checks
+    assert all(bool(check["remedy"]) == (not check["ok"]) for check in checks.values()), checks
+    assert said["ok"] == all(check["ok"] for check in checks.values() if check["needed"]), said
+
+
 # test, options of nuraghed
 ALL = [(own_steps, DELAYS),
        (same_name_at_once, []),
        (dry_run, []),
        (completion, []),
        (exit_codes, []),
+       (organisations, []),
+       (asked_first, []),
+       (options_of_daemons, []),
+       (doctor, []),
        (destroy_not_waited_for, ["--sim-delay=destroy=6s"])]
 
 

@@ -7,6 +7,7 @@ direct: services of nuraghed call one another directly; http: everything goes as
 control plane must be as empty as before.
 """
 import concurrent.futures
+import glob
 import json
 import os
 import re
@@ -17,7 +18,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from invariants import check, check_empty  # noqa: E402
-from world import CONFIGURATION, SOAP, blueprint, child, children, clean_up_when_asked_to_end, World  # noqa: E402
+from world import CONFIGURATION, SOAP, blueprint, child, children, clean_up_when_asked_to_end, STATES, World  # noqa: E402
 
 NODE = '<?xml version="1.0"?>\n' + CONFIGURATION.format(image="tiny", cpus=1, memory="16MiB").replace(
     "xmlns=", 'name="one" xmlns=')
@@ -74,10 +75,56 @@ def cluster_lifecycle(world):
     assert "is already destroyed" in world.cli("destroy", "duo", "--yes").stdout
     world.soap("vcm", "destroy_vc", "<x:cluster>duo</x:cluster>")
     for verb in ("pause", "resume", "freeze", "thaw"):
-        world.cli(verb, "duo", check=4)
+        assert re.search(r"cluster duo is destroyed since 20\d\d-", world.cli(verb, "duo", check=4).stderr)
     for verb in ("destroy", "pause"):
         world.cli(verb, "nobody", check=4)  # never heard of
     world.until_quiet()
+    check_empty(world)
+
+
+def stop_by_hypervisor(world, names, reason):
+    """As after a full disk: while nuraghed is away the hypervisor stops these hosts; when it is back it finds them so."""
+    ids = {member["name"]: member["host"] for member in world.json("show", "duo")["members"]}
+    world.stop()
+    for name in names:
+        [path] = glob.glob(os.path.join(world.state, "vhc/*/hosts/hosts", ids[name]))
+        with open(path, "r+b") as file:
+            sized = file.read()[0] & 3  # how the specification, a record too, is written
+            # state = paused, reason: what comes last counts
+            file.write(bytes([2 << 2, STATES.index("paused") << 1, 6 << 2 | sized, len(reason)]) + reason.encode())
+    world.start()
+
+    def stopped():
+        members = {member["name"]: member for member in world.json("show", "duo")["members"]}
+        return all(reason in members[name]["condition"] for name in names)
+
+    world.until(stopped, "the hosts were found stopped")
+
+
+def resume_of_stopped(world):
+    """Resuming a running cluster lets go on what its hypervisor stopped, and nothing else is touched."""
+    world.write("c.xml", blueprint("duo", 2))
+    world.cli("create", "c.xml")
+    assert "is already running" in world.cli("resume", "duo").stdout
+    stop_by_hypervisor(world, ["head", "worker-2"], "no space left")
+    assert states(world, "duo") == ("running", ["paused", "running"])
+    said = world.cli("resume", "duo").stdout
+    steps = "".join(progress(said))
+    assert "head running on" in steps and "worker-2 running on" in steps and "worker-1 running on" not in steps, said
+    assert states(world, "duo") == ("running", ["running"])
+    assert not any(member["condition"] for member in world.json("show", "duo")["members"])
+    assert "is already running" in world.cli("resume", "duo").stdout
+    world.soap("vcm", "resume_vc", "<x:cluster>duo</x:cluster>")
+    # One of them cannot: what was stopped is so again, what ran runs.
+    stop_by_hypervisor(world, ["head", "worker-2"], "no space left")
+    world.options.append("--sim-fail=resume:worker-2")
+    world.stop()
+    world.start()
+    assert "worker-2" in world.cli("resume", "duo", check=1).stderr
+    shown = {member["name"]: member["state"] for member in world.json("show", "duo")["members"]}
+    assert shown == {"head": "paused", "worker-1": "running", "worker-2": "paused"}, shown
+    assert world.json("show", "duo")["state"] == "running"
+    world.cli("destroy", "duo", "--yes")
     check_empty(world)
 
 
@@ -99,7 +146,7 @@ def host_lifecycle(world):
     check_empty(world)
     assert "is already destroyed" in world.cli("vh", "destroy", "alone").stdout
     assert world.json("vh", "show", host)["state"] == "destroyed"
-    world.cli("vh", "pause", "alone", check=4)
+    assert re.search(r"virtual host alone is destroyed since 20\d\d-", world.cli("vh", "pause", "alone", check=4).stderr)
     world.cli("vh", "destroy", "nobody", check=4)
     check_empty(world)
 
@@ -463,6 +510,7 @@ OWN = [(third_of_four_fails, ["--sim-fail", "create:worker-2"], None),
        (abort_while_the_network_is_made, [], slow_network),
        (joined_creation, ["--sim-delay", "create=4s"], None),
        (joined_failure, ["--sim-delay", "create=3s", "--sim-fail", "create:worker-2"], None),
+       (resume_of_stopped, [], None),
        (single_host_fails, ["--sim-fail", "create:alone"], None),
        (no_wait, [f"--sim-delay={verb}=6s" for verb in ("create", "freeze", "destroy")], None),
        (bounded, ["--past-limit", "2", "--history-limit", "10"], None),

@@ -9,6 +9,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -329,6 +330,37 @@ def one_stops_renewing(site):
     site.do("destroy", "big", "--yes")
 
 
+def gone_for_good(site):
+    """A controller that never comes back: what is recorded there is lost, what it held is free, its cluster can be destroyed."""
+    site.write("c.xml", blueprint("duo", 3))
+    site.do("create", "c.xml")
+    there = {name for name, member in hosts_of(site, "duo").items() if member["physical_host"] == "b"}
+    assert len(there) == 2, there
+    assert "is alive" in site.cli("host", "forget", "b", "--yes", check=5).stderr
+    site.cli("host", "forget", "nobody", "--yes", check=4)
+    site.vhcds["b"].kill()
+    site.until_alive("a")
+    said = site.cli("host", "forget", "b", "--yes").stdout
+    assert "lost with it: 2 virtual hosts" in said and all(name in said for name in there), said
+    assert [host["name"] for host in site.json("host", "ls")] == ["a"]
+    for name, member in hosts_of(site, "duo").items():
+        assert member["condition"] == ("lost: physical host b was forgotten" if name in there else ""), member
+    assert "lost" in site.cli("pause", "duo", check=5).stderr
+    assert site.json("show", "duo")["state"] == "running"
+    site.do("destroy", "duo", "--yes")
+    assert site.json("vh", "ls") == [] and site.json("host", "ls")[0]["reserved"]["cpus"] == 0
+    site.cli("image", "rm", "tiny")  # nobody uses it
+    site.import_image()
+    site.vhcds["b"].start()
+    site.until_alive("a", "b")
+    site.until(lambda: not site.driver_hosts(), "what was left on b was destroyed")
+    # Its part of the network stays until its folder is removed.
+    assert site.vhcds["b"].stop() == 0
+    shutil.rmtree(os.path.join(site.folder, "v/b"))
+    site.vhcds["b"].start()
+    site.until_alive("a", "b")
+
+
 def unix_sockets(site):
     """A controller that moves to a UNIX socket, and back."""
     b, door = site.vhcds["b"], os.path.join(site.folder, "door")
@@ -372,7 +404,7 @@ def bad_options(site):
     assert done.returncode == 0 and "Example: vhcd" in done.stdout
 
 
-FLOWS = [lifecycle, live_console, tokens, one_stops_renewing, unix_sockets, bad_options, nuraghed_is_killed, killed_in_a_create]
+FLOWS = [lifecycle, live_console, tokens, one_stops_renewing, gone_for_good, unix_sockets, bad_options, nuraghed_is_killed, killed_in_a_create]
 
 
 def main():

@@ -1,8 +1,12 @@
 #include "apps/controller/controller_node.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "apps/controller/words.hpp"
 #include "base/log.hpp"
@@ -17,8 +21,13 @@ namespace {
 Result<hypervisor::Verb> parse_verb(const std::string& text) {
   const auto verb = std::find_if(hypervisor::kVerbs.begin(), hypervisor::kVerbs.end(),
                                  [&](hypervisor::Verb one) { return hypervisor::verb_name(one) == text; });
-  if (verb == hypervisor::kVerbs.end()) return invalid(fmt::format("'{}' is no verb of a hypervisor driver", text));
-  return *verb;
+  if (verb != hypervisor::kVerbs.end()) return *verb;
+  std::vector<std::string_view> names;  // two ways of thawing have one
+  for (const auto one : hypervisor::kVerbs) {
+    if (std::find(names.begin(), names.end(), hypervisor::verb_name(one)) == names.end())
+      names.push_back(hypervisor::verb_name(one));
+  }
+  return invalid(fmt::format("'{}' is no verb of a hypervisor driver; there are {}", text, fmt::join(names, ", ")));
 }
 
 // "VERB:PATTERN[:every=N]"
@@ -34,6 +43,14 @@ Result<hypervisor::SimFailure> parse_failure(const std::string& text) {
   return failure;
 }
 
+// "VERB=DURATION"
+Result<std::pair<hypervisor::Verb, Duration>> parse_delay(const std::string& text) {
+  const auto equals = std::min(text.find('='), text.size());
+  TRY_ASSIGN(const auto verb, parse_verb(text.substr(0, equals)));
+  TRY_ASSIGN(const auto delay, parse_duration(equals == text.size() ? "" : text.substr(equals + 1)));
+  return std::pair(verb, delay);
+}
+
 Result<std::unique_ptr<hypervisor::Driver>> open_driver(const NodeSettings& settings,
                                                         const ControllerSettings& controller) {
   if (controller.driver == "sim") {
@@ -41,13 +58,14 @@ Result<std::unique_ptr<hypervisor::Driver>> open_driver(const NodeSettings& sett
     options.root = settings.folder + "/hosts";
     options.persisted = settings.sim_persisted;
     for (const auto& text : settings.sim_failures) {
-      TRY_ASSIGN(auto failure, parse_failure(text));
-      options.failures.push_back(std::move(failure));
+      auto failure = parse_failure(text);
+      if (!failure) return std::move(failure).error().with("--sim-fail " + text);
+      options.failures.push_back(std::move(*failure));
     }
     for (const auto& text : settings.sim_delays) {
-      const auto equals = std::min(text.find('='), text.size());
-      TRY_ASSIGN(const auto verb, parse_verb(text.substr(0, equals)));
-      TRY_ASSIGN(options.delays[verb], parse_duration(equals == text.size() ? "" : text.substr(equals + 1)));
+      auto delay = parse_delay(text);
+      if (!delay) return std::move(delay).error().with("--sim-delay " + text);
+      options.delays[delay->first] = delay->second;
     }
     TRY_ASSIGN(auto driver, hypervisor::open_sim_driver(std::move(options)));
     return std::unique_ptr<hypervisor::Driver>(std::move(driver));

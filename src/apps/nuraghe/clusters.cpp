@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <cstdio>
 
@@ -91,12 +92,27 @@ Result<bool> run_operation(Context& context, const Cluster& cluster, Call&& call
   });
 }
 
+// Whether a host of it stands still: by its hypervisor when the cluster is running.
+Result<bool> has_paused_host(Context& context, const Cluster& cluster) {
+  TRY_ASSIGN(auto* connection, context.connection());
+  contracts::vhf::Client hosts(connection->caller(), connection->service("vhf"));
+  contracts::vhf::ListVirtualHostsRequest of_cluster;
+  of_cluster.cluster = cluster.id;
+  TRY_ASSIGN(const auto known, hosts.list_virtual_hosts(of_cluster));
+  return std::any_of(known.host.begin(), known.host.end(),
+                     [](const auto& host) { return host.state == contracts::vhc::HostState::kPaused; });
+}
+
 // Nothing is at work on it, and the operation's effect is there: a repeated command says so and succeeds.
-bool is_already(const Cluster& cluster, const std::string& verb) {
+Result<bool> is_already(Context& context, const Cluster& cluster, const std::string& verb) {
   const auto state = model::cluster_state_from_name(cluster.state);
   const auto operation = model::cluster_operation_from_name(verb);
-  return cluster.operation.empty() && state && operation &&
-         model::start_of(*state, *operation) == model::Start::kAlready;
+  if (!cluster.operation.empty() || !state || !operation) return false;
+  if (*operation == model::ClusterOperation::kResume && *state == model::ClusterState::kRunning) {
+    TRY_ASSIGN(const bool is_needed, has_paused_host(context, cluster));
+    return !is_needed;
+  }
+  return model::start_of(*state, *operation) == model::Start::kAlready;
 }
 
 json::array placements_json(const contracts::vhf::Grant& grant) {
@@ -287,7 +303,8 @@ Status show_events(Context& context, const std::string& name, bool follow) {
 
 Status change_cluster(Context& context, const std::string& verb, const std::string& name) {
   TRY_ASSIGN(const auto cluster, find_cluster(context, name));
-  if (is_already(cluster, verb)) {
+  TRY_ASSIGN(const bool is_done, is_already(context, cluster, verb));
+  if (is_done) {
     context.print_line(fmt::format("cluster {} is already {}", cluster.name, cluster.state));
     return show_cluster(context, cluster.id);
   }
@@ -328,7 +345,8 @@ Status abort_cluster(Context& context, const std::string& name) {
 
 Status destroy_cluster(Context& context, const std::string& name) {
   TRY_ASSIGN(const auto cluster, find_cluster(context, name));
-  if (is_already(cluster, "destroy")) {
+  TRY_ASSIGN(const bool is_gone, is_already(context, cluster, "destroy"));
+  if (is_gone) {
     context.print_line(fmt::format("cluster {} ({}) is already {}", cluster.name, cluster.id, cluster.state));
     if (context.json()) context.print_json(json::object{{"cluster", cluster.id}, {"state", cluster.state}});
     return {};
@@ -336,14 +354,10 @@ Status destroy_cluster(Context& context, const std::string& name) {
   TRY_ASSIGN(auto* connection, context.connection());
   std::string names;
   for (const auto& member : cluster.member) names += (names.empty() ? "" : ", ") + member.name;
-  context.print_line(fmt::format("destroying cluster {} ({}): {} virtual hosts with their disks ({}), {} networks",
-                                 cluster.name, cluster.id, cluster.member.size(), names, cluster.network.size()));
-  if (!context.options().yes && context.is_terminal() && !context.json()) {
-    std::printf("Destroy it? [y/N] ");
-    std::fflush(stdout);
-    const int answer = std::getchar();
-    if (answer != 'y' && answer != 'Y') return Error(ErrorCode::kCancelled, "nothing was destroyed");
-  }
+  context.print_line(fmt::format("destroying cluster {} ({}): {} with their disks ({}), {}", cluster.name, cluster.id,
+                                 counted(cluster.member.size(), "virtual host"), names,
+                                 counted(cluster.network.size(), "network")));
+  TRY(context.confirm("Destroy it?"));
   contracts::vcm::Client manager(connection->caller(), connection->service("vcm"));
   TRY_ASSIGN(const bool is_done,
              run_operation<contracts::vcm::DestroyVcRequest>(

@@ -36,6 +36,8 @@ Status show_host(Context& context, const std::string& host);
 Status change_host(Context& context, const std::string& verb, const std::string& host);
 Status destroy_host(Context& context, const std::string& host);
 Status list_physical_hosts(Context& context);
+// Of one that is gone for good; its virtual hosts are lost.
+Status forget_physical_host(Context& context, const std::string& name);
 // The image of a virtual host, NAME:VERSION@DIGEST, as {"name", "version", "digest"}; without members when not known.
 boost::json::object image_json(const std::string& reference);
 

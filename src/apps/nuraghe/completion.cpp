@@ -15,10 +15,10 @@ namespace {
 
 constexpr std::string_view kScript = R"script(_nuraghe() {{
   local current="${{COMP_WORDS[COMP_CWORD]}}" previous="${{COMP_WORDS[COMP_CWORD-1]}}" command="" options="" kind="" words="" behind=0 i
-  local state=()
+  local site=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "${{COMP_WORDS[i]}}" in
-      --state) state=(--state "${{COMP_WORDS[i+1]}}"); ((++i)) ;;
+      --state|--vo) site+=("${{COMP_WORDS[i]}}" "${{COMP_WORDS[i+1]}}"); ((++i)) ;;
       {with_value}) ((++i)) ;;
       -*) ;;
       *) case "$command" in
@@ -35,13 +35,14 @@ constexpr std::string_view kScript = R"script(_nuraghe() {{
     -o|--output) words="text json"; kind="words" ;;
     --policy) words="random round-robin pack spread optimise"; kind="words" ;;
     --state) kind="folder" ;;
+    --vo) kind="" ;;
     {with_value}) kind="" ;;
     *) case "$current" in
          -*) words="$options {global}"; kind="words" ;;
          *) [ "$behind" -eq 0 ] || [ "$kind" = copy ] || kind="file" ;;
        esac ;;
   esac
-  local names=("${{COMP_WORDS[0]}}" "${{state[@]}}" names)
+  local names=("${{COMP_WORDS[0]}}" "${{site[@]}}" names)
   COMPREPLY=()
   case "$kind" in
     clusters|hosts|singles|images) words="$("${{names[@]}}" "$kind" 2>/dev/null)" ;;
@@ -134,7 +135,7 @@ std::string completion_script(const CLI::App& app, const std::string& shell) {
   add_cases(app, "", cases);
   auto global = options_of(app);
   cases.with_value.merge(global.with_value);
-  cases.with_value.erase("--state");  // has a line of its own
+  for (const char* option : {"--state", "--vo"}) cases.with_value.erase(option);  // they have a line of their own
   const std::string script =
       fmt::format(fmt::runtime(kScript), fmt::arg("with_value", fmt::join(cases.with_value, "|")),
                   fmt::arg("parents", fmt::join(cases.parents, "|")), fmt::arg("commands", cases.words),

@@ -38,7 +38,7 @@ int exit_code_of(const Error& error) {
 
 Result<client::Connection*> Context::connection() {
   if (!connection_) {
-    TRY_ASSIGN(connection_, client::Connection::open(options_.state));
+    TRY_ASSIGN(connection_, client::Connection::open(options_.state, options_.vo));
   }
   return connection_.get();
 }
@@ -71,6 +71,15 @@ void Context::print_json(const boost::json::value& value) const { std::puts(boos
 
 void Context::print_line(const std::string& line) const {
   if (!json()) std::puts(line.c_str());
+}
+
+Status Context::confirm(const std::string& question) const {
+  if (options_.yes || !is_terminal() || json()) return {};
+  std::printf("%s [y/N] ", question.c_str());
+  std::fflush(stdout);
+  const int answer = std::getchar();
+  if (answer == 'y' || answer == 'Y') return {};
+  return Error(ErrorCode::kCancelled, "nothing was changed");
 }
 
 OwnSteps OwnSteps::from_start() && {
@@ -137,6 +146,10 @@ std::string short_size(Bytes size) {
       return fmt::format("{:.4g} {}", static_cast<double>(size.count) / static_cast<double>(unit), name);
   }
   return fmt::format("{} B", size.count);
+}
+
+std::string counted(std::size_t count, std::string_view what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
 std::string age(TimePoint since) {

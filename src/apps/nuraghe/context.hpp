@@ -29,6 +29,7 @@ int exit_code_of(const Error& error);
 
 struct Options {
   std::string state;
+  std::string vo;               // to act for; empty: the token's own
   std::string output = "text";  // or json
   bool no_wait = false;
   std::string timeout = "30m";
@@ -74,6 +75,9 @@ class Context {
   void print_table(const std::vector<std::vector<std::string>>& rows) const;
   void print_json(const boost::json::value& value) const;
   void print_line(const std::string& line) const;  // text only
+  // Before something is destroyed: asks on a terminal, unless --yes or -o json stands there. kCancelled when the answer
+  // is not yes.
+  Status confirm(const std::string& question) const;
 
   // Runs a long operation while its own steps are shown as they come: a list that is redrawn on a terminal, plain lines
   // otherwise, nothing with -o json. `work` runs in another thread. True: it is done; false: with --no-wait it was
@@ -87,6 +91,8 @@ class Context {
 
 // What a client shows of states and sizes.
 std::string short_size(Bytes size);
+// "1 network", "2 networks"
+std::string counted(std::size_t count, std::string_view what);
 std::string age(TimePoint since);
 
 }  // namespace nuraghe::cli

@@ -170,7 +170,9 @@ Status destroy_host(Context& context, const std::string& name) {
   }
   if (!host.cluster.empty())
     return conflict(fmt::format("virtual host {} belongs to cluster {}: destroy the cluster", host.name, host.cluster));
-  context.print_line(fmt::format("destroying virtual host {} ({}) with its disks", host.name, host.id));
+  context.print_line(fmt::format("destroying virtual host {} ({}), {} on {}, with its disks", host.name, host.id,
+                                 contracts::vhc::to_string(host.state), host.physical_host));
+  TRY(context.confirm("Destroy it?"));
   contracts::vhm::Client manager(connection->caller(), connection->service("vhm"));
   TRY_ASSIGN(const bool is_done, context.with_progress(OwnSteps::of_host(host.id), [&]() -> Status {
     const auto response = manager.destroy_vh({host.id}, call);
@@ -212,6 +214,29 @@ Status list_physical_hosts(Context& context) {
                     fmt::format("{} of {}", short_size(host.reserved.memory), short_size(host.total.memory)),
                     fmt::format("{} of {}", short_size(host.reserved.disk), short_size(host.total.disk))});
   context.print_table(rows);
+  return {};
+}
+
+Status forget_physical_host(Context& context, const std::string& name) {
+  TRY_ASSIGN(auto* connection, context.connection());
+  contracts::vhf::Client factory(connection->caller(), connection->service("vhf"));
+  TRY_ASSIGN(const auto would, factory.forget_physical_host({name, true}));
+  context.print_line(fmt::format("forgetting physical host {}; lost with it: {}{}", name,
+                                 counted(would.host.size(), "virtual host"), would.host.empty() ? "" : ":"));
+  if (!context.json() && !would.host.empty()) {
+    std::vector<std::vector<std::string>> rows{{"NAME", "VO", "CLUSTER", "STATE", "ID"}};
+    for (const auto& host : would.host)
+      rows.push_back({host.name, host.vo, host.cluster.empty() ? "-" : host.cluster,
+                      std::string(contracts::vhc::to_string(host.state)), host.id});
+    context.print_table(rows);
+  }
+  TRY(context.confirm("Forget it?"));
+  TRY_ASSIGN(const auto lost, factory.forget_physical_host({name, false}));
+  if (context.json()) {
+    json::array hosts;
+    for (const auto& host : lost.host) hosts.push_back(host_json(host));
+    context.print_json(json::object{{"physical_host", name}, {"lost", hosts}});
+  }
   return {};
 }
 

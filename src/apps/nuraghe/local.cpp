@@ -29,6 +29,7 @@ struct Check {
   bool ok = true;
   std::string found;
   std::string remedy;
+  bool is_needed = true;  // false: only who wants it is told what is lacking
 };
 
 Bytes machine_memory() {
@@ -57,7 +58,9 @@ Check check_state(const std::string& state) {
 
 Check check_daemon(Context& context) {
   auto connection = context.connection();
-  if (!connection) return {"nuraghed", false, "not running", "start it: nuraghed --vhc host-1"};
+  if (!connection)
+    return {"nuraghed", false, "not running",
+            fmt::format("start it: nuraghed --state {} --vhc host-1", context.options().state)};
   const auto answer = (*connection)->get("/healthz");
   return {"nuraghed", answer.has_value(), answer ? "answers" : answer.error().to_string(),
           "look at its log, or start it again"};
@@ -89,15 +92,27 @@ Check check_accelerator(const std::string& state) {
   return {"accelerator", true, choice->name + (is_kvm ? "" : ": " + choice->reason), ""};
 }
 
-// Neither is needed; who wants it is told what is lacking.
 Check check_bridges() {
   const Status support = network::check_bridge_support();
-  return {"networks of bridges", true,
-          support ? "possible: --vhc NAME:tunnel=vxlan:ADDRESS:4789" : "not here: " + support.error().to_string(), ""};
+  if (support) return {"networks of bridges", true, "possible: --vhc NAME:tunnel=vxlan:ADDRESS:4789", "", false};
+  const bool is_right = support.error().code() == ErrorCode::kDenied;
+  return {"networks of bridges", false, support.error().to_string(),
+          is_right ? "start nuraghed or vhcd as root, or give it CAP_NET_ADMIN and the right to open /dev/net/tun"
+                   : "as root: modprobe -a bridge vxlan tun; without them networks need no root, by a switch process",
+          false};
 }
+
 Check check_uefi() {
-  const bool is_there = env::path_exists("/usr/share/OVMF/OVMF_CODE_4M.fd");
-  return {"firmware uefi", true, is_there ? "installed" : "not here: apt-get install ovmf", ""};
+  constexpr const char* kCode = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+  const bool is_there = env::path_exists(kCode);
+  return {"firmware uefi", is_there, is_there ? kCode : "missing: hosts can ask for the firmware bios only",
+          "install it: apt-get install ovmf", false};
+}
+
+// "ok"; "BAD": hosts cannot run; "-": there is no such thing here.
+std::string_view mark_of(const Check& check) {
+  if (check.ok) return "ok";
+  return check.is_needed ? "BAD" : "-";
 }
 
 }  // namespace
@@ -186,10 +201,13 @@ Result<int> doctor(Context& context) {
   bool all_ok = true;
   json::array list;
   for (const auto& check : checks) {
-    all_ok = all_ok && check.ok;
-    list.push_back(json::object{
-        {"check", check.what}, {"ok", check.ok}, {"found", check.found}, {"remedy", check.ok ? "" : check.remedy}});
-    context.print_line(fmt::format("{:4}  {:24} {}", check.ok ? "ok" : "BAD", check.what, check.found));
+    all_ok = all_ok && (check.ok || !check.is_needed);
+    list.push_back(json::object{{"check", check.what},
+                                {"ok", check.ok},
+                                {"needed", check.is_needed},
+                                {"found", check.found},
+                                {"remedy", check.ok ? "" : check.remedy}});
+    context.print_line(fmt::format("{:4}  {:24} {}", mark_of(check), check.what, check.found));
     if (!check.ok) context.print_line("      → " + check.remedy);
   }
   if (context.json()) context.print_json(json::object{{"ok", all_ok}, {"checks", list}});

@@ -1,5 +1,7 @@
 // nuraghe: the command line. Wiring only: options and commands; what they do stands in the files beside it.
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
 #include <cstdio>
 
 #include "apps/nuraghe/command_line.hpp"
@@ -104,15 +106,22 @@ void add_host_commands(CLI::App& app, Arguments& a, Action& action) {
     command->callback(
         [&, verb] { action = [&, verb](cli::Context& c) { return finish(c, cli::change_host(c, verb, a.name)); }; });
   }
-  auto* destroy =
-      vh->add_subcommand("destroy", "Destroy a virtual host with its disks")->footer("Example: nuraghe vh destroy one");
+  auto* destroy = vh->add_subcommand("destroy", "Destroy a virtual host with its disks")
+                      ->footer("Example: nuraghe vh destroy one --yes");
   destroy->add_option("HOST", a.name, "Id or name")->required();
+  destroy->add_flag("-y,--yes", a.options.yes, "Do not ask");
   destroy->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::destroy_host(c, a.name)); }; });
 
   auto* host = app.add_subcommand("host", "Physical hosts")->require_subcommand(1);
   auto* physical = host->add_subcommand("ls", "List physical hosts and what is reserved on them")
                        ->footer("Example: nuraghe host ls");
   physical->callback([&] { action = [](cli::Context& c) { return finish(c, cli::list_physical_hosts(c)); }; });
+  auto* forget =
+      host->add_subcommand("forget", "Forget a physical host that is gone for good; its virtual hosts are lost")
+          ->footer("Example: nuraghe host forget host-2");
+  forget->add_option("PHYSICAL", a.name, "Name of the physical host")->required();
+  forget->add_flag("-y,--yes", a.options.yes, "Do not ask");
+  forget->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::forget_physical_host(c, a.name)); }; });
 }
 
 void add_image_commands(CLI::App& app, Arguments& a, Action& action) {
@@ -151,7 +160,9 @@ int take_guest_command(int argc, char** argv, std::vector<std::string>& command)
   int at = 1;
   while (at < argc && argv[at][0] == '-') {
     const std::string option = argv[at];
-    at += option == "--state" || option == "-o" || option == "--output" || option == "--timeout" ? 2 : 1;
+    at += option == "--state" || option == "--vo" || option == "-o" || option == "--output" || option == "--timeout"
+              ? 2
+              : 1;
   }
   const std::string verb = at < argc ? argv[at] : "";
   const int host = at + 1;
@@ -217,6 +228,13 @@ void add_local_commands(CLI::App& app, Arguments& a, Action& action) {
   names->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::list_names(c, a.name)); }; });
 }
 
+// What a token file can hold as a VO.
+std::string is_word(const std::string& text) {
+  const bool is_one =
+      !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isgraph(c) != 0; });
+  return is_one ? "" : "a VO is one word";
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -224,7 +242,9 @@ int main(int argc, char** argv) {
   Arguments arguments;
   Action action;
   arguments.options.state = nuraghe::client::default_state_folder();
+  arguments.options.vo = nuraghe::client::default_vo();
   app.add_option("--state", arguments.options.state, "nuraghed's state folder");
+  app.add_option("--vo", arguments.options.vo, "VO to act for, instead of the token's own")->check(is_word);
   app.add_option("-o,--output", arguments.options.output, "text or json")->check(CLI::IsMember({"text", "json"}));
   app.add_option("--timeout", arguments.options.timeout, "How long to wait for an operation, as 30s, 5m, PT1H")
       ->check([](const std::string& text) {

@@ -9,6 +9,16 @@
 #include "client/connection.hpp"
 #include "xml/xml.hpp"
 
+namespace {
+
+constexpr const char* kExample =
+    "Example: nuraghed --vhc host-1:cpus=4,memory=8GiB --vhc host-2:cpus=4,memory=8GiB\n"
+    "Every VHC is a physical host to the control plane. 'nuraghe doctor' says whether this machine is fit, 'nuraghe "
+    "host "
+    "ls' whether they are there. docs/vhcd.md tells how other machines join.";
+
+}  // namespace
+
 int main(int argc, char** argv) {
   CLI::App app("nuraghed: Nuraghe's daemon");
   nuraghe::daemon::Settings settings;
@@ -66,6 +76,7 @@ int main(int argc, char** argv) {
                "Simulated hypervisor: keep nothing on disk (for benchmarks)");
   app.add_option("--crash-at", crash_at, "For tests: end by SIGKILL at the Nth store commit or outgoing message");
   app.add_flag("--count-crash-points", count_crash_points, "For tests: print how many of them were passed, at the end");
+  app.footer(kExample);
   CLI11_PARSE(app, argc, argv);
   settings.tcp = !no_tcp;
   for (const auto& text : controllers) {

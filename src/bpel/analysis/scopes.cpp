@@ -48,11 +48,39 @@ void check_isolation(const ProcessDefinition& definition, const Scope& scope, st
   }
 }
 
+// What a handler inside an isolated scope compensates may not be isolated itself: its handler would be an isolated
+// scope inside another one (§12.8).
+void check_isolated_compensation(const ProcessDefinition& definition, const Node& node,
+                                 std::vector<Diagnostic>& diagnostics) {
+  bool inside = false;
+  for (NodeIndex at = node.parent; at != kNone && !inside; at = definition.node(at).parent) {
+    const Node& outer = definition.node(at);
+    inside = outer.kind == NodeKind::kScope && as<Scope>(outer).isolated;
+  }
+  if (!inside) return;
+  const bool one = node.kind == NodeKind::kCompensateScope;
+  const NodeIndex target = one ? as<CompensateScope>(node).target : as<Compensate>(node).scope_to_compensate;
+  for (const Scope* scope : definition.scopes()) {
+    if (!scope->isolated || target == kNone) continue;
+    const bool meant = one ? scope->index == target
+                           : scope->scope == as<Scope>(definition.node(target)).self && scope->index != target &&
+                                 definition.fct_handler_of(scope->index, target) == kNone;
+    if (!meant) continue;
+    report(definition, diagnostics, "SA00091", node,
+           "an isolated scope may not compensate another one: that would be an isolated scope inside it");
+    return;
+  }
+}
+
 }  // namespace
 
 void check_scopes(const ProcessDefinition& definition, std::vector<Diagnostic>& diagnostics) {
   // Immediately enclosed scopes are told apart by name; those inside a handler belong to that handler's work.
   std::map<std::tuple<ScopeIndex, NodeIndex, std::string>, const Scope*> named;
+  for (const auto& node : definition.nodes()) {
+    if (node->kind == NodeKind::kCompensate || node->kind == NodeKind::kCompensateScope)
+      check_isolated_compensation(definition, *node, diagnostics);
+  }
   for (const Scope* scope : definition.scopes()) {
     check_catches(definition, *scope, diagnostics);
     check_isolation(definition, *scope, diagnostics);

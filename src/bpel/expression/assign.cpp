@@ -22,7 +22,7 @@ struct Source {
   VariableValue message;
   xml::Node element;
   std::string text;
-  xml::DocumentPtr owned;  // keeps the element alive
+  std::vector<xml::DocumentPtr> owned;  // keep the element alive
 
   static Source of_text(std::string text) {
     Source source;
@@ -33,7 +33,7 @@ struct Source {
     Source source;
     source.kind = Kind::kElement;
     source.element = element;
-    source.owned = std::move(owned);
+    if (owned != nullptr) source.owned.push_back(std::move(owned));
     return source;
   }
   // The text that a copy of content takes (§8.4.2, RC).
@@ -51,7 +51,9 @@ class Overlay : public EvaluationContext {
     return context_.variable(ref);
   }
   Evaluated<bool> link_status(LinkIndex link) override { return context_.link_status(link); }
-  const std::string* package_file(std::string_view path) override { return context_.package_file(path); }
+  Evaluated<std::shared_ptr<const xml::Stylesheet>> stylesheet(std::string_view location) override {
+    return context_.stylesheet(location);
+  }
 
   Evaluated<xml::DocumentPtr> endpoint(const PartnerLinkRef& ref, bool my_role) {
     const auto found = endpoints_.find(ref);
@@ -93,6 +95,15 @@ class Overlay : public EvaluationContext {
     std::erase_if(own_documents_, [&](const auto& entry) { return entry.first.first == ref; });
   }
 
+  Evaluated<void> validate() {
+    for (const auto& [ref, declaration] : declarations_) {
+      const auto changed = changed_.find(ref);
+      if (changed != changed_.end()) TRY(context_.validate(*declaration, changed->second));
+    }
+    return {};
+  }
+  void note(const VariableRef& ref, const Variable& declaration) { declarations_.emplace(ref, &declaration); }
+
   Evaluated<void> commit() {
     for (auto& [ref, value] : changed_) TRY(context_.store_variable(ref, std::move(value)));
     for (auto& [ref, reference] : endpoints_) TRY(context_.store_endpoint_reference(ref, std::move(reference)));
@@ -102,6 +113,7 @@ class Overlay : public EvaluationContext {
  private:
   AssignContext& context_;
   std::map<VariableRef, VariableValue> changed_;
+  std::map<VariableRef, const Variable*> declarations_;  // of destinations
   std::map<std::pair<VariableRef, std::string>, std::shared_ptr<xml::Document>> own_documents_;
   std::map<PartnerLinkRef, xml::DocumentPtr> endpoints_;
 };
@@ -149,7 +161,10 @@ Evaluated<Source> read_variable(const FromSpec& from, bool ignore_missing, Overl
   if (document == nullptr) return uninitialised(*from.declaration, from.part);
   if (from.query) {
     TRY_ASSIGN(const ExpressionValue selected, evaluate_at(*from.query, overlay, document->root()));
-    return source_of(selected.value, from.query->text(), ignore_missing);
+    TRY_ASSIGN(Source source, source_of(selected.value, from.query->text(), ignore_missing));
+    source.owned = selected.owned;
+    source.owned.push_back(document);
+    return source;
   }
   if (from.simple) return Source::of_text(document->root().text());
   return Source::of_element(document->root(), document);
@@ -183,7 +198,7 @@ Evaluated<Source> read_source(const FromSpec& from, bool ignore_missing, Overlay
     case FromKind::kExpression: {
       TRY_ASSIGN(const ExpressionValue result, evaluate(*from.expression, overlay));
       TRY_ASSIGN(Source source, source_of(result.value, from.expression->text(), ignore_missing));
-      if (!result.owned.empty()) source.owned = result.owned.front();
+      source.owned = result.owned;
       return source;
     }
     case FromKind::kLiteral: {
@@ -327,7 +342,11 @@ Evaluated<void> execute_copy(const Copy& copy, Overlay& overlay) {
 
 Evaluated<void> execute_assign(const Assign& assign, AssignContext& context) {
   Overlay overlay(context);
-  for (const Copy& copy : assign.copies) TRY(execute_copy(copy, overlay));
+  for (const Copy& copy : assign.copies) {
+    TRY(execute_copy(copy, overlay));
+    if (copy.to.declaration != nullptr) overlay.note(copy.to.variable, *copy.to.declaration);
+  }
+  if (assign.validate) TRY(overlay.validate());
   return overlay.commit();
 }
 

@@ -16,11 +16,14 @@ class AssignContext : public EvaluationContext {
   virtual Evaluated<xml::DocumentPtr> endpoint_reference(const PartnerLinkRef& ref, bool my_role) = 0;
   // Sets the partner's role; `reference` is the element inside sref:service-ref.
   virtual Evaluated<void> store_endpoint_reference(const PartnerLinkRef& ref, xml::DocumentPtr reference) = 0;
+  // Whether a value fits its variable's declaration: invalidVariables when it does not.
+  virtual Evaluated<void> validate(const Variable& declaration, const VariableValue& value) = 0;
 };
 
 // Runs all copies in order; a later copy sees what an earlier one wrote; nothing is stored unless all succeed.
-// Raises selectionFailure, mismatchedAssignmentFailure, uninitializedVariable, uninitializedPartnerRole,
-// unsupportedReference, subLanguageExecutionFault. Does not validate (the caller does, when assign.validate is set).
+// With validate="yes" every changed variable is validated before anything is stored. Raises selectionFailure,
+// mismatchedAssignmentFailure, uninitializedVariable, uninitializedPartnerRole, unsupportedReference,
+// subLanguageExecutionFault, invalidVariables.
 Evaluated<void> execute_assign(const Assign& assign, AssignContext& context);
 // The initialisation of a variable declared with an inline from-spec.
 Evaluated<VariableValue> initial_value(const Variable& variable, AssignContext& context);

@@ -162,15 +162,19 @@ class Checker {
 
   void check_transform(const XPathSyntax& call) {
     const auto& arguments = call.children;
-    if (arguments.size() < 2 || arguments[0].kind != SyntaxKind::kLiteral)
+    if (arguments.empty() || arguments[0].kind != SyntaxKind::kLiteral)
       add("SA00039", "bpel:doXslTransform's first argument is a quoted string, the style sheet's name");
+    if (arguments.size() == 1) add("", "bpel:doXslTransform needs a second argument, the source");
     if (arguments.size() % 2 != 0)
       add("SA00040", "the parameters of bpel:doXslTransform come in pairs of name and value");
     for (std::size_t i = 2; i < arguments.size(); i += 2) {
-      if (arguments[i].kind != SyntaxKind::kLiteral || !element_.resolve_qname(arguments[i].text, false))
+      auto name = arguments[i].kind == SyntaxKind::kLiteral ? element_.resolve_qname(arguments[i].text, false)
+                                                            : Result<xml::QName>(invalid("no literal"));
+      if (!name || name->local.empty())
         add("SA00041", "a parameter's name of bpel:doXslTransform is a quoted QName");
+      else
+        into_.parameter_names.emplace(arguments[i].text, std::move(*name));
     }
-    add("", "bpel:doXslTransform is not supported yet");
   }
 
   xml::Node element_;

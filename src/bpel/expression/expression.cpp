@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "bpel/definition.hpp"
+#include "xml/xslt.hpp"
 
 namespace nuraghe::bpel {
 
@@ -52,7 +53,7 @@ class Evaluation {
       return standard_fault(faults::kSubLanguageExecutionFault,
                             fmt::format("'{}': {}", expression_.text(), value.error().message()));
     }
-    return ExpressionValue{std::move(*value), {}};
+    return ExpressionValue{std::move(*value), std::move(owned_)};
   }
 
  private:
@@ -93,12 +94,47 @@ class Evaluation {
         return xml::XPathValue(std::move(text));
       }
     }
+    if (name.ns == kBpelNamespace && name.local == "doXslTransform" && arguments.size() >= 2)
+      return transform(arguments);
     return standard_fault(faults::kSubLanguageExecutionFault,
                           fmt::format("the function {} is unknown", name.to_string()));
   }
 
+  Evaluated<xml::XPathValue> transform(const std::vector<xml::XPathValue>& arguments) {
+    const std::string location = xml::to_string(arguments[0]);
+    const auto* const nodes = std::get_if<xml::NodeSet>(&arguments[1]);
+    const bool one_element =
+        nodes != nullptr && nodes->size() == 1 &&
+        (nodes->front().kind() == xml::NodeKind::kElement || nodes->front().kind() == xml::NodeKind::kDocument);
+    if (!one_element) {
+      return standard_fault(faults::kXsltInvalidSource,
+                            fmt::format("the source of a transformation by '{}' must be one element", location));
+    }
+    std::vector<xml::XsltParameter> parameters;
+    for (std::size_t i = 2; i + 1 < arguments.size(); i += 2) {
+      const auto name = expression_.parameter_names.find(xml::to_string(arguments[i]));
+      if (name == expression_.parameter_names.end())
+        return standard_fault(faults::kSubLanguageExecutionFault, "a parameter of doXslTransform has no name");
+      parameters.push_back({name->second, arguments[i + 1]});
+    }
+    TRY_ASSIGN(const auto sheet, context_.stylesheet(location));
+    auto result = sheet->transform(nodes->front(), parameters);
+    if (!result) return standard_fault(faults::kSubLanguageExecutionFault, result.error().to_string());
+    xml::XPathValue value;
+    if (auto* text = std::get_if<std::string>(&*result)) {
+      value = std::move(*text);
+      return value;
+    }
+    owned_.push_back(std::get<xml::DocumentPtr>(*result));
+    xml::NodeSet made;
+    made.push_back(owned_.back()->root());
+    value = std::move(made);
+    return value;
+  }
+
   const Expression& expression_;
   EvaluationContext& context_;
+  std::vector<xml::DocumentPtr> owned_;
   std::optional<EvaluationFault> fault_;
 };
 

@@ -5,6 +5,7 @@
 // may be used by several threads at once.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,6 +15,10 @@
 #include "bpel/expression/value.hpp"
 #include "soap/wsdl.hpp"
 #include "xml/xpath.hpp"
+
+namespace nuraghe::xml {
+class Stylesheet;
+}
 
 namespace nuraghe::bpel {
 
@@ -29,8 +34,9 @@ class EvaluationContext {
   virtual Evaluated<const VariableValue*> variable(const VariableRef& ref) = 0;
   // The status of a link; asked only by join conditions, when all links of the activity are determined.
   virtual Evaluated<bool> link_status(LinkIndex link) = 0;
-  // The text of a file of the package (an XSLT stylesheet); null when there is none.
-  virtual const std::string* package_file(std::string_view path) = 0;
+  // The package's style sheet of that location, relative to the process's file. xsltStylesheetNotFound when there is
+  // none, subLanguageExecutionFault for one that is no XSLT.
+  virtual Evaluated<std::shared_ptr<const xml::Stylesheet>> stylesheet(std::string_view location) = 0;
 };
 
 // One variable that an expression mentions: $name or $name.part.
@@ -58,6 +64,7 @@ struct Expression {
   std::shared_ptr<const xml::XPath> xpath;  // never null in a definition that parsed without findings
   std::vector<VariableUse> variables;
   std::vector<PropertyUse> properties;
+  std::map<std::string, xml::QName, std::less<>> parameter_names;  // of doXslTransform, as written
   xml::Position where;
   const std::string& text() const { return xpath->text(); }
 };
@@ -69,8 +76,8 @@ struct ExpressionValue {
 };
 
 // All of these raise: uninitializedVariable for a variable or part without value; subLanguageExecutionFault for
-// an error of XPath itself or of the XPath operation limit; selectionFailure where a property's query selects not one
-// node.
+// an error of XPath or XSLT itself or of their limits; selectionFailure where a property's query selects not one node;
+// xsltInvalidSource and xsltStylesheetNotFound by bpel:doXslTransform (§8.3.7).
 Evaluated<ExpressionValue> evaluate(const Expression& expression, EvaluationContext& context);
 // With a context node (queries of from-spec, to-spec and alias); null: none.
 Evaluated<ExpressionValue> evaluate_at(const Expression& expression, EvaluationContext& context, xml::Node node);

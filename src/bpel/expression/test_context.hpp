@@ -7,6 +7,7 @@
 #include <string>
 
 #include "bpel/expression/assign.hpp"
+#include "bpel/resources.hpp"
 #include "bpel/test_processes.hpp"
 
 namespace nuraghe::bpel::test {
@@ -19,7 +20,12 @@ class MapContext : public AssignContext {
     return found == values.end() ? nullptr : &found->second;
   }
   Evaluated<bool> link_status(LinkIndex link) override { return links[link]; }
-  const std::string* package_file(std::string_view) override { return nullptr; }
+  Evaluated<std::shared_ptr<const xml::Stylesheet>> stylesheet(std::string_view location) override {
+    return resources->stylesheet(location);
+  }
+  Evaluated<void> validate(const Variable& declaration, const VariableValue& value) override {
+    return resources->validate(declaration, value);
+  }
   Evaluated<void> store_variable(const VariableRef& ref, VariableValue value) override {
     values[ref] = std::move(value);
     ++stored;
@@ -38,6 +44,7 @@ class MapContext : public AssignContext {
   std::map<LinkIndex, bool> links;
   std::map<std::pair<PartnerLinkRef, bool>, xml::DocumentPtr> endpoints;
   int stored = 0;
+  std::unique_ptr<const Resources> resources;
 };
 
 inline xml::DocumentPtr document(const std::string& text) {
@@ -49,8 +56,12 @@ inline xml::DocumentPtr document(const std::string& text) {
 // A process whose first activity of a kind is looked at, with a value for each variable on demand.
 class World {
  public:
-  explicit World(const Pieces& pieces) : parsed_(parse_pieces(pieces)) {
+  explicit World(const Pieces& pieces, const std::map<std::string, std::string>& files = {}) {
+    Package package = shop_package(pieces);
+    for (const auto& [path, text] : files) package.files[path] = text;
+    parsed_ = parse_process(package, "p.bpel");
     EXPECT_NE(parsed_.definition, nullptr) << all_of(parsed_.diagnostics);
+    context.resources = std::make_unique<const Resources>(parsed_.definition);
   }
   explicit World(const std::string& body)
       : World([&] {

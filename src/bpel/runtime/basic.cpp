@@ -71,9 +71,11 @@ void Machine::begin_wait(Region& region, Frame& frame) {
   set_timer({instance_.header.id, region.path, frame.number, 0}, *due);
 }
 
+Evaluated<void> Machine::validate(const Variable& declaration, const VariableValue& value) {
+  return program_.resources->validate(declaration, value);
+}
+
 void Machine::begin_validate(Region& region, Frame& frame) {
-  // Schema validation of variables has its place here; it needs compiled schemas in the program. Until then every
-  // initialised variable passes.
   const auto& activity = as<Validate>(program_.node(frame.node));
   current_ = &region;
   for (std::size_t i = 0; i < activity.variables.size(); ++i) {
@@ -83,6 +85,8 @@ void Machine::begin_validate(Region& region, Frame& frame) {
       return throw_standard(region, faults::kUninitializedVariable,
                             fmt::format("the variable {} has no value", activity.declarations[i]->name), frame.node);
     }
+    auto valid = validate(*activity.declarations[i], **value);
+    if (!valid) return throw_fault(region, valid.error(), frame.node);
   }
   complete(region, frame.number);
 }

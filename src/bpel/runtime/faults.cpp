@@ -80,9 +80,13 @@ void Machine::handle_fault(Region& region) {
   const FaultRow fault = *region.row.fault;
   if (const Catch* handler = find_catch(definition_.scope(region.row.scope), fault)) {
     if (handler->variable) set_fault_variable(region, *handler, fault);
-    return open_handler(region, RegionKind::kFaultHandler, handler->index, handler->activity);
+    open_handler(region, RegionKind::kFaultHandler, handler->index, handler->activity);
+    return;
   }
-  if (region.row.completed_children > 0) return open_handler(region, RegionKind::kFaultHandler, kNone, nullptr);
+  if (region.row.completed_children > 0) {
+    open_handler(region, RegionKind::kFaultHandler, kNone, nullptr);
+    return;
+  }
   fault_escapes(region);
 }
 
@@ -105,6 +109,7 @@ void Machine::fault_escapes(Region& region) {
   Region& parent = *region.parent;
   const auto frame = region.row.parent_frame;
   answer_open(&region, fault);
+  leave_isolation(region);
   drop(region);
   CHECK(parent.row.running_children > 0);
   --parent.row.running_children;
@@ -124,7 +129,8 @@ void Machine::fault_escapes(Region& region) {
 
 // ---- handlers ----
 
-void Machine::open_handler(Region& owner, RegionKind kind, NodeIndex node, const Activity* activity) {
+// A compensation handler is only made: its caller starts it.
+Region* Machine::open_handler(Region& owner, RegionKind kind, NodeIndex node, const Activity* activity) {
   Path path = owner.path;
   append_number(path, next_number());
   RegionRow row;
@@ -132,20 +138,26 @@ void Machine::open_handler(Region& owner, RegionKind kind, NodeIndex node, const
   row.scope = owner.row.scope;
   row.node = node;
   Region* made = adopt(std::move(path), std::move(row));
-  if (made == nullptr) return;
+  if (made == nullptr) return nullptr;
   made->children_loaded = made->completed_loaded = true;
   owner.row.state = kind == RegionKind::kCompensationHandler ? RegionState::kCompensating : RegionState::kHandling;
   touch(owner);
   touch(*made);
   if (node != kNone) observe(node, "started");
+  if (kind != RegionKind::kCompensationHandler) start_handler(*made, activity);
+  return made;
+}
+
+void Machine::start_handler(Region& handler, const Activity* activity) {
   if (activity != nullptr) {
-    start(*made, 0, *activity);
+    start(handler, 0, *activity);
     return;
   }
   Frame frame;
   frame.number = next_number();
-  auto& placed = made->frames.emplace(frame.number, std::move(frame)).first->second;
-  push(*made, placed);
+  auto& placed = handler.frames.emplace(frame.number, std::move(frame)).first->second;
+  touch(handler);
+  push(handler, placed);
 }
 
 // A handler has ended: with the fault in its row, by force (kTerminating), or well.
@@ -155,6 +167,7 @@ void Machine::handler_finished(Region& handler) {
   if (handler.row.state == RegionState::kFaulting) fault = handler.row.fault;
   const auto kind = handler.row.kind;
   const bool by_default = handler.row.node == kNone;
+  leave_isolation(kind == RegionKind::kCompensationHandler ? handler : owner);
   if (kind == RegionKind::kCompensationHandler) return compensation_finished(handler, fault);
   drop(handler);
   touch(owner);
@@ -235,13 +248,13 @@ void Machine::compensate_scope(Region& region, Frame& frame, Region& completed) 
   ++region.row.running_children;
   touch(region);
   const auto* handler = scope.compensation_handler;
-  open_handler(completed, RegionKind::kCompensationHandler, handler == nullptr ? kNone : handler->index,
-               handler == nullptr ? nullptr : handler->activity);
-  for (auto& [number, child] : completed.children) {
-    if (child->row.kind != RegionKind::kCompensationHandler) continue;
-    child->row.requester_path = region.path;
-    child->row.requester_frame = frame.number;
-  }
+  const auto* activity = handler == nullptr ? nullptr : handler->activity;
+  Region* made =
+      open_handler(completed, RegionKind::kCompensationHandler, handler == nullptr ? kNone : handler->index, activity);
+  if (made == nullptr) return;
+  made->row.requester_path = region.path;
+  made->row.requester_frame = frame.number;
+  if (enter_isolation(*made)) start_handler(*made, activity);
 }
 
 void Machine::compensation_finished(Region& handler, const std::optional<FaultRow>& fault) {

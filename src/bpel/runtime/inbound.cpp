@@ -185,6 +185,7 @@ void Machine::deliver_event(Region& region, std::uint32_t handler, const exchang
   if (made == nullptr) return;
   observe(on_event.index, "started");
   if (!accept(*made, on_event.event, message, on_event.index)) return;
+  if (on_event.body->isolated && !enter_isolation(*made)) return;
   if (initialise(*made, *on_event.body)) start_body(*made, *on_event.body);
 }
 

@@ -23,7 +23,7 @@ Evaluated<bool> Machine::link_status(LinkIndex link) {
 bool Machine::links_ready(Region& region, Frame& frame, const Activity& activity) {
   for (const LinkIndex link : activity.targets) {
     const auto [owner, state] = find_link(region, link);
-    if (state == nullptr || state->status >= 0) continue;
+    if (state == nullptr || (state->status >= 0 && state->status < kHiddenStatus)) continue;
     if (frame.state != FrameState::kLinks) {
       frame.state = FrameState::kLinks;
       owner->row.waiters.push_back({frame.node, region.path, frame.number});
@@ -107,7 +107,14 @@ void Machine::set_link(Region& from, LinkIndex link, bool status) {
   if (state == nullptr || state->status >= 0) return;
   state->status = status ? 1 : 0;
   touch(*owner);
-  for (const auto& waiter : owner->row.waiters) {
+  if (is_hidden(from, link))
+    state->status += kHiddenStatus;
+  else
+    wake_target(*owner, link);
+}
+
+void Machine::wake_target(Region& owner, LinkIndex link) {
+  for (const auto& waiter : owner.row.waiters) {
     if (waiter.target == definition_.link(link).target) tasks_.push_back({waiter.path, waiter.frame});
   }
 }

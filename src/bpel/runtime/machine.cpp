@@ -159,6 +159,10 @@ void Machine::run() {
     tasks_.pop_front();
     Region* owner = region(task.path);
     if (owner == nullptr) continue;
+    if (task.frame == 0) {
+      continue_isolated(*owner);
+      continue;
+    }
     if (Frame* frame = owner->frame(task.frame)) execute(*owner, *frame);
   }
 }

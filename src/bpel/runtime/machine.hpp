@@ -108,10 +108,11 @@ class Machine : public AssignContext {
   // ---- AssignContext ----
   Evaluated<const VariableValue*> variable(const VariableRef& ref) override;
   Evaluated<bool> link_status(LinkIndex link) override;
-  const std::string* package_file(std::string_view path) override;
+  Evaluated<std::shared_ptr<const xml::Stylesheet>> stylesheet(std::string_view location) override;
   Evaluated<void> store_variable(const VariableRef& ref, VariableValue value) override;
   Evaluated<xml::DocumentPtr> endpoint_reference(const PartnerLinkRef& ref, bool my_role) override;
   Evaluated<void> store_endpoint_reference(const PartnerLinkRef& ref, xml::DocumentPtr reference) override;
+  Evaluated<void> validate(const Variable& declaration, const VariableValue& value) override;
 
  private:
   struct Task {
@@ -166,6 +167,7 @@ class Machine : public AssignContext {
   void set_source_links(Region& region, const Activity& activity);
   void set_links_below_false(Region& region, NodeIndex node, bool itself);
   void set_link(Region& region, LinkIndex link, bool status);
+  void wake_target(Region& owner, LinkIndex link);
   std::pair<Region*, LinkState*> find_link(Region& region, LinkIndex link);
 
   // ---- basic activities (basic.cpp) ----
@@ -213,7 +215,8 @@ class Machine : public AssignContext {
   bool catch_fits(const Catch& handler, const FaultRow& fault, int rank) const;
   void handle_fault(Region& region);
   void fault_escapes(Region& region);
-  void open_handler(Region& owner, RegionKind kind, NodeIndex node, const Activity* activity);
+  Region* open_handler(Region& owner, RegionKind kind, NodeIndex node, const Activity* activity);
+  void start_handler(Region& handler, const Activity* activity);
   void set_fault_variable(Region& owner, const Catch& handler, const FaultRow& fault);
   void handler_finished(Region& handler);
   void run_termination_handler(Region& region);
@@ -222,6 +225,14 @@ class Machine : public AssignContext {
   void compensate_scope(Region& region, Frame& frame, Region& completed);
   Region* compensation_target(Region& region, const Frame& frame);
   void compensation_finished(Region& completed, const std::optional<FaultRow>& fault);
+
+  // ---- isolated scopes (isolation.cpp) ----
+  bool enter_isolation(Region& region);
+  void leave_isolation(Region& region);
+  bool waits_for_isolation(const Region& region) const;
+  void continue_isolated(Region& region);
+  bool is_hidden(Region& from, LinkIndex link) const;
+  void show_links(Region& isolated);
 
   // ---- messages (messaging.cpp, inbound.cpp) ----
   void begin_receive(Region& region, Frame& frame);

@@ -186,9 +186,8 @@ Evaluated<const VariableValue*> Machine::variable(const VariableRef& ref) {
   return slot->value.initialised ? &slot->value : nullptr;
 }
 
-const std::string* Machine::package_file(std::string_view path) {
-  const auto found = definition_.files().find(std::string(path));
-  return found == definition_.files().end() ? nullptr : &found->second;
+Evaluated<std::shared_ptr<const xml::Stylesheet>> Machine::stylesheet(std::string_view location) {
+  return program_.resources->stylesheet(location);
 }
 
 Evaluated<void> Machine::store_variable(const VariableRef& ref, VariableValue value) {

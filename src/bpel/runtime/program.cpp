@@ -99,8 +99,10 @@ std::shared_ptr<const Program> make_program(std::shared_ptr<const ProcessDefinit
   program->id = options.id;
   program->package = options.package;
   program->definition = std::move(definition);
+  program->resources = std::make_unique<const Resources>(program->definition);
   program->invoke_deadline = options.invoke_deadline;
   program->subtree_end = subtree_ends(*program->definition);
+  program->isolated = isolated_accesses(*program->definition, program->subtree_end);
   const auto& links = program->definition->links();
   for (LinkIndex link = 0; link < links.size(); ++link) program->links_by_source.push_back(link);
   std::stable_sort(program->links_by_source.begin(), program->links_by_source.end(),

@@ -10,6 +10,8 @@
 
 #include "base/units.hpp"
 #include "bpel/definition.hpp"
+#include "bpel/resources.hpp"
+#include "bpel/runtime/isolation.hpp"
 
 namespace nuraghe::bpel::runtime {
 
@@ -26,6 +28,7 @@ struct Program {
   std::string id;  // "PACKAGE/FILE@VERSION"
   std::string package;
   std::shared_ptr<const ProcessDefinition> definition;
+  std::unique_ptr<const Resources> resources;
   Duration invoke_deadline = std::chrono::hours(1);
   std::map<PartnerLinkRef, std::string> my_paths;           // "/services/vcf"
   std::map<PartnerLinkRef, std::string> partner_addresses;  // absent: none known
@@ -35,6 +38,7 @@ struct Program {
   std::set<CorrelationSetRef> indexed_sets;  // looked up by messages that come before their receive
   std::set<CorrelationSetRef> joined_sets;   // of receivers with initiate="join"
   std::vector<Receiver> receivers;
+  std::map<ScopeIndex, SharedAccess> isolated;  // the isolated scopes
 
   const Node& node(NodeIndex index) const { return definition->node(index); }
   // "create.bpel:34"

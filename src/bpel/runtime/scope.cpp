@@ -36,6 +36,7 @@ Region* Machine::open_scope(Region& parent, std::uint32_t frame, const Scope& sc
     slot.value = simple_value(std::to_string(above->f));
     slot.dirty = true;
   }
+  if (scope.isolated && !enter_isolation(*made)) return made;
   if (!initialise(*made, scope)) return nullptr;
   start_body(*made, scope);
   return ended() ? nullptr : made;
@@ -190,6 +191,7 @@ bool Machine::throw_missing_reply(Region& region) {
 
 void Machine::complete_scope(Region& region) {
   observe(region.row.node, "completed");
+  leave_isolation(region);
   if (region.parent == nullptr) return end_process(InstanceState::kCompleted, std::nullopt);
   Region& parent = *region.parent;
   const auto frame = region.row.parent_frame;
@@ -279,6 +281,14 @@ void Machine::terminate_contents(Region& region) {
 void Machine::terminate_region(Region& region) {
   // A scope whose fault handler is at work is left alone (§12.6).
   if (region.row.state != RegionState::kRunning) return;
+  if (region.row.kind == RegionKind::kScope && waits_for_isolation(region)) {
+    // It has not begun: there is nothing that its termination handler could end.
+    Region& parent = *region.parent;
+    const auto frame = region.row.parent_frame;
+    leave_isolation(region);
+    drop(region);
+    return child_ended(parent, frame, Outcome::kTerminated);
+  }
   region.row.state = RegionState::kTerminating;
   terminate_contents(region);
   if (!ended() && region.row.running_children == 0) contents_gone(region);
@@ -297,11 +307,13 @@ void Machine::contents_gone(Region& region) {
 void Machine::run_termination_handler(Region& region) {
   const auto& scope = definition_.scope(region.row.scope);
   if (scope.termination_handler != nullptr) {
-    return open_handler(region, RegionKind::kTerminationHandler, scope.termination_handler->index,
-                        scope.termination_handler->activity);
+    open_handler(region, RegionKind::kTerminationHandler, scope.termination_handler->index,
+                 scope.termination_handler->activity);
+    return;
   }
   if (region.row.completed_children > 0) {
-    return open_handler(region, RegionKind::kTerminationHandler, kNone, nullptr);
+    open_handler(region, RegionKind::kTerminationHandler, kNone, nullptr);
+    return;
   }
   Region& parent = *region.parent;
   const auto frame = region.row.parent_frame;
@@ -310,6 +322,7 @@ void Machine::run_termination_handler(Region& region) {
   fault.local = faults::kMissingReply;
   fault.text = "the scope that received the request was terminated";
   answer_open(&region, fault);
+  leave_isolation(region);
   drop(region);
   child_ended(parent, frame, Outcome::kTerminated);
 }
@@ -354,6 +367,7 @@ void Machine::end_process(InstanceState state, const std::optional<FaultRow>& fa
   all_rows_dropped_ = true;
   if (root != nullptr) drop_memory(*root);
   tasks_.clear();
+  header.isolation.clear();
   if (state != InstanceState::kCompleted && fault) {
     exchange::Event event;
     event.vo = header.vo;

@@ -125,9 +125,11 @@ enum class RegionState : std::uint8_t {
   kCompensating,  // its compensation handler, a region below, is at work
 };
 
+// Of links out of an isolated scope that is still at work.
+inline constexpr std::int32_t kHiddenStatus = 2;
 struct LinkState {
   LinkIndex link = kNone;
-  std::int32_t status = -1;  // -1 not determined, 0 false, 1 true
+  std::int32_t status = -1;  // -1 not determined, 0 false, 1 true; 2 and 3: false and true, but not seen yet
   template <class V>
   void fields(V& v) {
     v(1, link), v(2, status);
@@ -236,6 +238,17 @@ struct TaskRow {
   }
 };
 
+// An isolated scope, or a compensation handler of one, that holds locks or waits for them.
+struct IsolationRow {
+  std::string path;  // of the region
+  bool granted = false;
+  std::vector<std::string> reads, writes;  // shared things
+  template <class V>
+  void fields(V& v) {
+    v(1, path), v(2, granted), v(3, reads), v(4, writes);
+  }
+};
+
 enum class InstanceState : std::uint8_t { kRunning, kCompleted, kFaulted, kTerminated };
 
 struct HeaderRow {
@@ -255,14 +268,15 @@ struct HeaderRow {
   std::int64_t early = 0;  // messages that wait for a receive
   NodeIndex start_node = kNone;
   std::uint32_t start_alternative = 0;
-  std::string start_message;   // until the start activity took it
-  std::vector<TaskRow> tasks;  // what was left when a turn's step limit was reached
+  std::string start_message;            // until the start activity took it
+  std::vector<TaskRow> tasks;           // what was left when a turn's step limit was reached
+  std::vector<IsolationRow> isolation;  // in the order in which they came
   template <class V>
   void fields(V& v) {
     v(1, id), v(2, program), v(3, process), v(4, vo), v(5, caller), v(6, traceparent), v(7, created_by);
     v(8, created_in), v(9, state), v(10, suspended), v(11, started), v(12, ended), v(13, fault), v(14, next_number);
     v(15, next_history), v(16, held), v(17, early), v(18, start_node), v(19, start_alternative);
-    v(20, start_message), v(21, tasks);
+    v(20, start_message), v(21, tasks), v(22, isolation);
   }
 };
 

@@ -147,9 +147,9 @@ Status Factory::plan(exchange::Turn& turn, const exchange::Message& request, con
   TRY_ASSIGN(const auto blueprint, read_blueprint(document, places, context));
   if (!blueprint.vo.empty() && blueprint.vo != request.vo)
     return denied(
-        fmt::format("the blueprint is for the VO {}, and the request is made for {}; write vo=\"{}\" or "
-                    "leave it out",
-                    blueprint.vo, request.vo, request.vo));
+        fmt::format("the blueprint is for the VO {}, and the request is made for {}; write vo=\"{}\", leave it "
+                    "out, or act for the other with --vo {}",
+                    blueprint.vo, request.vo, request.vo, blueprint.vo));
   const auto nodes = model::expand(blueprint, &catalogue);
   ClusterRow row;
   row.id = env::make_id(turn.random(), "vc");

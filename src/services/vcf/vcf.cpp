@@ -115,7 +115,10 @@ Status Factory::begin(exchange::Turn& turn, const exchange::Message& request, co
   auto found = visible_cluster(turn, request.vo, input.cluster);
   if (!found) {
     TRY_ASSIGN(const auto past, past_.find(turn.transaction(), request.vo, input.cluster));
-    if (!past || *operation != model::ClusterOperation::kDestroy) return found.error();
+    if (!past) return found.error();
+    if (*operation != model::ClusterOperation::kDestroy)
+      return not_found(fmt::format("cluster {} is {} since {}; 'nuraghe ls' lists what there is", past->name,
+                                   past->state, past->since.to_string()));
     // Destroyed already: nothing is to be done.
     response.cluster = past->id;
     response.before = past->state;

@@ -121,7 +121,7 @@ Status Book::hold(store::Transaction& tx, HostRow& row, bool cpu_and_memory, boo
 
 Status Book::remove_host(store::Transaction& tx, HostRow row, TimePoint now, const PastLimits& limits) const {
   TRY_ASSIGN(auto physical, physical_.find(tx, row.host.physical_host));
-  if (physical) {
+  if (physical && !row.is_lost) {
     TRY(hold(tx, row, false, false));
     TRY_ASSIGN(physical, physical_.find(tx, row.host.physical_host));
     physical->host.hosts -= 1;

@@ -47,10 +47,11 @@ struct HostRow {
   std::string image_name;
   bool stopped = false;           // paused by its hypervisor, not by an operation
   bool reported_stopped = false;  // with `reported`
+  bool is_lost = false;           // its physical host was forgotten; it holds nothing and counts nowhere
   template <class V>
   void fields(V& v) {
     v(1, host), v(2, holds_cpu_and_memory), v(3, holds_disk), v(4, reported), v(5, image_name), v(6, stopped),
-        v(7, reported_stopped);
+        v(7, reported_stopped), v(8, is_lost);
   }
 };
 

@@ -144,7 +144,7 @@ Status Factory::compare_with_reported(exchange::Turn& turn, const api::RegisterP
   for (const auto& host : input.host) {
     reported.insert(host.id);
     TRY_ASSIGN(auto row, book_.host(turn.transaction(), host.id));
-    if (!row || row->host.physical_host != input.name) {
+    if (!row || row->host.physical_host != input.name || row->is_lost) {
       unknown.push_back(host.id);
       continue;
     }
@@ -213,7 +213,8 @@ Status Factory::register_physical_host(exchange::Turn& turn, const exchange::Mes
 Status Factory::report(exchange::Turn& turn, const exchange::Message& request, const api::ReportRequest& input) {
   TRY(check_is_controller(request, input.physical_host));
   TRY_ASSIGN(auto row, book_.host(turn.transaction(), input.host.id));
-  if (!row || row->host.physical_host != input.physical_host) return {};  // destroyed meanwhile
+  const bool is_known = row && row->host.physical_host == input.physical_host && !row->is_lost;
+  if (!is_known) return {};  // destroyed meanwhile
   follow(*row, input.host);
   TRY(book_.put_host(turn.transaction(), *row));
   auto event = host_event(*row, input.kind, input.text);
@@ -231,6 +232,45 @@ Status Factory::list_physical_hosts(exchange::Turn& turn, const exchange::Messag
     response.physical_host.back().alive = alive(row, turn.now());
   }
   return answer(turn, request.message_id, response);
+}
+
+Status Factory::forget_physical_host(exchange::Turn& turn, const exchange::Message& request,
+                                     const api::ForgetPhysicalHostRequest& input) {
+  auto& tx = turn.transaction();
+  TRY_ASSIGN(const auto physical, book_.physical_host(tx, input.name));
+  if (!physical)
+    return not_found(fmt::format("there is no physical host '{}'; 'nuraghe host ls' lists what there is", input.name));
+  if (alive(*physical, turn.now()))
+    return conflict(fmt::format("physical host {} is alive; it can be forgotten {} after its controller is gone",
+                                input.name, format_duration(physical->interval * kMissedRenewals)));
+  api::ForgetPhysicalHostResponse response;
+  TRY_ASSIGN(auto rows, book_.hosts(tx, ""));
+  for (auto& row : rows) {
+    if (row.host.physical_host != input.name || row.is_lost) continue;
+    response.host.push_back(row.host);
+    if (!input.dry_run) TRY(lose(turn, std::move(row)));
+  }
+  if (input.dry_run) return answer(turn, request.message_id, response);
+  TRY(book_.remove_physical(tx, input.name));
+  exchange::Event event;
+  event.kind = "physical_host.forgotten";
+  event.severity = "warning";
+  event.text =
+      fmt::format("physical host {} is forgotten; virtual hosts lost with it: {}", input.name, response.host.size());
+  TRY(turn.publish(std::move(event)));
+  return answer(turn, request.message_id, response);
+}
+
+Status Factory::lose(exchange::Turn& turn, HostRow row) const {
+  TRY(book_.hold(turn.transaction(), row, false, false));
+  row.is_lost = true;
+  row.host.operation.clear();
+  row.host.since = turn.now();
+  row.host.condition = fmt::format("lost: physical host {} was forgotten", row.host.physical_host);
+  TRY(book_.put_host(turn.transaction(), row));
+  auto event = host_event(row, "host.lost", fmt::format("virtual host {} is {}", row.host.name, row.host.condition));
+  event.severity = "error";
+  return turn.publish(std::move(event));
 }
 
 Result<placement::Decision> Factory::choose(exchange::Turn& turn, const api::Demand& demand, StateRow& state) {
@@ -345,12 +385,20 @@ Status Factory::begin_host(exchange::Turn& turn, const exchange::Message& reques
   const bool destroys = *operation == model::HostOperation::kDestroy;
   api::BeginHostResponse response;
   auto found = visible_host(turn, request.vo, input.host);
-  if (!found && destroys && found.error().code() == ErrorCode::kNotFound)
-    return answer(turn, request.message_id, response);
+  if (!found && found.error().code() == ErrorCode::kNotFound) {
+    if (destroys) return answer(turn, request.message_id, response);
+    TRY_ASSIGN(const auto past, book_.past_host(turn.transaction(), request.vo, input.host));
+    if (past)
+      return not_found(fmt::format("virtual host {} is destroyed since {}; 'nuraghe vh ls' lists what there is",
+                                   past->name, past->since.to_string()));
+  }
   TRY_ASSIGN(auto row, std::move(found));
   if (!row.host.operation.empty() && !destroys)
     return conflict(
         fmt::format("virtual host {}: {} is at work; wait for it or abort it", row.host.name, row.host.operation));
+  if (row.is_lost && !destroys)
+    return conflict(
+        fmt::format("virtual host {} is {}; all that can be done is to destroy it", row.host.name, row.host.condition));
   if (!may_begin(model_state(row.host.state), *operation))
     return conflict(fmt::format("virtual host {} is {}: {} is not possible now", row.host.name,
                                 contracts::vhc::to_string(row.host.state), input.operation));
@@ -358,10 +406,12 @@ Status Factory::begin_host(exchange::Turn& turn, const exchange::Message& reques
   row.host.operation = input.operation;
   row.host.since = turn.now();
   TRY(book_.put_host(turn.transaction(), row));
-  TRY_ASSIGN(const auto physical, book_.physical_host(turn.transaction(), row.host.physical_host));
-  if (!physical) return not_found(fmt::format("the physical host {} is not registered", row.host.physical_host));
   response.known = true;
-  response.controller.address = physical->host.address;
+  if (!row.is_lost) {
+    TRY_ASSIGN(const auto physical, book_.physical_host(turn.transaction(), row.host.physical_host));
+    if (!physical) return not_found(fmt::format("the physical host {} is not registered", row.host.physical_host));
+    response.controller.address = physical->host.address;
+  }
   response.physical_host = row.host.physical_host;
   response.cluster = row.host.cluster;
   return answer(turn, request.message_id, response);
@@ -389,7 +439,7 @@ Status Factory::end_host(exchange::Turn& turn, const exchange::Message& request,
   if (input.succeeded) row->stopped = false;
   if (!input.succeeded) {
     if (*operation == model::HostOperation::kCreate) row->host.condition = "its creation failed";
-    if (row->host.state == HostState::kFrozen) TRY(book_.hold(turn.transaction(), *row, false, true));
+    if (row->host.state == HostState::kFrozen && !row->is_lost) TRY(book_.hold(turn.transaction(), *row, false, true));
     TRY(book_.put_host(turn.transaction(), *row));
     return answer(turn, request.message_id, api::EndHostResponse{});
   }

@@ -27,6 +27,8 @@ class Factory final : public api::Skeleton {
   Status report(exchange::Turn& turn, const exchange::Message& request, const api::ReportRequest& input) override;
   Status list_physical_hosts(exchange::Turn& turn, const exchange::Message& request,
                              const api::ListPhysicalHostsRequest& input) override;
+  Status forget_physical_host(exchange::Turn& turn, const exchange::Message& request,
+                              const api::ForgetPhysicalHostRequest& input) override;
   Status reserve(exchange::Turn& turn, const exchange::Message& request, const api::ReserveRequest& input) override;
   Status reserve_host(exchange::Turn& turn, const exchange::Message& request,
                       const api::ReserveHostRequest& input) override;
@@ -49,6 +51,8 @@ class Factory final : public api::Skeleton {
   bool alive(const PhysicalRow& row, TimePoint now) const;
   // Physical hosts without virtual ones that did not renew for long.
   Status forget_physical_hosts(exchange::Turn& turn) const;
+  // Its physical host is gone for good: it holds nothing any more, and can only be destroyed.
+  Status lose(exchange::Turn& turn, HostRow row) const;
   // Chooses places for the nodes among the physical hosts that are alive.
   Result<placement::Decision> choose(exchange::Turn& turn, const api::Demand& demand, StateRow& state);
   // A host of the caller's VO by id, or by name when it is a single one; kNotFound otherwise.

@@ -99,6 +99,48 @@ TEST_F(HostFactoryTest, APhysicalHostThatIsNotSeenIsForgottenWhenNothingIsOnIt) 
   EXPECT_THAT(world_.keys("vhf_physical"), IsEmpty());
 }
 
+TEST_F(HostFactoryTest, WhatIsOnAForgottenPhysicalHostIsLost) {
+  register_physical("a");
+  const auto host = reserve("one");
+  const auto forget = [&](const std::string& name, bool dry_run) {
+    return world_.ask(contracts::vhf::make_forget_physical_host(kAddress, {name, dry_run}), "other");
+  };
+  EXPECT_EQ(World::fault_of(forget("nobody", false)), "not-found");
+  EXPECT_EQ(World::fault_of(forget("a", false)), "conflict");  // it is alive
+  world_.advance(1min, 1min);
+  auto told = contracts::vhf::parse_forget_physical_host_response(forget("a", true));
+  ASSERT_TRUE(told && told->host.size() == 1) << told.error().to_string();
+  EXPECT_EQ(told->host.front().id, host);
+  EXPECT_THAT(world_.keys("vhf_physical"), ElementsAre("a"));
+  told = contracts::vhf::parse_forget_physical_host_response(forget("a", false));
+  ASSERT_TRUE(told && told->host.size() == 1);
+  EXPECT_THAT(world_.keys("vhf_physical"), IsEmpty());
+  const auto got = contracts::vhf::parse_get_virtual_host_response(
+      world_.ask(contracts::vhf::make_get_virtual_host(kAddress, {host})));
+  EXPECT_EQ(got->host.condition, "lost: physical host a was forgotten");
+  const auto paused = world_.ask(contracts::vhf::make_begin_host(kAddress, {host, "pause"}));
+  ASSERT_EQ(World::fault_of(paused), "conflict");
+  EXPECT_THAT(paused.fault->reason, HasSubstr("lost"));
+  // It comes back: what is left there belongs to nobody, and what is lost counts nowhere.
+  api::RegisterPhysicalHostRequest again;
+  again.name = "a";
+  again.total.cpus = 4;
+  again.interval = 10s;
+  again.host.emplace_back().id = host;
+  auto message = contracts::vhf::make_register_physical_host(kAddress, again);
+  message.caller = "vhc:a";
+  const auto unknown = contracts::vhf::parse_register_physical_host_response(world_.ask(std::move(message)));
+  ASSERT_TRUE(unknown);
+  EXPECT_THAT(unknown->unknown, ElementsAre(host));
+  destroy(host);
+  EXPECT_EQ(state_of(host), "destroyed");
+  const auto listed = contracts::vhf::parse_list_physical_hosts_response(
+      world_.ask(contracts::vhf::make_list_physical_hosts(kAddress, {})));
+  ASSERT_TRUE(listed && listed->physical_host.size() == 1);
+  EXPECT_EQ(listed->physical_host.front().hosts, 0);
+  EXPECT_EQ(listed->physical_host.front().reserved.cpus, 0);
+}
+
 TEST_F(HostFactoryTest, AHostThatItsHypervisorPausedIsPausedAndSaysWhy) {
   register_physical("a");
   const auto host = reserve("one");
