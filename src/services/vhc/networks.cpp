@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/log.hpp"
 #include "services/vhc/vhc.hpp"
 
 namespace nuraghe::services::vhc {
@@ -43,6 +44,19 @@ Status Controller::destroy_network(exchange::Turn& turn, const exchange::Message
   row.waiting.push_back(request.message_id);
   TRY(networks_.put(turn.transaction(), input.key, row));
   return row.links.empty() ? start_unlink(turn, input.key, row) : Status();
+}
+
+Status Controller::leave_networks(exchange::Turn& turn, const std::vector<std::string>& keys) {
+  for (const auto& key : keys) {
+    TRY_ASSIGN(auto row, networks_.find(turn.transaction(), key));
+    if (!row || row->is_destroyed) continue;
+    log_warning("vhc", "a network that belongs to nobody is destroyed here", {{"key", key}});
+    row->is_destroyed = true;
+    row->since = turn.now();
+    TRY(networks_.put(turn.transaction(), key, *row));
+    if (row->links.empty()) TRY(start_unlink(turn, key, *row));
+  }
+  return {};
 }
 
 Status Controller::start_unlink(exchange::Turn& turn, const std::string& key, const NetworkRow& row) {

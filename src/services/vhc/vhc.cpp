@@ -117,6 +117,10 @@ Status Controller::register_at_factory(exchange::Turn& turn) {
   for (const auto& [id, row] : rows) {
     if (!row.is_tombstone()) input.host.push_back(row.host);
   }
+  TRY_ASSIGN(const auto networks, networks_.scan(turn.transaction(), ""));
+  for (const auto& [key, row] : networks) {
+    if (!row.is_destroyed) input.network.push_back(key);
+  }
   auto message = contracts::vhf::make_register_physical_host(options_.factory, input);
   message.message_id = env::make_uuid_urn(turn.random());
   message.caller = "vhc:" + options_.name;
@@ -140,7 +144,8 @@ Status Controller::on_reply(exchange::Turn& turn, const exchange::Message& reply
     log_warning("vhc", "a virtual host that belongs to nobody is destroyed", {{"host", id}});
     TRY(start_destroy(turn, std::move(*row)));
   }
-  return {};
+  // Those of hosts that are still to be destroyed: at the next renewal.
+  return response->unknown.empty() ? leave_networks(turn, response->unknown_network) : Status();
 }
 
 Status Controller::on_timer(exchange::Turn& turn, std::string_view key) {

@@ -106,6 +106,8 @@ class Controller final : public api::Skeleton {
   Status not_ready(exchange::Turn& turn, HostRow row, const Error& error);
   Status adopted(exchange::Turn& turn, const Order& order, const Result<Outcome>& outcome);
   Status network_ended(exchange::Turn& turn, const Order& order, const Result<Outcome>& outcome);
+  // Takes this physical host out of networks that are nobody's any more.
+  Status leave_networks(exchange::Turn& turn, const std::vector<std::string>& keys);
   Status start_unlink(exchange::Turn& turn, const std::string& key, const NetworkRow& row);
   Status forget_networks(exchange::Turn& turn);
 

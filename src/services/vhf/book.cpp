@@ -258,6 +258,13 @@ Result<std::vector<NetworkRow>> Book::networks(store::Transaction& tx, const std
   return result;
 }
 
+Result<std::set<std::string>> Book::network_keys(store::Transaction& tx) const {
+  TRY_ASSIGN(const auto rows, network_.scan(tx, ""));
+  std::set<std::string> keys;
+  for (const auto& [name, row] : rows) keys.insert(row.key);
+  return keys;
+}
+
 Status Book::remove_networks(store::Transaction& tx, const std::string& cluster) const {
   TRY_ASSIGN(const auto rows, network_.scan(tx, cluster + "/"));
   for (const auto& [key, row] : rows) {

@@ -128,6 +128,8 @@ class Book {
                                    env::Random& random) const;
   Result<std::vector<NetworkRow>> networks(store::Transaction& tx, const std::string& cluster) const;
   Status remove_networks(store::Transaction& tx, const std::string& cluster) const;
+  // The keys of the networks of all clusters.
+  Result<std::set<std::string>> network_keys(store::Transaction& tx) const;
 
   Result<StateRow> state(store::Transaction& tx) const;
   Status put_state(store::Transaction& tx, const StateRow& row) const;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -207,6 +208,11 @@ Status Factory::register_physical_host(exchange::Turn& turn, const exchange::Mes
   }
   api::RegisterPhysicalHostResponse response;
   TRY(compare_with_reported(turn, input, response.unknown));
+  if (!input.network.empty()) {
+    TRY_ASSIGN(const auto keys, book_.network_keys(turn.transaction()));
+    std::copy_if(input.network.begin(), input.network.end(), std::back_inserter(response.unknown_network),
+                 [&](const std::string& key) { return !keys.contains(key); });
+  }
   return answer(turn, request.message_id, response);
 }
 

@@ -127,11 +127,13 @@ TEST_F(HostFactoryTest, WhatIsOnAForgottenPhysicalHostIsLost) {
   again.total.cpus = 4;
   again.interval = 10s;
   again.host.emplace_back().id = host;
+  again.network = {"of-nobody"};
   auto message = contracts::vhf::make_register_physical_host(kAddress, again);
   message.caller = "vhc:a";
   const auto unknown = contracts::vhf::parse_register_physical_host_response(world_.ask(std::move(message)));
   ASSERT_TRUE(unknown);
   EXPECT_THAT(unknown->unknown, ElementsAre(host));
+  EXPECT_THAT(unknown->unknown_network, ElementsAre("of-nobody"));
   destroy(host);
   EXPECT_EQ(state_of(host), "destroyed");
   const auto listed = contracts::vhf::parse_list_physical_hosts_response(
