@@ -27,6 +27,9 @@ class Resources {
   // The style sheet at a location relative to the process's file. xsltStylesheetNotFound when the package has none,
   // subLanguageExecutionFault when it is no XSLT 1.0.
   Evaluated<std::shared_ptr<const xml::Stylesheet>> stylesheet(std::string_view location) const;
+  bool substitutes(const xml::QName& element, const xml::QName& head) const {
+    return definition_->wsdl().substitutes(element, head);
+  }
   // Whether a value is valid by the declaration of its variable (§8.1): the element, the type, or each part of the
   // message. invalidVariables names what is wrong; uninitializedVariable for a part without value.
   Evaluated<void> validate(const Variable& declaration, const VariableValue& value) const;

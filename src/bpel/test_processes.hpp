@@ -64,6 +64,8 @@ inline constexpr std::string_view kShopSchema =
     <xsd:element name="customer" type="xsd:string"/>
   </xsd:sequence></xsd:complexType></xsd:element>
   <xsd:element name="problem" type="xsd:string"/>
+  <xsd:element name="bigOrder" type="t:Order" substitutionGroup="t:order"/>
+  <xsd:element name="hugeOrder" type="t:Order" substitutionGroup="t:bigOrder"/>
   <xsd:element name="name" type="t:Name"/>
   <xsd:simpleType name="Name"><xsd:restriction base="xsd:token"/></xsd:simpleType>
   <xsd:simpleType name="Count"><xsd:restriction base="xsd:positiveInteger"/></xsd:simpleType>

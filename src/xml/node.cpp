@@ -210,4 +210,25 @@ Result<QName> Node::resolve_qname(std::string_view text, bool use_default) const
   return QName{*uri, std::string(local)};
 }
 
+int depth(Node element) {
+  xmlNode* const root = element.raw();
+  int deepest = 0;
+  int level = 1;
+  for (xmlNode* node = root; node != nullptr;) {
+    if (node->type == XML_ELEMENT_NODE) deepest = std::max(deepest, level);
+    if (node->type == XML_ELEMENT_NODE && node->children != nullptr) {
+      node = node->children;
+      ++level;
+      continue;
+    }
+    while (node != root && node->next == nullptr) {
+      node = node->parent;
+      --level;
+    }
+    if (node == root) break;
+    node = node->next;
+  }
+  return deepest;
+}
+
 }  // namespace nuraghe::xml

@@ -150,6 +150,8 @@ class Document {
 
 // Deep equality of two elements: names, attributes, children, text (whitespace-only text between elements ignored).
 bool equivalent(Node a, Node b);
+// How deep elements are nested in the element: 1 when it has no child elements.
+int depth(Node element);
 std::string escape_text(std::string_view text);
 // Any bytes (a console's output) as text that XML 1.0 can carry: what is no UTF-8 character allowed there becomes '?',
 // carriage returns go.

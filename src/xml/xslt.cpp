@@ -148,26 +148,6 @@ Document holding(const NodeSet& nodes) {
   return holder;
 }
 
-int depth_of(xmlNode* root) {
-  int deepest = 0;
-  int depth = 1;
-  for (xmlNode* node = root; node != nullptr;) {
-    if (node->type == XML_ELEMENT_NODE) deepest = std::max(deepest, depth);
-    if (node->type == XML_ELEMENT_NODE && node->children != nullptr) {
-      node = node->children;
-      ++depth;
-      continue;
-    }
-    while (node != root && node->next == nullptr) {
-      node = node->parent;
-      --depth;
-    }
-    if (node == root) break;
-    node = node->next;
-  }
-  return deepest;
-}
-
 Result<XsltResult> result_of(xmlDoc* made, const XsltLimits& limits) {
   xmlNode* element = nullptr;
   std::string text;
@@ -179,7 +159,7 @@ Result<XsltResult> result_of(xmlDoc* made, const XsltLimits& limits) {
   if (elements == 0) return XsltResult(std::move(text));
   if (elements > 1 || !is_blank(text))
     return invalid(fmt::format("the result has {} elements and text at its top; one element is wanted", elements));
-  if (depth_of(element) > limits.result_depth)
+  if (depth(Node(element)) > limits.result_depth)
     return exhausted(fmt::format("the result is nested more than {} deep", limits.result_depth));
   return XsltResult(Document::copy_of(Node(element)).share());
 }

@@ -204,6 +204,14 @@ std::vector<RuleCase> expression_cases() {
       {"SA00043", "message to element", &Pieces::body,
        copy("<from variable='request' part='body'/>", "<to variable='order'/>"),
        copy("<from variable='request'/>", "<to variable='order'/>")},
+      {"SA00094", "substitution group", &Pieces::body,
+       "<assign><copy keepSrcElementName='yes'><from><literal><t:hugeOrder><t:customer/></t:hugeOrder></literal></from>"
+       "<to variable='order'/></copy></assign>",
+       "<assign><copy keepSrcElementName='yes'><from><literal><t:receipt><t:customer/></t:receipt></literal></from>"
+       "<to variable='order'/></copy></assign>"},
+      {"SA00094", "substitution group of a part", &Pieces::body,
+       "<assign><copy keepSrcElementName='yes'><from variable='order'/><to>$request.body</to></copy></assign>",
+       "<assign><copy keepSrcElementName='yes'><from variable='order'/><to>$answer.body</to></copy></assign>"},
       {"SA00073", "only links in a join", &Pieces::body,
        flow("<link name='a'/>", "<empty>" + source("a") +
                                     "</empty><empty><targets><joinCondition>not($a) or true()</joinCondition><target "

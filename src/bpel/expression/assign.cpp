@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -13,7 +15,11 @@ namespace nuraghe::bpel {
 namespace {
 
 constexpr std::string_view kServiceRefNamespace = "http://docs.oasis-open.org/wsbpel/2.0/serviceref";
-constexpr std::string_view kAddressingNamespace = "http://www.w3.org/2005/08/addressing";
+constexpr std::string_view kAddressingNamespaces[] = {"http://www.w3.org/2005/08/addressing",
+                                                      "http://schemas.xmlsoap.org/ws/2004/08/addressing"};
+constexpr std::string_view kInstanceNamespace = "http://www.w3.org/2001/XMLSchema-instance";
+// A variable must stay readable: parsing accepts 256 levels, and messages put some around it.
+constexpr int kMaxDepth = 250;
 
 // What a from-spec gave: a whole message, an element, a text, or nothing where nothing may be.
 struct Source {
@@ -36,8 +42,14 @@ struct Source {
     if (owned != nullptr) source.owned.push_back(std::move(owned));
     return source;
   }
-  // The text that a copy of content takes (§8.4.2, RC).
-  std::string content() const { return kind == Kind::kElement ? element.text() : text; }
+  // The text that a copy of content takes (§8.4.2, RC); selectionFailure for an element that is nil.
+  Evaluated<std::string> content() const {
+    if (kind != Kind::kElement) return text;
+    const auto nil = element.attribute_or("nil", "", kInstanceNamespace);
+    if (nil == "true" || nil == "1")
+      return standard_fault(faults::kSelectionFailure, "the source element is nil: it has no content");
+    return element.text();
+  }
 };
 
 // What is read and written while an assign runs: the context with the copies done so far laid over it.
@@ -95,6 +107,12 @@ class Overlay : public EvaluationContext {
     std::erase_if(own_documents_, [&](const auto& entry) { return entry.first.first == ref; });
   }
 
+  // §8.4.2: what takes the place of a document element under its own name must stand for the declared one.
+  Evaluated<void> check_substitution(const xml::QName& element, const xml::QName& head) {
+    if (context_.substitutes(element, head)) return {};
+    return standard_fault(faults::kMismatchedAssignmentFailure, fmt::format("{} is not in the substitution group of {}",
+                                                                            element.to_string(), head.to_string()));
+  }
   Evaluated<void> validate() {
     for (const auto& [ref, declaration] : declarations_) {
       const auto changed = changed_.find(ref);
@@ -170,11 +188,14 @@ Evaluated<Source> read_variable(const FromSpec& from, bool ignore_missing, Overl
   return Source::of_element(document->root(), document);
 }
 
-Evaluated<Source> read_property(const FromSpec& from, Overlay& overlay) {
+Evaluated<Source> read_property(const FromSpec& from, bool ignore_missing, Overlay& overlay) {
   TRY_ASSIGN(const VariableValue* const value, overlay.variable(from.variable));
   if (value == nullptr || !value->initialised) return uninitialised(*from.declaration, "");
-  TRY_ASSIGN(std::string text, property_value(*from.alias, *value));
-  return Source::of_text(std::move(text));
+  bool missing = false;
+  TRY_ASSIGN(const xml::XPathValue found, property_node(*from.alias, *value, ignore_missing ? &missing : nullptr));
+  TRY_ASSIGN(Source source, source_of(found, from.property.to_string(), ignore_missing));
+  if (auto document = value->part(from.alias->part)) source.owned.push_back(std::move(document));
+  return source;
 }
 
 Evaluated<Source> read_partner_link(const FromSpec& from, Overlay& overlay) {
@@ -192,7 +213,7 @@ Evaluated<Source> read_source(const FromSpec& from, bool ignore_missing, Overlay
     case FromKind::kVariable:
       return read_variable(from, ignore_missing, overlay);
     case FromKind::kProperty:
-      return read_property(from, overlay);
+      return read_property(from, ignore_missing, overlay);
     case FromKind::kPartnerLink:
       return read_partner_link(from, overlay);
     case FromKind::kExpression: {
@@ -223,6 +244,12 @@ xml::QName declared_root(const Variable& declaration, const std::string& part) {
   return found == nullptr || found->element.empty() ? xml::QName{"", part} : found->element;
 }
 
+bool is_element(const Variable& declaration, const std::string& part) {
+  if (declaration.kind != VariableKind::kMessage) return declaration.kind == VariableKind::kElement;
+  const wsdl::Part* const found = declaration.message == nullptr ? nullptr : declaration.message->part(part);
+  return found != nullptr && !found->element.empty();
+}
+
 // The document element as the destination (§8.4.2): its name stays unless keepSrcElementName says otherwise.
 Evaluated<void> write_root(const ToSpec& to, const Source& source, bool keep_name, Overlay& overlay) {
   TRY_ASSIGN(const VariableValue* const present, overlay.variable(to.variable));
@@ -230,22 +257,39 @@ Evaluated<void> write_root(const ToSpec& to, const Source& source, bool keep_nam
   const xml::QName name = old == nullptr ? declared_root(*to.declaration, to.part) : old->root().name();
   if (source.kind == Source::Kind::kElement && !to.simple) {
     xml::Document copy = xml::Document::copy_of(source.element);
-    if (!keep_name && copy.root().name() != name) copy.root().rename(name);
+    // The root of a value that is given by type has no name that could be replaced.
+    const auto declared = declared_root(*to.declaration, to.part);
+    if (keep_name && is_element(*to.declaration, to.part)) {
+      TRY(overlay.check_substitution(copy.root().name(), declared));
+    } else if (copy.root().name() != name) {
+      copy.root().rename(name);
+    }
     return overlay.put(to.variable, to.part, std::move(copy));
   }
+  TRY_ASSIGN(const std::string content, source.content());
   xml::Document text = old == nullptr ? xml::Document::create(name) : old->clone();
-  text.root().set_text(source.content());
+  text.root().set_text(content);
   return overlay.put(to.variable, to.part, std::move(text));
 }
 
-void write_node(xml::Node node, const Source& source, bool keep_name) {
+Evaluated<void> write_node(xml::Node node, const Source& source, bool keep_name) {
   if (node.kind() != xml::NodeKind::kElement || source.kind == Source::Kind::kText) {
-    node.set_text(source.content());
-  } else if (keep_name) {
+    TRY_ASSIGN(const std::string content, source.content());
+    node.set_text(content);
+    return {};
+  }
+  int depth = xml::depth(source.element);
+  for (xml::Node above = node.parent(); above; above = above.parent()) ++depth;
+  if (depth > kMaxDepth) {
+    return standard_fault(faults::kSubLanguageExecutionFault,
+                          fmt::format("the copy would nest elements more than {} deep", kMaxDepth));
+  }
+  if (keep_name) {
     node.replace_with_copy(source.element);
   } else {
     node.assign_content_from(source.element);
   }
+  return {};
 }
 
 Evaluated<xml::Node> only_node(const xml::XPathValue& value, const std::string& text) {
@@ -277,21 +321,30 @@ Evaluated<xml::Node> destination(const ToSpec& to, xml::Node root, Overlay& over
   return only_node(*selected, to.alias->query->text());
 }
 
+bool is_reference(xml::Node node) {
+  return std::any_of(std::begin(kAddressingNamespaces), std::end(kAddressingNamespaces),
+                     [&](std::string_view ns) { return node.is(ns, "EndpointReference"); });
+}
+
 Evaluated<void> write_partner_link(const ToSpec& to, const Source& source, Overlay& overlay) {
   if (source.kind != Source::Kind::kElement) return mismatch("a partner link takes a service-ref, not a text");
   xml::Node reference = source.element;
-  if (reference.is(kServiceRefNamespace, "service-ref")) {
+  // A variable of the service-ref's type has a root without a name of its own.
+  const bool by_type = reference.namespace_uri().empty() && reference.first_child();
+  if (reference.is(kServiceRefNamespace, "service-ref") || by_type) {
     const auto scheme = reference.attribute("reference-scheme");
-    if (scheme && !scheme->empty() && *scheme != kAddressingNamespace) {
+    const bool known = std::find(std::begin(kAddressingNamespaces), std::end(kAddressingNamespaces),
+                                 scheme.value_or("")) != std::end(kAddressingNamespaces);
+    if (scheme && !scheme->empty() && !known) {
       return standard_fault(faults::kUnsupportedReference,
                             fmt::format("the reference scheme '{}' is not supported", *scheme));
     }
     reference = reference.first_child();
     if (!reference) return mismatch("the service-ref holds no endpoint reference");
-  } else if (!reference.is(kAddressingNamespace, "EndpointReference")) {
+  } else if (!is_reference(reference)) {
     return mismatch(fmt::format("a partner link takes a service-ref, not {}", reference.name().to_string()));
   }
-  if (!reference.is(kAddressingNamespace, "EndpointReference")) {
+  if (!is_reference(reference)) {
     return standard_fault(faults::kUnsupportedReference,
                           fmt::format("an endpoint reference {} is not supported", reference.name().to_string()));
   }
@@ -321,6 +374,8 @@ Evaluated<void> write(const ToSpec& to, const Source& source, bool keep_name, Ov
   if (document == nullptr) return uninitialised(*to.declaration, part);
   TRY_ASSIGN(const xml::Node node, destination(to, document->root(), overlay));
   if (node == document->root() && keep_name && source.kind == Source::Kind::kElement) {
+    if (!is_element(*to.declaration, part)) return write_node(node, source, false);
+    TRY(overlay.check_substitution(source.element.name(), declared_root(*to.declaration, part)));
     return overlay.put(to.variable, part, xml::Document::copy_of(source.element));
   }
   xml::Node root = node;
@@ -328,8 +383,7 @@ Evaluated<void> write(const ToSpec& to, const Source& source, bool keep_name, Ov
   if (root != document->root()) {
     return standard_fault(faults::kSelectionFailure, "the <to> selects a node outside of the variable it begins with");
   }
-  write_node(node, source, keep_name);
-  return {};
+  return write_node(node, source, keep_name);
 }
 
 Evaluated<void> execute_copy(const Copy& copy, Overlay& overlay) {
@@ -368,8 +422,9 @@ Evaluated<VariableValue> initial_value(const Variable& variable, AssignContext& 
     if (copy.root().name() != name) copy.root().rename(name);
     return VariableValue::of(std::move(copy).share());
   }
+  TRY_ASSIGN(const std::string content, source.content());
   xml::Document text = xml::Document::create(name);
-  text.root().set_text(source.content());
+  text.root().set_text(content);
   return VariableValue::of(std::move(text).share());
 }
 

@@ -16,6 +16,8 @@ class AssignContext : public EvaluationContext {
   virtual Evaluated<xml::DocumentPtr> endpoint_reference(const PartnerLinkRef& ref, bool my_role) = 0;
   // Sets the partner's role; `reference` is the element inside sref:service-ref.
   virtual Evaluated<void> store_endpoint_reference(const PartnerLinkRef& ref, xml::DocumentPtr reference) = 0;
+  // Whether an element stands in the substitution group of another one, or is that one (XML Schema part 1 §2.2.2.2).
+  virtual bool substitutes(const xml::QName& element, const xml::QName& head) = 0;
   // Whether a value fits its variable's declaration: invalidVariables when it does not.
   virtual Evaluated<void> validate(const Variable& declaration, const VariableValue& value) = 0;
 };

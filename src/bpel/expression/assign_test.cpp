@@ -212,6 +212,146 @@ TEST(Assign, ContainedAndContainingNodes) {
              "<t:order xmlns:t='urn:test:shop' k='1'><t:customer k='1'><t:customer/></t:customer></t:order>");
 }
 
+// §8.4.2: a document element that keeps its name must stand for the declared one.
+TEST(Assign, AKeptNameMustBeInTheSubstitutionGroup) {
+  const auto keep = [](const std::string& source, const std::string& to) {
+    World world(assign(copying("<from>$record/*</from>", to, "keepSrcElementName='yes'")));
+    world.set("record", "<value xmlns:t='urn:test:shop'>" + source + "</value>");
+    world.set("order", kOrder);
+    world.set("request", kOrder, "body");
+    const auto fault = run(world);
+    return fault.empty() ? world.get("order") + world.get("request", "body") : fault;
+  };
+  const std::string big = "<t:bigOrder><t:customer>b</t:customer></t:bigOrder>";
+  for (const char* to : {"<to variable='order'/>", "<to>$order</to>", "<to variable='request' part='body'/>",
+                         "<to variable='order'><query>.</query></to>"}) {
+    EXPECT_THAT(keep(big, to), ::testing::HasSubstr("<t:bigOrder")) << to;
+    EXPECT_EQ(keep("<t:receipt/>", to), "mismatchedAssignmentFailure") << to;
+    EXPECT_EQ(keep("<other/>", to), "mismatchedAssignmentFailure") << to;
+  }
+  EXPECT_THAT(keep("<other/>", "<to>$order/t:amount</to>"), ::testing::HasSubstr("<other"));
+}
+
+TEST(Assign, AValueByTypeHasNoNameToReplace) {
+  World world(assign(copying("<from>$order</from>", "<to variable='record'/>", "keepSrcElementName='yes'") +
+                     copying("<from>$record</from>", "<to>$order/t:customer</to>")));
+  world.set("order", kOrder);
+  EXPECT_EQ(run(world), "");
+  EXPECT_THAT(world.get("record"), ::testing::StartsWith("<value"));
+  EXPECT_THAT(world.get("order"), ::testing::HasSubstr("<t:customer kind=\"big\"><t:customer>anna"));
+}
+
+TEST(Assign, NilHasNoContent) {
+  const std::string nil =
+      "<t:order xmlns:t='urn:test:shop' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' kind='k'><t:customer "
+      "xsi:nil='true'/></t:order>";
+  for (const auto& [to, fault] :
+       std::vector<std::pair<std::string, std::string>>{{"<to>$order/@kind</to>", "selectionFailure"},
+                                                        {"<to variable='id'/>", "selectionFailure"},
+                                                        {"<to>$id</to>", "selectionFailure"},
+                                                        {"<to>$order/t:customer</to>", ""}}) {
+    World world(assign(copying("<from>$order/t:customer</from>", to)));
+    world.set("order", nil);
+    world.set_text("id", "before");
+    EXPECT_EQ(run(world), fault) << to;
+  }
+}
+
+TEST(Assign, PropertiesAreNodes) {
+  test::Pieces pieces;
+  pieces.body = assign(copying("<from variable='order' property='t:inner'/>", "<to variable='second'/>") +
+                       copying("<from>count(bpel:getVariableProperty('order', 't:inner')/*)</from>", "<to>$n</to>"));
+  pieces.variables = "<variable name='second' element='t:order'/>";
+  pieces.imports +=
+      "<import namespace='urn:test:shop' location='more.wsdl' importType='http://schemas.xmlsoap.org/wsdl/'/>";
+  World world(
+      pieces,
+      {{"more.wsdl",
+        "<wsdl:definitions xmlns:wsdl='http://schemas.xmlsoap.org/wsdl/' targetNamespace='urn:test:shop' "
+        "xmlns:t='urn:test:shop' xmlns:v='http://docs.oasis-open.org/wsbpel/2.0/varprop'><v:property name='inner' "
+        "element='t:order'/><v:propertyAlias propertyName='t:inner' element='t:order'><v:query>t:order</v:query>"
+        "</v:propertyAlias></wsdl:definitions>"}});
+  world.set("order", "<t:order xmlns:t='urn:test:shop'>" + kOrder + "</t:order>");
+  EXPECT_EQ(run(world), "");
+  expect_xml(world.get("second"), kOrder);
+  expect_xml(world.get("n"), "<value>2</value>");
+}
+
+TEST(Assign, AMissingPropertyCanBeIgnored) {
+  for (const auto& [attribute, fault] : std::vector<std::pair<std::string, std::string>>{
+           {"", "selectionFailure"}, {"ignoreMissingFromData='yes'", ""}}) {
+    World world(assign(copying("<from variable='order' property='t:customer'/>", "<to variable='id'/>", attribute)));
+    world.set("order", "<t:order xmlns:t='urn:test:shop'/>");
+    world.set_text("id", "before");
+    EXPECT_EQ(run(world), fault);
+    EXPECT_EQ(text_of(world.context.values[world.ref("id")]), "before");
+  }
+  World two(assign(
+      copying("<from variable='order' property='t:customer'/>", "<to variable='id'/>", "ignoreMissingFromData='yes'")));
+  two.set("order", "<t:order xmlns:t='urn:test:shop'><t:customer/><t:customer/></t:order>");
+  EXPECT_EQ(run(two), "selectionFailure");
+}
+
+TEST(Assign, SimpleTypesAreXPathValues) {
+  World world(assign(copying("<from>$n + 1</from>", "<to>$n</to>") +
+                     copying("<from>not($flag)</from>", "<to>$flag</to>") +
+                     copying("<from>concat($n, ':', $flag, ':', $pair.b + 1)</from>", "<to>$id</to>") +
+                     copying("<from>$n = 8 and $flag</from>", "<to>$order/@kind</to>")));
+  world.set_text("n", "7");
+  world.set_text("flag", "0");
+  world.set("pair", "<b>4</b>", "b");
+  world.set("order", kOrder);
+  EXPECT_EQ(run(world), "");
+  EXPECT_EQ(text_of(world.context.values[world.ref("id")]), "8:true:5");
+  EXPECT_THAT(world.get("order"), ::testing::HasSubstr("kind=\"true\""));
+}
+
+// §8.4.2: a whole variable or part that has no value yet is made first; inside of one there is nothing to select.
+TEST(Assign, DestinationsWithoutValueAreMade) {
+  World world(assign(copying("<from>'a'</from>", "<to variable='pair' part='a'/>") +
+                     copying("<from>'1'</from>", "<to>$pair.b</to>") +
+                     copying("<from>'text'</from>", "<to variable='order'/>") +
+                     copying("<from>'text'</from>", "<to variable='record'/>")));
+  EXPECT_EQ(run(world), "");
+  expect_xml(world.get("pair", "a"), "<t:name xmlns:t='urn:test:shop'>a</t:name>");
+  expect_xml(world.get("pair", "b"), "<b>1</b>");
+  expect_xml(world.get("order"), "<t:order xmlns:t='urn:test:shop'>text</t:order>");
+  expect_xml(world.get("record"), "<value>text</value>");
+}
+
+TEST(Assign, ElementsAreNotNestedDeeperThanCanBeRead) {
+  World world(assign(copying("<from>$order</from>", "<to>$order//t:customer[not(*)]</to>")));
+  std::string text = "<t:customer/>";
+  for (int i = 0; i < 150; ++i) text = "<t:customer>" + text + "</t:customer>";
+  world.set("order", "<t:order xmlns:t='urn:test:shop'>" + text + "</t:order>");
+  EXPECT_EQ(run(world), "subLanguageExecutionFault");
+}
+
+TEST(Assign, EndpointReferencesOfSeveralForms) {
+  const std::string old =
+      "<a:EndpointReference xmlns:a='http://schemas.xmlsoap.org/ws/2004/08/addressing'><a:Address>http://h/</a:Address>"
+      "</a:EndpointReference>";
+  World world(assign(copying("<from>$record</from>", "<to partnerLink='partner'/>")));
+  world.set("record", "<value>" + old + "</value>");
+  EXPECT_EQ(run(world), "");
+  const PartnerLinkRef partner{0, 1};
+  expect_xml(world.context.endpoints[{partner, false}]->to_string(), old);
+  World plain(assign(copying("<from>$record/*</from>", "<to partnerLink='partner'/>")));
+  plain.set("record", "<value>" + old + "</value>");
+  EXPECT_EQ(run(plain), "");
+  World element(assign(copying("<from>$order</from>", "<to partnerLink='partner'/>")));
+  element.set("order", kOrder);
+  EXPECT_EQ(run(element), "mismatchedAssignmentFailure");
+}
+
+TEST(Assign, ExtensionOperationsThatNobodyMustUnderstandAreLeftOut) {
+  World world(
+      "<assign><extensionAssignOperation><x:move xmlns:x='urn:x'><bpel:copy/></x:move></extensionAssignOperation>"
+      "<copy><from>'a'</from><to>$id</to></copy></assign>");
+  EXPECT_EQ(run(world), "");
+  EXPECT_EQ(text_of(world.context.values[world.ref("id")]), "a");
+}
+
 TEST(Assign, PartnerLinks) {
   const std::string reference =
       "<a:EndpointReference "

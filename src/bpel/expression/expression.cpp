@@ -90,8 +90,7 @@ class Evaluation {
         if (use.variable_name != variable_name || use.property_text != property_text) continue;
         TRY_ASSIGN(const VariableValue* const value, context_.variable(use.variable));
         if (value == nullptr || !value->initialised) return uninitialised(use.variable_name);
-        TRY_ASSIGN(std::string text, property_value(*use.alias, *value));
-        return xml::XPathValue(std::move(text));
+        return property_node(*use.alias, *value);
       }
     }
     if (name.ns == kBpelNamespace && name.local == "doXslTransform" && arguments.size() >= 2)
@@ -211,28 +210,44 @@ Evaluated<TimePoint> evaluate_until(const Expression& expression, EvaluationCont
                         fmt::format("'{}' gives '{}': {}", expression.text(), text, due.error().message()));
 }
 
-Evaluated<std::string> property_value(const wsdl::PropertyAlias& alias, const VariableValue& value) {
+Evaluated<xml::XPathValue> property_node(const wsdl::PropertyAlias& alias, const VariableValue& value, bool* missing) {
+  xml::XPathValue found;
   const xml::DocumentPtr document = value.initialised ? value.part(alias.part) : nullptr;
   if (document == nullptr) {
     return standard_fault(faults::kUninitializedVariable,
                           fmt::format("what holds the property {} has no value", alias.property.to_string()));
   }
-  if (alias.query == nullptr) return document->root().text();
+  if (alias.query == nullptr) {
+    // The root of a value given by type has no name of its own.
+    if (document->root().namespace_uri().empty() && !document->root().has_element_children())
+      found = document->root().text();
+    else
+      found = xml::NodeSet(1, document->root());
+    return found;
+  }
   xml::XPathContext context;
   context.node = document->root();
-  const auto selected = alias.query->evaluate(context);
+  auto selected = alias.query->evaluate(context);
   if (!selected) {
     return standard_fault(
         faults::kSubLanguageExecutionFault,
         fmt::format("the query of property {}: {}", alias.property.to_string(), selected.error().message()));
   }
-  const auto* const nodes = std::get_if<xml::NodeSet>(&*selected);
-  if (nodes != nullptr && nodes->size() != 1) {
-    return standard_fault(faults::kSelectionFailure,
-                          fmt::format("the query '{}' of property {} selects {} nodes", alias.query->text(),
-                                      alias.property.to_string(), nodes->size()));
+  found = std::move(*selected);
+  const auto* const nodes = std::get_if<xml::NodeSet>(&found);
+  if (nodes == nullptr || nodes->size() == 1) return found;
+  if (nodes->empty() && missing != nullptr) {
+    *missing = true;
+    return found;
   }
-  return xml::to_string(*selected);
+  return standard_fault(faults::kSelectionFailure,
+                        fmt::format("the query '{}' of property {} selects {} nodes", alias.query->text(),
+                                    alias.property.to_string(), nodes->size()));
+}
+
+Evaluated<std::string> property_value(const wsdl::PropertyAlias& alias, const VariableValue& value) {
+  TRY_ASSIGN(const xml::XPathValue found, property_node(alias, value));
+  return xml::to_string(found);
 }
 
 Evaluated<std::string> message_property_value(const wsdl::Definitions& wsdl, const xml::QName& property,

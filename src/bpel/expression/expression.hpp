@@ -102,6 +102,10 @@ Result<TimePoint> parse_deadline(std::string_view text);
 // selected node's text. selectionFailure when the query does not select exactly one node, uninitializedVariable when
 // the value or that part of it is missing.
 Evaluated<std::string> property_value(const wsdl::PropertyAlias& alias, const VariableValue& value);
+// The same as XPath sees it: the node in the value, or the string of a simple value. `missing`, when given, is set and
+// nothing raised where the query selects no node.
+Evaluated<xml::XPathValue> property_node(const wsdl::PropertyAlias& alias, const VariableValue& value,
+                                         bool* missing = nullptr);
 // The same in a message on its way (correlation): `message` names its WSDL message; selectionFailure when there is no
 // alias.
 Evaluated<std::string> message_property_value(const wsdl::Definitions& wsdl, const xml::QName& property,

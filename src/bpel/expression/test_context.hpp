@@ -23,6 +23,9 @@ class MapContext : public AssignContext {
   Evaluated<std::shared_ptr<const xml::Stylesheet>> stylesheet(std::string_view location) override {
     return resources->stylesheet(location);
   }
+  bool substitutes(const xml::QName& element, const xml::QName& head) override {
+    return resources->substitutes(element, head);
+  }
   Evaluated<void> validate(const Variable& declaration, const VariableValue& value) override {
     return resources->validate(declaration, value);
   }

@@ -18,6 +18,24 @@ void gather_content(xml::Node element, std::string& into) {
   for (const xml::Node child : element.children()) gather_content(child, into);
 }
 
+// The element of an element variable or of a part given by element; empty for others.
+xml::QName element_of(const Variable* declaration, const std::string& part) {
+  if (declaration == nullptr) return {};
+  if (declaration->kind == VariableKind::kElement) return declaration->type;
+  const wsdl::Part* const found = declaration->message == nullptr ? nullptr : declaration->message->part(part);
+  return found == nullptr ? xml::QName() : found->element;
+}
+
+// The element that a from-spec gives as a whole, where that can be seen.
+xml::QName element_given(const FromSpec& from) {
+  if (from.kind == FromKind::kVariable && !from.query) return element_of(from.declaration, from.part);
+  if (from.kind == FromKind::kLiteral && from.literal->root().first_child())
+    return from.literal->root().first_child().name();
+  if (from.kind == FromKind::kExpression && from.expression && is_plain_variable(*from.expression))
+    return element_of(from.expression->variables.front().declaration, from.expression->variables.front().part);
+  return {};
+}
+
 bool is_whole_message(const Variable* declaration, const std::string& part) {
   return declaration != nullptr && declaration->kind == VariableKind::kMessage && part.empty();
 }
@@ -238,6 +256,15 @@ void Parser::check_types(xml::Node node, const Copy& copy) {
   const bool constant = copy.from.expression && constant_of(*copy.from.expression);
   if (text_literal || constant || from_message || copy.from.kind == FromKind::kProperty)
     report(node, "SA00042", "keepSrcElementName is for copies from an element to an element");
+  const xml::QName given = element_given(copy.from);
+  const xml::QName taken = copy.to.whole ? element_of(copy.to.declaration, copy.to.part) : xml::QName();
+  if (!given.empty() && !taken.empty() && !definition_->wsdl().substitutes(given, taken)) {
+    report(
+        node, "SA00094",
+        fmt::format("with keepSrcElementName the element {} would take the place of {}, but is not in its substitution "
+                    "group",
+                    given.to_string(), taken.to_string()));
+  }
 }
 
 }  // namespace nuraghe::bpel

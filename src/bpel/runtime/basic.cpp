@@ -71,6 +71,10 @@ void Machine::begin_wait(Region& region, Frame& frame) {
   set_timer({instance_.header.id, region.path, frame.number, 0}, *due);
 }
 
+bool Machine::substitutes(const xml::QName& element, const xml::QName& head) {
+  return definition_.wsdl().substitutes(element, head);
+}
+
 Evaluated<void> Machine::validate(const Variable& declaration, const VariableValue& value) {
   return program_.resources->validate(declaration, value);
 }

@@ -112,6 +112,7 @@ class Machine : public AssignContext {
   Evaluated<void> store_variable(const VariableRef& ref, VariableValue value) override;
   Evaluated<xml::DocumentPtr> endpoint_reference(const PartnerLinkRef& ref, bool my_role) override;
   Evaluated<void> store_endpoint_reference(const PartnerLinkRef& ref, xml::DocumentPtr reference) override;
+  bool substitutes(const xml::QName& element, const xml::QName& head) override;
   Evaluated<void> validate(const Variable& declaration, const VariableValue& value) override;
 
  private:

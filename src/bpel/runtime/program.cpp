@@ -30,7 +30,8 @@ void add_partner_links(Program& program, const ProgramOptions& options) {
                                 : !address.empty()              ? path_of_address(address)
                                                    : "/processes/" + definition.name().local + "/" + link.name;
       }
-      if (link.partner_port_type != nullptr) {
+      // With initializePartnerRole="no" only the process itself may say who the partner is (§6.3).
+      if (link.partner_port_type != nullptr && link.initialize_partner_role.value_or(true)) {
         const auto given = options.partner_addresses.find(link.name);
         const auto address = given != options.partner_addresses.end()
                                  ? given->second
