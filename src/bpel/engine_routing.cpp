@@ -99,13 +99,14 @@ Status Engine::Implementation::route(exchange::Turn& turn, const exchange::Messa
   std::optional<runtime::SubscriptionRow> target;
   bool ambiguous = false;
   for (const auto& [count, key] : ordered) {
-    TRY_ASSIGN(const auto rows, turn.transaction().scan(tables.subscription, key, {}, 1));
-    if (rows.empty()) continue;
-    TRY_ASSIGN(auto found, decode_record<runtime::SubscriptionRow>(rows.front().value));
-    if (!target)
-      target = std::move(found);
-    else
-      ambiguous = ambiguous || found.instance == target->instance;
+    TRY_ASSIGN(const auto rows, turn.transaction().scan(tables.subscription, key, {}, 2));
+    for (const auto& row : rows) {
+      TRY_ASSIGN(auto found, decode_record<runtime::SubscriptionRow>(row.value));
+      if (!target)
+        target = std::move(found);
+      else
+        ambiguous = ambiguous || found.instance == target->instance;
+    }
   }
   journal::StepEvent event;
   event.message = exchange::encode_message(request);

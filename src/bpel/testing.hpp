@@ -31,6 +31,7 @@ inline constexpr std::string_view kWsdl = R"(<wsdl:definitions targetNamespace="
   <wsdl:types><xsd:schema targetNamespace="urn:t" elementFormDefault="qualified">
     <xsd:element name="in" type="xsd:anyType"/><xsd:element name="out" type="xsd:anyType"/>
     <xsd:element name="problem" type="xsd:anyType"/><xsd:element name="other" type="xsd:anyType"/>
+    <xsd:element name="worse" type="xsd:anyType" substitutionGroup="t:problem"/>
   </xsd:schema></wsdl:types>
   <wsdl:message name="In"><wsdl:part name="p" element="t:in"/></wsdl:message>
   <wsdl:message name="Out"><wsdl:part name="p" element="t:out"/></wsdl:message>
@@ -43,7 +44,8 @@ inline constexpr std::string_view kWsdl = R"(<wsdl:definitions targetNamespace="
     <wsdl:operation name="note"><wsdl:input message="t:In"/></wsdl:operation>
   </wsdl:portType>
   <plnk:partnerLinkType name="L"><plnk:role name="service" portType="t:P"/></plnk:partnerLinkType>
-  <vprop:property name="id" type="xsd:string"/>
+  <vprop:property name="id" type="xsd:string"/><vprop:property name="code" type="xsd:string"/>
+  <vprop:propertyAlias propertyName="t:code" messageType="t:In" part="p"><vprop:query>t:code</vprop:query></vprop:propertyAlias>
   <vprop:propertyAlias propertyName="t:id" messageType="t:In" part="p"><vprop:query>t:id</vprop:query></vprop:propertyAlias>
   <vprop:propertyAlias propertyName="t:id" messageType="t:Out" part="p"><vprop:query>t:id</vprop:query></vprop:propertyAlias>
 </wsdl:definitions>)";

@@ -163,6 +163,10 @@ bool is_standard_fault(const xml::QName& name) {
   return name.ns == kBpelNamespace && std::find(kStandard.begin(), kStandard.end(), name.local) != kStandard.end();
 }
 
+bool ends_process_where_asked(const xml::QName& name) {
+  return is_standard_fault(name) && name.local != faults::kJoinFailure;
+}
+
 Evaluated<ExpressionValue> evaluate(const Expression& expression, EvaluationContext& context) {
   return Evaluation(expression, context).run(xml::Node());
 }

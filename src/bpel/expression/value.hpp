@@ -79,9 +79,10 @@ inline constexpr std::string_view kUnsupportedReference = "unsupportedReference"
 inline constexpr std::string_view kXsltInvalidSource = "xsltInvalidSource";
 inline constexpr std::string_view kXsltStylesheetNotFound = "xsltStylesheetNotFound";
 }  // namespace faults
-// True for a fault name in the BPEL namespace that Appendix A lists (what exitOnStandardFault speaks of, but
-// joinFailure).
+// True for a fault name in the BPEL namespace that Appendix A lists.
 bool is_standard_fault(const xml::QName& name);
+// True for those that end the process where exitOnStandardFault is yes: all but joinFailure (§12.5).
+bool ends_process_where_asked(const xml::QName& name);
 
 // Why an evaluation gave no value: a BPEL fault, or a failure of the engine itself (then engine_error is set and the
 // turn must be given up).

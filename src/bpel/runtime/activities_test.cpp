@@ -313,5 +313,21 @@ TEST(Pick, CreatesInstances) {
   world.expect_clean();
 }
 
+TEST(Extensions, AnActivityThatNobodyMustUnderstandIsEmpty) {
+  std::string text =
+      process_text(round_trip("<flow><links><link name=\"l\"/></links><extensionActivity><x:think "
+                              "xmlns:x=\"urn:x\" name=\"T\" x:hard=\"yes\">"
+                              "<sources><source linkName=\"l\"/></sources><x:more/><receive "
+                              "partnerLink=\"none\" operation=\"none\"/></x:think>"
+                              "</extensionActivity><empty name=\"A\" xmlns:y=\"urn:y\" "
+                              "y:z=\"1\"><targets><target linkName=\"l\"/></targets>"
+                              "<y:note/></empty></flow>"));
+  text.insert(text.find("<import"), "<extensions><extension namespace=\"urn:x\" mustUnderstand=\"no\"/></extensions>");
+  World world(text);
+  EXPECT_EQ(world.answer_text(world.request("start", "x")), "done");
+  EXPECT_EQ(world.trace(), "A");
+  world.expect_clean();
+}
+
 }  // namespace
 }  // namespace nuraghe::bpel

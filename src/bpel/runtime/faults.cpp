@@ -8,6 +8,8 @@
 namespace nuraghe::bpel::runtime {
 namespace {
 
+constexpr int kCatchRanks = 8;
+
 // The element that the data is, when it is one: of an element variable, or of a message with one part.
 xml::QName data_element(const FaultRow& fault) {
   if (!fault.element_local.empty()) return {fault.element_ns, fault.element_local};
@@ -37,7 +39,7 @@ void Machine::throw_fault(Region& region, FaultRow fault) {
   if (error_ || ended() || region.dropped) return;
   // A scope that is ending already has its fault; a later one is lost (§12.5).
   if (region.row.state != RegionState::kRunning) return;
-  if (definition_.scope(region.row.scope).exit_on_standard_fault && is_standard_fault(fault.name())) {
+  if (definition_.scope(region.row.scope).exit_on_standard_fault && ends_process_where_asked(fault.name())) {
     return end_process(InstanceState::kFaulted, fault);
   }
   observe(region.row.node, "faulted");
@@ -50,24 +52,26 @@ void Machine::throw_fault(Region& region, FaultRow fault) {
 // ---- choosing a handler (§12.5) ----
 
 bool Machine::catch_fits(const Catch& handler, const FaultRow& fault, int rank) const {
-  if (handler.all) return rank == 6;
+  if (handler.all) return rank == kCatchRanks;
   const bool named = handler.fault_name.has_value();
   if (named && *handler.fault_name != fault.name()) return false;
   const bool data = !fault.data.empty();
   const bool wants = static_cast<bool>(handler.variable);
-  if (!wants) return named && (data ? rank == 3 : rank == 1);
+  if (!wants) return named && (data ? rank == 4 : rank == 1);
   if (!data) return false;
   const bool same_type =
       (!handler.fault_message_type.empty() &&
        handler.fault_message_type == xml::QName{fault.message_ns, fault.message_local}) ||
       (!handler.fault_element.empty() && handler.fault_element == xml::QName{fault.element_ns, fault.element_local});
-  if (rank == (named ? 1 : 4)) return same_type;
-  if (rank != (named ? 2 : 5) || handler.fault_element.empty()) return false;
-  return handler.fault_element == data_element(fault);
+  if (rank == (named ? 1 : 5)) return same_type;
+  if (handler.fault_element.empty()) return false;
+  if (rank == (named ? 2 : 6)) return handler.fault_element == data_element(fault);
+  // An element stands for the head of its substitution group where no handler is for itself.
+  return rank == (named ? 3 : 7) && definition_.wsdl().substitutes(data_element(fault), handler.fault_element);
 }
 
 const Catch* Machine::find_catch(const Scope& scope, const FaultRow& fault) const {
-  for (int rank = 1; rank <= 6; ++rank) {
+  for (int rank = 1; rank <= kCatchRanks; ++rank) {
     for (const auto* handler : scope.catches) {
       if (catch_fits(*handler, fault, rank)) return handler;
     }

@@ -63,6 +63,46 @@ TEST(Faults, HandlersAreChosenByNameThenData) {
   EXPECT_EQ(with(typed + data + all, kThrow), "All");
 }
 
+TEST(Faults, AnElementFitsTheHandlerOfItsSubstitutionGroupsHead) {
+  const std::string worse =
+      R"(<variable name="worse" element="t:worse"><from><literal><t:worse>why</t:worse></literal></from></variable>)";
+  const std::string thrown = R"(<throw faultName="t:bad" faultVariable="worse"/>)";
+  const std::string head = "<catch faultName=\"t:bad\" faultVariable=\"f\" faultElement=\"t:problem\">@Head</catch>";
+  const std::string exact = "<catch faultName=\"t:bad\" faultVariable=\"f\" faultElement=\"t:worse\">@Exact</catch>";
+  const std::string named = "<catch faultName=\"t:bad\">@Named</catch>";
+  const auto with = [&](const std::string& handlers) {
+    return trace_of(scope("<faultHandlers>" + handlers + "</faultHandlers>" + thrown), "", worse);
+  };
+  EXPECT_EQ(with(head + exact + named), "Exact");
+  EXPECT_EQ(with(head + named), "Head");
+  EXPECT_EQ(with("<catch faultVariable=\"f\" faultElement=\"t:problem\">@Data</catch><catchAll>@All</catchAll>"),
+            "Data");
+  EXPECT_EQ(with("<catch faultName=\"t:bad\" faultVariable=\"f\" "
+                 "faultElement=\"t:other\">@Other</catch><catchAll>@All</catchAll>"),
+            "All");
+}
+
+TEST(Faults, RethrowGivesTheDataAsTheyWereThrown) {
+  EXPECT_EQ(
+      trace_of(
+          scope("<faultHandlers><catch faultName=\"t:bad\" faultVariable=\"g\" faultElement=\"t:problem\"><if>"
+                "<condition>$g = 'why'</condition>@Why</if></catch></faultHandlers>" +
+                scope("<faultHandlers><catch faultName=\"t:bad\" faultVariable=\"f\" faultElement=\"t:problem\">"
+                      "<sequence><assign><copy><from>'changed'</from><to>$f</to></copy></assign><rethrow/></sequence>"
+                      "</catch></faultHandlers><throw faultName=\"t:bad\" faultVariable=\"problem\"/>")),
+          "", kData),
+      "Why");
+}
+
+TEST(Faults, AFaultOfAHandlersOwnExpressionGoesOutwards) {
+  EXPECT_EQ(trace_of(scope(caught("faultName=\"bpel:uninitializedVariable\"", "@O") +
+                           scope(catch_all("<sequence>@F<assign><copy><from>$message.p</from><to>$problem</to></copy>"
+                                           "</assign>@G</sequence>") +
+                                 kThrow)),
+                     "", kData),
+            "F O");
+}
+
 TEST(Faults, AMessageWithOneElementPartFitsAnElementHandler) {
   EXPECT_EQ(
       trace_of("<assign><copy><from variable=\"problem\"/><to variable=\"message\" part=\"p\"/></copy></assign>" +

@@ -1,6 +1,8 @@
 // Messages that come in: subscriptions, correlation, open requests (WS-BPEL 2.0 §9.2, §10.4, §11.5, §12.7.1).
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/check.hpp"
 #include "bpel/runtime/machine.hpp"
 
@@ -20,6 +22,20 @@ const SetValues* find_set(const Region* owner, std::uint32_t slot) {
     if (set.slot == slot) return &set;
   }
   return nullptr;
+}
+
+constexpr std::size_t kOthersLookedAt = 16;
+
+bool same_sets(const MessageEvent& left, const MessageEvent& right) {
+  const auto sets_of = [](const MessageEvent& event) {
+    std::vector<CorrelationSetRef> sets;
+    for (const auto& correlation : event.correlations) {
+      if (correlation.initiate != Initiate::kYes) sets.push_back(correlation.set);
+    }
+    std::sort(sets.begin(), sets.end());
+    return sets;
+  };
+  return sets_of(left) == sets_of(right);
 }
 
 std::string number_bytes(std::uint32_t number) { return big_endian(number).substr(4); }
@@ -52,12 +68,17 @@ std::string Machine::subscribe(Region& region, const MessageEvent& event, std::u
   const auto& path = program_.my_paths.at(event.endpoint.partner_link);
   auto key = subscription_key(path, event.endpoint.operation->name, std::move(sets));
   const auto& id = instance_.header.id;
-  auto others = turn_.transaction().scan(tables_.subscription, key + id, {}, 1);
+  auto others = turn_.transaction().scan(tables_.subscription, key + id, {}, kOthersLookedAt);
   if (!others) {
     check(std::move(others).error());
     return {};
   }
-  if (!others->empty()) {
+  // Waiting for the same values by other correlation sets is no conflict: the message will be ambiguous (§10.4).
+  const bool conflict = std::any_of(others->begin(), others->end(), [&](const auto& row) {
+    const MessageEvent* other = waiting_event(row.value);
+    return other == nullptr || same_sets(*other, event);
+  });
+  if (conflict) {
     throw_standard(
         region, faults::kConflictingReceive,
         fmt::format("another activity of this instance waits for the same {} message", event.endpoint.operation->name),
@@ -67,6 +88,22 @@ std::string Machine::subscribe(Region& region, const MessageEvent& event, std::u
   insert(tables_.subscription, subscription_row_key(key, id, region.path, frame, alternative),
          encode_record(SubscriptionRow{id, region.path, frame, alternative}));
   return key;
+}
+
+const MessageEvent* Machine::waiting_event(const std::string& row) {
+  const auto subscription = decode_record<SubscriptionRow>(row);
+  Region* owner = subscription ? region(subscription->path) : nullptr;
+  if (owner == nullptr) return nullptr;
+  if (subscription->frame == 0) {
+    const auto& events = definition_.scope(owner->row.scope).on_events;
+    return subscription->alternative < events.size() ? &events[subscription->alternative]->event : nullptr;
+  }
+  const Frame* frame = owner->frame(subscription->frame);
+  if (frame == nullptr) return nullptr;
+  const auto& node = program_.node(frame->node);
+  if (node.kind == NodeKind::kReceive) return &as<Receive>(node).event;
+  const auto& messages = as<Pick>(node).messages;
+  return subscription->alternative < messages.size() ? &messages[subscription->alternative]->event : nullptr;
 }
 
 void Machine::unsubscribe(Region& region, const std::string& key, std::uint32_t frame, std::uint32_t alternative) {

@@ -241,6 +241,8 @@ class Machine : public AssignContext {
   // The key, or an empty string after a fault was thrown.
   std::string subscribe(Region& region, const MessageEvent& event, std::uint32_t frame, std::uint32_t alternative,
                         NodeIndex node);
+  // The receive, branch of a pick or event handler that a row of this instance belongs to; null: none.
+  const MessageEvent* waiting_event(const std::string& row);
   void unsubscribe(Region& region, const std::string& key, std::uint32_t frame, std::uint32_t alternative);
   // The set has got its values: what waits and may join it is found by them from now on.
   void renew_subscriptions(Region& owner, const CorrelationSetRef& set);
