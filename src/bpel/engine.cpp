@@ -293,10 +293,14 @@ Result<std::string> Engine::run_job(const exchange::Job& job, exchange::JobConte
   return internal("the engine has no job " + job.key);
 }
 
-void Engine::on_rollback() {
+void Engine::on_quiet() {
   implementation_->cache.clear();
   implementation_->recent.clear();
   implementation_->cached_bytes = 0;
+}
+
+void Engine::on_rollback() {
+  on_quiet();
   implementation_->reload_needed = implementation_->deployed_while_running;
   implementation_->running_unsure = true;
   // An undone turn may have set the timer, or ended instances, or removed some: the timer finds out.

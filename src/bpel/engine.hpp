@@ -162,6 +162,7 @@ class Engine : public exchange::Actor {
   Status on_job(exchange::Turn& turn, const exchange::Job& job, const Result<std::string>& result) override;
   Result<std::string> run_job(const exchange::Job& job, exchange::JobContext& context) override;
   void on_rollback() override;
+  void on_quiet() override;  // empties the cache
 
  private:
   struct Implementation;

@@ -11,6 +11,8 @@ namespace {
 
 constexpr Duration kFirstPause = std::chrono::milliseconds(100);
 constexpr Duration kLongestPause = std::chrono::seconds(5);
+// How often a batch takes in what came while it was handled.
+constexpr int kMostRounds = 8;
 
 // Whether another try may succeed.
 bool may_retry(ErrorCode code) {
@@ -47,7 +49,15 @@ void ExchangeImpl::process(std::vector<Incoming>& events) {
   if (!transaction) return undo_batch(events, batch, transaction.error());
   batch.transaction = std::move(*transaction);
   state_.jobs_waiting = static_cast<std::int64_t>(lanes_.waiting());
-  if (Status handled = handle_all(events, batch); !handled) return undo_batch(events, batch, handled.error());
+  Status handled = handle_all(events, batch);
+  // What came meanwhile, such as the answers of services that had nothing to write, shares the commit.
+  for (int round = 0; handled && round < kMostRounds && batch.transaction->has_writes(); ++round) {
+    const std::size_t before = events.size();
+    if (before < options_.batch_limit) mailbox_->take(events, options_.batch_limit - before);
+    if (events.size() == before) break;
+    handled = handle_from(events, before, batch);
+  }
+  if (!handled) return undo_batch(events, batch, handled.error());
   finish(events, batch);
 }
 
@@ -56,8 +66,12 @@ Status ExchangeImpl::handle_all(std::vector<Incoming>& events, Batch& batch) {
   const bool starting = std::any_of(events.begin(), events.end(),
                                     [](const Incoming& event) { return std::holds_alternative<StartEvent>(event); });
   if (!starting) TRY(handle_due_timers(batch));
-  for (Incoming& incoming : events) {
-    TRY(std::visit([&](auto& event) { return handle(batch, event); }, incoming));
+  return handle_from(events, 0, batch);
+}
+
+Status ExchangeImpl::handle_from(std::vector<Incoming>& events, std::size_t first, Batch& batch) {
+  for (std::size_t i = first; i < events.size(); ++i) {
+    TRY(std::visit([&](auto& event) { return handle(batch, event); }, events[i]));
   }
   return {};
 }
@@ -168,11 +182,25 @@ Status ExchangeImpl::run_request(Batch& batch, RequestEvent& event, Actor& actor
   ActorTurn turn(state_, batch, actor.name(), request.message_id);
   TRY(turn.begin());
   const Status status = actor.on_request(turn, request);
-  if (status) return turn.write_request_row(request.one_way);
+  if (status) {
+    TRY(turn.write_request_row(request.one_way));
+    // Nothing hangs on the commit: the answer need not wait for it.
+    if (turn.is_clean_answer()) answer_at_once(batch);
+    return {};
+  }
   TRY(undo(turn, actor, "request " + request.operation, status.error()));
   const RequestContext& context = state_.pending.find(request.message_id)->second.context;
   stage_reply(batch, request.message_id, fault_reply(context, request.message_id, status.error(), event.actor));
   return {};
+}
+
+// The batch's last effect, of its last arrival, is the answer.
+void ExchangeImpl::answer_at_once(Batch& batch) {
+  ReplyEffect answer = std::get<ReplyEffect>(std::move(batch.effects.back()));
+  batch.effects.pop_back();
+  batch.answered.pop_back();
+  batch.arrived.pop_back();
+  release(answer);
 }
 
 bool ExchangeImpl::retry_later(Batch& batch, const OutcomeEvent& event) {

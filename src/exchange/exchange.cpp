@@ -6,6 +6,7 @@
 
 #include "base/check.hpp"
 #include "base/log.hpp"
+#include "base/memory.hpp"
 #include "base/record.hpp"
 #include "exchange/exchange_impl.hpp"
 
@@ -132,16 +133,24 @@ void ExchangeImpl::start() {
 
 void ExchangeImpl::run() {
   std::vector<Incoming> events;
+  bool rests = false;
   while (!stopping_ && !failed_) {
     events.clear();
     if (collect(events)) {
       process(events);
+      rests = false;
       continue;
     }
     const Duration span = time_to_wait();
     const bool came = mailbox_->wait(std::min(span, kQuiet));
-    if (!came && span >= kQuiet && !failed_) store_->tidy();
+    if (!came && span >= kQuiet && !failed_ && !std::exchange(rests, true)) rest();
   }
+}
+
+void ExchangeImpl::rest() {
+  const MemoryRelease release;
+  store_->tidy();
+  for (Actor* actor : actors_) actor->on_quiet();
 }
 
 void ExchangeImpl::stop() {

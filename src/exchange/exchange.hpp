@@ -16,7 +16,7 @@
 // twice and must be idempotent by its key or message_id; the exchange itself answers a repeated request with its first
 // answer (kept while the conversation lives and 24 hours more) or, when it is still being worked on, attaches the
 // repeat's sender to it. A request that was answered at once by a turn that wrote nothing leaves no row: repeating it
-// is harmless.
+// is harmless. Such an answer does not wait for the batch's commit either, unless its actor wrote in the same batch.
 //
 // Threading: one thread per exchange calls its actors; submit/post are thread safe. Without start(), drain() does all
 // work in the calling thread, jobs inline: the deterministic form of simulation and crash tests.
@@ -130,6 +130,8 @@ class Actor {
   // The transaction of the turns since the last commit was rolled back, or this actor's last turn was undone because of
   // its error: caches that mirror rows must be dropped.
   virtual void on_rollback() {}
+  // There has been nothing to do for a second: memory that only saves reading may be given back.
+  virtual void on_quiet() {}
 };
 
 using ReplyHandler = std::function<void(Message reply)>;

@@ -42,6 +42,8 @@ class ExchangeImpl : public Exchange {
  private:
   // ---- life: exchange.cpp ----
   void run();
+  // After a second without work.
+  void rest();
   // Takes what can be handled now; true when there is something, due timers included.
   bool collect(std::vector<Incoming>& events);
   Duration time_to_wait() const;
@@ -54,6 +56,7 @@ class ExchangeImpl : public Exchange {
   // ---- a batch: batch.cpp ----
   void process(std::vector<Incoming>& events);
   Status handle_all(std::vector<Incoming>& events, Batch& batch);
+  Status handle_from(std::vector<Incoming>& events, std::size_t first, Batch& batch);
   Status handle_due_timers(Batch& batch);
   Status handle(Batch& batch, StartEvent& event);
   Status handle(Batch& batch, RequestEvent& event);
@@ -66,6 +69,7 @@ class ExchangeImpl : public Exchange {
   Status handle(Batch& batch, CollectEvent& event);
   Status handle(Batch& batch, TrimEvent& event);
   Status run_request(Batch& batch, RequestEvent& event, Actor& actor);
+  void answer_at_once(Batch& batch);
   Status handle_reply(Batch& batch, const std::string& message_id, const Message& reply);
   // True when the delivery will be tried again.
   bool retry_later(Batch& batch, const OutcomeEvent& event);

@@ -67,7 +67,8 @@ struct Batch {
   std::unique_ptr<store::Transaction> transaction;
   std::vector<Effect> effects;
   std::vector<Arrival> arrived;
-  std::vector<std::string> answered;  // requests whose Pending::answered this batch set
+  std::vector<std::string> answered;      // requests whose Pending::answered this batch set
+  std::vector<std::string_view> writers;  // actors with a turn that wrote
   std::int64_t published = 0;
   std::int64_t jobs_started = 0;
   bool timers_changed = false;

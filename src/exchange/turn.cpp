@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/check.hpp"
 #include "base/record.hpp"
 
@@ -13,19 +15,19 @@ Result<std::optional<std::string>> ActorTurn::GuardedTransaction::get(store::Tab
   return inner_.get(table, key);
 }
 Status ActorTurn::GuardedTransaction::put(store::Table table, std::string_view key, std::string_view value) {
-  wrote_ = true;
+  turn_.note_write();
   return inner_.put(table, key, value);
 }
 Status ActorTurn::GuardedTransaction::insert(store::Table table, std::string_view key, std::string_view value) {
-  wrote_ = true;
+  turn_.note_write();
   return inner_.insert(table, key, value);
 }
 Status ActorTurn::GuardedTransaction::erase(store::Table table, std::string_view key) {
-  wrote_ = true;
+  turn_.note_write();
   return inner_.erase(table, key);
 }
 Status ActorTurn::GuardedTransaction::erase_prefix(store::Table table, std::string_view prefix) {
-  wrote_ = true;
+  turn_.note_write();
   return inner_.erase_prefix(table, prefix);
 }
 Result<std::vector<store::Row>> ActorTurn::GuardedTransaction::scan(store::Table table, std::string_view prefix,
@@ -44,11 +46,20 @@ ActorTurn::ActorTurn(State& state, Batch& batch, std::string_view actor, std::st
       actor_(actor),
       request_(request),
       now_(state.clock->now()),
-      guarded_(*batch.transaction, wrote_),
+      guarded_(*batch.transaction, *this),
       effects_before_(batch.effects.size()),
       answered_before_(batch.answered.size()),
       published_before_(batch.published),
       jobs_before_(batch.jobs_started) {}
+
+void ActorTurn::note_write() {
+  if (std::exchange(wrote_, true)) return;
+  if (std::ranges::find(batch_.writers, actor_) == batch_.writers.end()) batch_.writers.push_back(actor_);
+}
+
+bool ActorTurn::is_clean_answer() const {
+  return !wrote_ && own_answer_ && std::ranges::find(batch_.writers, actor_) == batch_.writers.end();
+}
 
 Status ActorTurn::undo() {
   TRY(batch_.transaction->rollback_to_mark());
@@ -69,7 +80,7 @@ Status ActorTurn::undo() {
 Status ActorTurn::send(Message request, std::string token, TimePoint deadline) {
   if (request.message_id.empty()) return internal("a request is sent without message_id");
   if (request.to.empty()) return invalid(fmt::format("request {} is sent to no address", request.operation));
-  wrote_ = true;
+  note_write();
   OutboxRow row;
   row.actor = std::string(actor_);
   row.token = std::move(token);
@@ -85,7 +96,7 @@ Status ActorTurn::send(Message request, std::string token, TimePoint deadline) {
 Status ActorTurn::forget(std::string_view message_id) {
   TRY_ASSIGN(const auto row, rows().get(state_.tables.outbox, message_id));
   if (!row) return {};
-  wrote_ = true;
+  note_write();
   return rows().erase(state_.tables.outbox, message_id);
 }
 
@@ -130,7 +141,7 @@ Status ActorTurn::answer(std::string_view request_id, xml::DocumentPtr body, std
     // Whether it needs a row is known at the turn's end.
     own_answer_ = batch_.effects.size();
   } else {
-    wrote_ = true;
+    note_write();
     TRY(write_answer_row(request_id, *context, reply));
   }
   batch_.effects.emplace_back(ReplyEffect{std::string(request_id), std::move(reply)});
@@ -172,7 +183,7 @@ Status ActorTurn::start_job(Job job) {
   if (state_.jobs_waiting + batch_.jobs_started >= state_.job_limit) {
     return exhausted(fmt::format("{} jobs wait already; try again later", state_.job_limit));
   }
-  wrote_ = true;
+  note_write();
   ++batch_.jobs_started;
   const std::int64_t generation = ++state_.last_number;
   const JobRow row{job.payload, generation, false};
@@ -187,7 +198,7 @@ Status ActorTurn::cancel_job(std::string_view key) {
   if (!stored) return {};
   TRY_ASSIGN(JobRow row, decode_record<JobRow>(*stored));
   if (row.cancelled) return {};
-  wrote_ = true;
+  note_write();
   row.cancelled = true;
   TRY(rows().put(state_.tables.jobs, owned, encode_record(row)));
   batch_.effects.emplace_back(CancelJobEffect{std::string(actor_), std::string(key)});
@@ -199,7 +210,7 @@ Status ActorTurn::erase_timer(std::string_view owned) {
   TRY_ASSIGN(const auto stored, rows().get(state_.tables.timer_index, owned));
   if (!stored) return {};
   TRY_ASSIGN(const TimerRow row, decode_record<TimerRow>(*stored));
-  wrote_ = true;
+  note_write();
   batch_.timers_changed = true;
   TRY(rows().erase(state_.tables.timers, due_key(row.due, owned)));
   return rows().erase(state_.tables.timer_index, owned);
@@ -208,7 +219,7 @@ Status ActorTurn::erase_timer(std::string_view owned) {
 Status ActorTurn::set_timer(std::string_view key, TimePoint due) {
   const std::string owned = owned_key(actor_, key);
   TRY(erase_timer(owned));
-  wrote_ = true;
+  note_write();
   batch_.timers_changed = true;
   TRY(rows().insert(state_.tables.timer_index, owned, encode_record(TimerRow{due})));
   return rows().insert(state_.tables.timers, due_key(due, owned), "");
@@ -217,7 +228,7 @@ Status ActorTurn::set_timer(std::string_view key, TimePoint due) {
 Status ActorTurn::cancel_timer(std::string_view key) { return erase_timer(owned_key(actor_, key)); }
 
 Status ActorTurn::publish(Event event) {
-  wrote_ = true;
+  note_write();
   event.sequence = state_.last_sequence + batch_.published + 1;
   event.time = now_;
   ++batch_.published;

@@ -35,12 +35,14 @@ class ActorTurn : public Turn {
   Status undo();
   // The row of the request that the turn handled: the first answer, pending, or none when nothing was written.
   Status write_request_row(bool one_way);
+  // True: all that the turn did was to answer its request, and what its actor knows is committed.
+  bool is_clean_answer() const;
 
  private:
   // The actor's view of the transaction: notes writes, refuses what is the batch's business.
   class GuardedTransaction : public store::Transaction {
    public:
-    GuardedTransaction(store::Transaction& transaction, bool& wrote) : inner_(transaction), wrote_(wrote) {}
+    GuardedTransaction(store::Transaction& transaction, ActorTurn& turn) : inner_(transaction), turn_(turn) {}
     Result<std::optional<std::string>> get(store::Table table, std::string_view key) override;
     Status put(store::Table table, std::string_view key, std::string_view value) override;
     Status insert(store::Table table, std::string_view key, std::string_view value) override;
@@ -51,14 +53,15 @@ class ActorTurn : public Turn {
     Status mark() override;
     Status rollback_to_mark() override;
     Status commit() override;
-    bool has_writes() const override { return wrote_; }
+    bool has_writes() const override { return turn_.wrote_; }
 
    private:
     store::Transaction& inner_;
-    bool& wrote_;
+    ActorTurn& turn_;
   };
 
   store::Transaction& rows() { return *batch_.transaction; }
+  void note_write();
   Status answer(std::string_view request_id, xml::DocumentPtr body, std::optional<Fault> fault);
   // Who may still be answered: nullopt when nobody asked or the first answer stands.
   Result<std::optional<RequestContext>> unanswered(std::string_view request_id);

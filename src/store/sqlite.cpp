@@ -239,6 +239,7 @@ void SqliteStore::tidy() {
     // Nothing is lost by it: the journal keeps what was committed.
     if (!stored) log_warning("store", "recent rows stay in the journal", {{"error", stored.error().to_string()}});
   }
+  sqlite3_db_release_memory(connection_.handle());
   if (log_copied_ || log_pages_ < kIdleCheckpointPages) return;
   int in_log = 0;
   int copied = 0;
