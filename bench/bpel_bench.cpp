@@ -281,6 +281,7 @@ void waiting(int instances, const std::string& directory) {
   double memory = 0;
   double disk = 0;
   double create = 0;
+  int all = 0;
   std::vector<double> answers;
   {
     World world(kWaiting, directory, false);
@@ -306,19 +307,20 @@ void waiting(int instances, const std::string& directory) {
       // The exchange gives memory back when it has had nothing to do for a second.
       ::sleep(3);
     };
-    // What the process needs for its work does not count: a tenth is made before.
-    const int first = instances / 10;
-    create_all(0, first);
+    // What the process needs for its work does not count: others wait before.
+    constexpr int kFirst = 20'000;
+    create_all(-kFirst, 0);
     const double before = resident_bytes();
     const auto start = SteadyClock::now();
-    create_all(first, instances);
+    create_all(0, instances);
     create = seconds_since(start) - 3;
-    memory = (resident_bytes() - before) / (instances - first);
+    memory = (resident_bytes() - before) / instances;
+    all = instances + kFirst;
     for (int i = 0; i < 200; ++i) answers.push_back(world.request("more", fmt::format("i{}", i * (instances / 200))));
     std::sort(answers.begin(), answers.end());
     ::sleep(2);
   }
-  disk = (disk_bytes(directory + "/bench.db")) / instances;
+  disk = disk_bytes(directory + "/bench.db") / all;
   const auto start = SteadyClock::now();
   World world(kWaiting, directory, false);
   world.request("start", "after");

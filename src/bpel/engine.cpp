@@ -184,7 +184,7 @@ Status Engine::Implementation::prune(exchange::Turn& turn) {
 }
 
 Status Engine::Implementation::read_running(exchange::Turn& turn) {
-  std::unordered_set<std::uint64_t> found;
+  RunningInstances::Digests found;
   std::string after;
   for (;;) {
     TRY_ASSIGN(const auto rows, turn.transaction().scan(tables.running, {}, after));

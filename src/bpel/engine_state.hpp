@@ -1,13 +1,14 @@
 // What stands behind Engine; seen by engine.cpp, engine_routing.cpp and engine_admin.cpp only.
 #pragma once
 
+#include <boost/unordered/unordered_flat_set.hpp>
+
 #include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "bpel/engine.hpp"
 #include "bpel/input_check.hpp"
@@ -18,7 +19,10 @@ namespace nuraghe::bpel {
 // Which instances run, for askers in any thread.
 class RunningInstances {
  public:
-  void set(std::unordered_set<std::uint64_t> running) {
+  // Flat: a hundred thousand waiting instances are to cost a few bytes each, and no nodes strewn over the memory.
+  using Digests = boost::unordered_flat_set<std::uint64_t>;
+
+  void set(Digests running) {
     const std::lock_guard lock(mutex_);
     running_ = std::move(running);
   }
@@ -42,7 +46,7 @@ class RunningInstances {
 
  private:
   mutable std::mutex mutex_;
-  std::unordered_set<std::uint64_t> running_;
+  Digests running_;
 };
 
 struct Engine::Implementation {
