@@ -23,6 +23,15 @@ class DescriptorReader {
       complain(element.position(), fmt::format("invoke-deadline=\"{}\" is not a duration such as 30m or PT1H", *text));
   }
 
+  void read_validation(xml::Node element, ProcessDeployment& into) {
+    const auto text = element.attribute("validate");
+    if (!text) return;
+    if (*text == "yes" || *text == "no")
+      into.validate = *text == "yes";
+    else
+      complain(element.position(), fmt::format("validate=\"{}\" is neither yes nor no", *text));
+  }
+
   // True when the element is one of those that say something about partner links.
   bool read_link(xml::Node element, ProcessDeployment& into) {
     if (element.is(kDeployNamespace, "partnerLink")) {
@@ -78,6 +87,7 @@ DeployDescriptor read_descriptor(const Package& package, std::vector<Diagnostic>
     return descriptor;
   }
   reader.read_deadline(root, descriptor.defaults);
+  reader.read_validation(root, descriptor.defaults);
   for (const auto child : root.children()) {
     if (!reader.read_link(child, descriptor.defaults) && !child.is(kDeployNamespace, "process")) reader.unknown(child);
   }
@@ -89,6 +99,7 @@ DeployDescriptor read_descriptor(const Package& package, std::vector<Diagnostic>
     }
     auto& own = descriptor.processes.emplace(file, descriptor.defaults).first->second;
     reader.read_deadline(process, own);
+    reader.read_validation(process, own);
     for (const auto child : process.children()) {
       if (!reader.read_link(child, own)) reader.unknown(child);
     }

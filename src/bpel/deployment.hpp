@@ -1,6 +1,6 @@
 // deploy.xml: what a package says about its processes beyond their text (contracts/deploy.xsd, docs/formats/deploy.md).
 //
-//   <deploy xmlns="urn:nuraghe:deploy:1" invoke-deadline="1h">
+//   <deploy xmlns="urn:nuraghe:deploy:1" invoke-deadline="1h" validate="yes">
 //     <partnerLink name="vhf" address="/services/vhf"/>            for every process of the package
 //     <process file="create.bpel" invoke-deadline="30m">
 //       <partnerLink name="vhf" address="/services/vhf"/>          of this process; goes before the package's
@@ -12,6 +12,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ inline constexpr std::string_view kDeployNamespace = "urn:nuraghe:deploy:1";
 
 struct ProcessDeployment {
   Duration invoke_deadline = std::chrono::hours(1);
+  std::optional<bool> validate;                  // absent: as the engine is set
   std::map<std::string, std::string> addresses;  // partner link → address
   std::map<std::string, std::string> paths;      // partner link → path of the own role
 };

@@ -226,7 +226,18 @@ Deployment Engine::deploy(const std::string& package, Package files) {
 Result<Deployment> Engine::deploy(exchange::Turn& turn, const std::string& package, Package files) {
   implementation_->deployed_while_running = true;
   implementation_->inputs.clear();  // a version whose deployment is undone may come again with other files
-  return implementation_->registry.deploy(turn.transaction(), implementation_->tables, package, std::move(files));
+  return implementation_->registry.deploy(turn.transaction(), implementation_->tables,
+                                          *Registry::prepare(package, std::move(files)));
+}
+
+std::shared_ptr<const PreparedPackage> Engine::prepare(const std::string& package, Package files) {
+  return Registry::prepare(package, std::move(files));
+}
+
+Result<Deployment> Engine::deploy(exchange::Turn& turn, const PreparedPackage& prepared) {
+  implementation_->deployed_while_running = true;
+  implementation_->inputs.clear();
+  return implementation_->registry.deploy(turn.transaction(), implementation_->tables, prepared);
 }
 
 Status Engine::undeploy(exchange::Turn& turn, const std::string& package) {

@@ -1,5 +1,6 @@
 // Engine: WS-BPEL 2.0 processes as an actor of an exchange (name "engine").
 //
+// A package is stored with its version; the rows of a version stay while an instance that is remembered ran it.
 // Deploying: a package (folder of .bpel, .wsdl, .xsd, deploy.xml) is stored with its version; new instances run the
 // newest active version, running ones finish on theirs. Packages handed in before the exchange opens are compared with
 // what is stored at the start: an equal one changes nothing, a changed one is a new version, and a process whose file
@@ -25,6 +26,7 @@
 #include "base/result.hpp"
 #include "base/units.hpp"
 #include "bpel/definition.hpp"
+#include "bpel/deployment.hpp"
 #include "bpel/journal/history.hpp"
 #include "bpel/runtime/machine.hpp"
 #include "exchange/exchange.hpp"
@@ -46,6 +48,9 @@ struct EngineOptions {
   std::int64_t history_limit = 100'000;
   // What a path is prefixed with in endpoint references of own roles, as "http://127.0.0.1:8470".
   std::string own_base;
+  // Whether requests from outside are checked against the schemas of their process's package, where deploy.xml does not
+  // say it.
+  bool validate_messages = false;
   // True: the packages deployed before the start are all there are; stored others are retired.
   bool packages_are_complete = false;
   // Called when an operation begins or ceases to be served (exchange's thread; at the start for all of them).
@@ -59,8 +64,9 @@ struct DeployedProcess {
   std::string file;
   xml::QName name;
   std::int64_t version = 0;
-  bool active = false;  // takes new instances
-  std::vector<Route> routes;
+  bool active = false;            // takes new instances
+  std::vector<Route> routes;      // at paths that may be shared
+  std::vector<Route> own_routes;  // the same operations at /processes/PROCESS/PARTNERLINK
 };
 
 struct Deployment {
@@ -68,6 +74,15 @@ struct Deployment {
   std::vector<Diagnostic> diagnostics;     // warnings too
   std::vector<DeployedProcess> processes;  // of this package; empty when not accepted
   std::vector<Route> routes;               // of those processes, each once
+};
+
+// A package that was parsed and checked.
+struct PreparedPackage {
+  std::string package;
+  Package files;
+  Deployment deployment;  // accepted and diagnostics
+  std::vector<std::shared_ptr<const ProcessDefinition>> definitions;
+  DeployDescriptor descriptor;
 };
 
 struct InstanceSummary {
@@ -121,11 +136,16 @@ class Engine : public exchange::Actor {
 
   // ---- within a turn of the engine (exchange.post("engine", …)) ----
   Result<Deployment> deploy(exchange::Turn& turn, const std::string& package, Package files);
+  // In two steps: what takes long needs no turn. prepare() may be called by any thread.
+  static std::shared_ptr<const PreparedPackage> prepare(const std::string& package, Package files);
+  Result<Deployment> deploy(exchange::Turn& turn, const PreparedPackage& prepared);
   // New instances are no longer made; running ones finish. kNotFound.
   Status undeploy(exchange::Turn& turn, const std::string& package);
   std::vector<DeployedProcess> processes() const;
   // A file of a deployed package (its newest version), for `?wsdl`; null when there is none.
   std::shared_ptr<const ProcessDefinition> definition(const std::string& program) const;
+  // The same of any version that an instance, also one that has ended, still refers to; kNotFound.
+  Result<std::shared_ptr<const runtime::Program>> program(exchange::Turn& turn, const std::string& id) const;
   std::vector<Route> routes() const;
 
   struct Filter {
@@ -145,6 +165,14 @@ class Engine : public exchange::Actor {
   Status terminate(exchange::Turn& turn, const std::string& id, const std::string& reason);
   // Runs the recorded history again in memory. kUnsupported when no history is kept.
   Result<journal::Replay> replay(exchange::Turn& turn, const std::string& id);
+  // What replaying needs, for who does it outside of the turn (journal::replay with limits() and own_base()).
+  struct Recorded {
+    std::vector<journal::HistoryRow> history;  // empty: none is kept
+    std::shared_ptr<const runtime::Program> program;
+  };
+  Result<Recorded> recorded(exchange::Turn& turn, const std::string& id);
+  const runtime::Limits& limits() const;
+  const std::string& own_base() const;
   Result<bool> lives(exchange::Turn& turn, const std::string& id);
   // For Exchange::set_conversation_probe: whether an instance of that id runs. Thread safe; may outlive the engine. It
   // remembers eight bytes of each running instance, so one in 2^64 of the ended ones is taken for living.

@@ -112,6 +112,10 @@ std::shared_ptr<const ProcessDefinition> Engine::definition(const std::string& p
   return found ? found->definition : nullptr;
 }
 
+Result<std::shared_ptr<const runtime::Program>> Engine::program(exchange::Turn& turn, const std::string& id) const {
+  return implementation_->registry.stored_program(turn.transaction(), implementation_->tables, id);
+}
+
 Result<std::vector<InstanceSummary>> Engine::list(exchange::Turn& turn, const Filter& filter) {
   std::vector<InstanceSummary> found;
   std::string after = filter.after;
@@ -138,8 +142,10 @@ Result<InstanceDetails> Engine::show(exchange::Turn& turn, const std::string& id
   if (!visible(header, vo)) return not_found("there is no workflow instance " + id);
   InstanceDetails details;
   details.summary = summary_of(header);
-  const auto program = implementation_->registry.program(header.program);
-  if (program) {
+  const auto known = this->program(turn, header.program);
+  if (!known && known.error().code() != ErrorCode::kNotFound) return known.error();
+  if (known) {
+    const auto& program = *known;
     std::map<runtime::Path, runtime::RegionRow> regions;
     TRY(each_row(transaction, tables.scope, id, [&](const store::Row& row) -> Status {
       const auto path = row.key.substr(id.size());
@@ -215,18 +221,25 @@ Status Engine::terminate(exchange::Turn& turn, const std::string& id, const std:
 }
 
 Result<journal::Replay> Engine::replay(exchange::Turn& turn, const std::string& id) {
+  TRY_ASSIGN(const auto found, recorded(turn, id));
+  if (found.history.empty()) return unsupported("no history is kept of " + id);
+  return journal::replay(found.history, id, *found.program, limits(), own_base());
+}
+
+Result<Engine::Recorded> Engine::recorded(exchange::Turn& turn, const std::string& id) {
   TRY_ASSIGN(const auto header, implementation_->header(turn, id));
-  const auto program = implementation_->registry.program(header.program);
-  if (!program) return not_found(fmt::format("{} is not deployed any more", header.program));
-  std::vector<journal::HistoryRow> history;
+  Recorded found;
+  TRY_ASSIGN(found.program, program(turn, header.program));
   TRY(each_row(turn.transaction(), implementation_->tables.history, id, [&](const store::Row& row) -> Status {
     TRY_ASSIGN(auto entry, decode_record<journal::HistoryRow>(row.value));
-    history.push_back(std::move(entry));
+    found.history.push_back(std::move(entry));
     return {};
   }));
-  if (history.empty()) return unsupported("no history is kept of " + id);
-  return journal::replay(history, id, *program, implementation_->options.limits, implementation_->options.own_base);
+  return found;
 }
+
+const runtime::Limits& Engine::limits() const { return implementation_->options.limits; }
+const std::string& Engine::own_base() const { return implementation_->options.own_base; }
 
 Result<bool> Engine::lives(exchange::Turn& turn, const std::string& id) {
   TRY_ASSIGN(const auto row, turn.transaction().get(implementation_->tables.instance, id));

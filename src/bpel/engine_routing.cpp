@@ -85,27 +85,36 @@ Status Engine::Implementation::route(exchange::Turn& turn, const exchange::Messa
     if (const auto valid = check_content(request, entries.front()); !valid) return refuse(turn, request, valid.error());
   }
   MessageValues values(request);
-  std::map<std::string, std::size_t> keys;  // subscription key → number of sets
+  struct Candidate {
+    std::size_t sets;
+    std::string_view link;
+  };
+  std::map<std::string, Candidate> keys;  // by subscription key
   for (const auto& entry : entries) {
+    const auto& link = entry.receiver->key;
     for (auto& sets : candidate_sets(entry, values)) {
       const auto count = sets.size();
-      keys.emplace(runtime::subscription_key(path, request.operation, std::move(sets)), count);
+      keys.emplace(runtime::subscription_key(link, request.operation, std::move(sets)), Candidate{count, link});
     }
   }
-  // The most sets first; two activities of one instance that both take the message are ambiguous.
-  std::vector<std::pair<std::size_t, std::string>> ordered;
-  for (const auto& [key, count] : keys) ordered.emplace_back(count, key);
-  std::stable_sort(ordered.begin(), ordered.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  // The most sets first; two activities of one instance and partner link that both take the message are ambiguous.
+  std::vector<std::pair<Candidate, std::string>> ordered;
+  for (const auto& [key, candidate] : keys) ordered.emplace_back(candidate, key);
+  std::stable_sort(ordered.begin(), ordered.end(),
+                   [](const auto& a, const auto& b) { return a.first.sets > b.first.sets; });
   std::optional<runtime::SubscriptionRow> target;
+  std::string_view target_link;
   bool ambiguous = false;
-  for (const auto& [count, key] : ordered) {
+  for (const auto& [candidate, key] : ordered) {
     TRY_ASSIGN(const auto rows, turn.transaction().scan(tables.subscription, key, {}, 2));
     for (const auto& row : rows) {
       TRY_ASSIGN(auto found, decode_record<runtime::SubscriptionRow>(row.value));
-      if (!target)
+      if (!target) {
         target = std::move(found);
-      else
-        ambiguous = ambiguous || found.instance == target->instance;
+        target_link = candidate.link;
+      } else {
+        ambiguous = ambiguous || (found.instance == target->instance && candidate.link == target_link);
+      }
     }
   }
   journal::StepEvent event;
@@ -130,7 +139,7 @@ Status Engine::Implementation::route(exchange::Turn& turn, const exchange::Messa
                turn.transaction().scan(tables.correlation, runtime::correlation_key(sets.front()), {}, 1));
     if (rows.empty()) continue;
     event.kind = journal::EventKind::kEarly;
-    event.key = runtime::subscription_key(path, request.operation, sets);
+    event.key = runtime::subscription_key(entry.receiver->key, request.operation, sets);
     return dispatch(turn, rows.front().value, event);
   }
   if (entries.empty()) {
@@ -144,6 +153,7 @@ Status Engine::Implementation::route(exchange::Turn& turn, const exchange::Messa
 
 // What own instances send was made by processes that were checked when they were deployed: its names are enough.
 Status Engine::Implementation::check_content(const exchange::Message& request, const Registry::Entry& entry) {
+  if (!entry.program->validate) return {};
   if (!request.conversation.empty() && running->contains(request.conversation)) return {};
   const auto& program = *entry.program;
   return inputs.check_content(program.package + program.id.substr(program.id.rfind('@')), program.definition->wsdl(),

@@ -275,6 +275,84 @@ TEST(Engine, NewVersionsTakeNewInstances) {
   EXPECT_EQ(world.engine->processes()[0].version, 2) << "an equal package is no new version";
 }
 
+TEST(Engine, EachPartnerLinkHasAPathOfItsOwn) {
+  World world(process_text(round_trip("@A")));
+  const auto own = world.send("start", "x", {}, "vo1", "/processes/p/client");
+  world.run();
+  EXPECT_EQ(world.answer_text(own), "done");
+  const auto nobody = world.send("start", "x", {}, "vo1", "/processes/p/partner");
+  world.run();
+  ASSERT_TRUE(world.answers[nobody].fault.has_value());
+  EXPECT_EQ(world.answers[nobody].fault->code, ErrorCode::kNotFound);
+}
+
+// By the shared path as by its own one: the instance that waits gets its message.
+TEST(Engine, AnOldVersionsInstanceIsReachedByBothPaths) {
+  const auto waiting = [](const std::string& answer) {
+    return process_text(
+        "<sequence>" + kReceive + set_reply("'begun'") + kReply +
+            "<receive partnerLink=\"client\" portType=\"t:P\" operation=\"more\" variable=\"request\">"
+            "<correlations><correlation set=\"key\"/></correlations></receive>" +
+            set_reply("'" + answer + "'") +
+            "<reply partnerLink=\"client\" portType=\"t:P\" operation=\"more\" variable=\"reply\"/></sequence>",
+        "<correlationSets><correlationSet name=\"key\" properties=\"t:id\"/></correlationSets>");
+  };
+  auto begin = waiting("first");
+  const std::string plain = kReceive;
+  auto correlated = plain;
+  correlated.replace(correlated.find("/>"), 2,
+                     "><correlations><correlation set=\"key\" initiate=\"yes\"/></correlations></receive>");
+  const auto with = [&](std::string text) { return text.replace(text.find(plain), plain.size(), correlated); };
+  World world(with(begin));
+  const std::string a = "<id xmlns='urn:t'>a</id>", b = "<id xmlns='urn:t'>b</id>", c = "<id xmlns='urn:t'>c</id>";
+  for (const auto& id : {a, b}) EXPECT_EQ(world.answer_text(world.request("start", id)), "begun");
+  world.close();
+  world.add({{"p.bpel", with(waiting("second"))}});
+  world.open();
+  EXPECT_EQ(world.answer_text(world.request("start", c)), "begun");
+  EXPECT_EQ(world.answer_text(world.request("more", a)), "first");
+  const auto own = world.send("more", b, {}, "vo1", "/processes/p/client");
+  world.run();
+  EXPECT_EQ(world.answer_text(own), "first");
+  EXPECT_EQ(world.answer_text(world.request("more", c)), "second");
+}
+
+TEST(Engine, TheNewestOfTwoPackagesTakesNewInstances) {
+  const auto answering = [](const std::string& answer) {
+    return process_text("<sequence>" + kReceive + set_reply("'" + answer + "'") + kReply + "</sequence>");
+  };
+  World world(answering("old"));
+  EXPECT_EQ(world.answer_text(world.request("start", "x")), "old");
+  world.administer([&](exchange::Turn& turn) -> Status {
+    const Package files{{{"a.bpel", answering("new")},
+                         {"t.wsdl", std::string(testing::kWsdl)},
+                         {"fault.xsd", std::string(testing::kFaultSchema)},
+                         {"deploy.xml", std::string(testing::kDeploy)}}};
+    TRY_ASSIGN(const auto deployed, world.engine->deploy(turn, *Engine::prepare("another", files)));
+    EXPECT_TRUE(deployed.accepted);
+    return {};
+  });
+  EXPECT_EQ(world.answer_text(world.request("start", "x")), "new");
+  world.administer([&](exchange::Turn& turn) { return world.engine->undeploy(turn, "another"); });
+  EXPECT_EQ(world.answer_text(world.request("start", "x")), "old");
+}
+
+// What ended is replayed by the version that ran it, as long as it is remembered.
+TEST(Engine, AVersionIsStoredWhileAnInstanceOfItIsRemembered) {
+  World world(process_text(round_trip("@A")));
+  EXPECT_EQ(world.answer_text(world.request("start", "x")), "done");
+  world.close();
+  world.add({{"p.bpel", process_text(round_trip("@B"))}});
+  world.open();
+  world.run();
+  ASSERT_EQ(world.engine->processes().size(), 1U);
+  EXPECT_EQ(world.rows("bpel_process"), 2U);
+  world.expect_replays();
+  world.advance(std::chrono::hours(24 * 8));
+  world.reopen();
+  EXPECT_EQ(world.rows("bpel_process"), 1U);
+}
+
 TEST(Engine, AProcessWhoseFileIsGoneIsNotStarted) {
   const auto more = process_text(
       "<sequence><receive partnerLink=\"client\" portType=\"t:P\" operation=\"more\" variable=\"request\" "

@@ -53,6 +53,7 @@ class InputCheckTest : public ::testing::Test {
       : world_({{"order.bpel", process("order", "Order")},
                 {"pair.bpel", process("pair", "Pair")},
                 {"u.wsdl", std::string(kOrders)}}) {
+    world_.options.validate_messages = true;
     world_.open();
   }
   // The answer to a body: its text, or the fault's code and reason.
@@ -105,6 +106,22 @@ TEST_F(InputCheckTest, RefusesWhatItsSchemaDoesNotAllow) {
               AllOf(HasSubstr("amount"), HasSubstr("many")));
   EXPECT_THAT(ask("order", "<order xmlns='urn:u'/>"), HasSubstr("customer"));
   EXPECT_TRUE(world_.instances().empty());
+}
+
+TEST_F(InputCheckTest, ADeploymentSaysWhetherContentIsChecked) {
+  std::string deploy(kDeploy);
+  deploy.insert(deploy.find('>'), " validate=\"no\"");
+  world_.administer([&](exchange::Turn& turn) -> Status {
+    TRY_ASSIGN(
+        const auto deployed,
+        world_.engine->deploy(
+            turn, "package",
+            {{{"order.bpel", process("order", "Order")}, {"u.wsdl", std::string(kOrders)}, {"deploy.xml", deploy}}}));
+    EXPECT_TRUE(deployed.accepted) << (deployed.diagnostics.empty() ? "" : deployed.diagnostics[0].to_string());
+    return {};
+  });
+  EXPECT_EQ(ask("order", "<order xmlns='urn:u'/>"), "done");
+  EXPECT_THAT(ask("order", "<orders xmlns='urn:u'/>"), HasSubstr("expected {urn:u}order"));
 }
 
 TEST_F(InputCheckTest, ANewVersionIsCheckedByItsOwnSchema) {

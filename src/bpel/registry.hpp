@@ -1,8 +1,9 @@
 // Registry: the deployed packages in all stored versions, and which receivers serve which operation.
 //
 // Rows: table bpel_process, key PACKAGE, a zero byte, version as eight bytes; value PackageRow. A version that is not
-// active any more is kept while an instance runs it.
-// Threading: the exchange's thread, but for check() and stage() before the exchange opens.
+// active any more stays in memory while an instance runs it, and stored while an instance that is remembered ran it.
+// Where several packages serve one path, the one that was deployed last takes new instances.
+// Threading: the exchange's thread, but for prepare() (any) and stage() before the exchange opens.
 #pragma once
 
 #include <map>
@@ -20,9 +21,10 @@ struct PackageRow {
   std::int64_t version = 0;
   bool active = false;
   std::map<std::string, std::string> files;
+  std::int64_t order = 0;  // of deploying, over all packages
   template <class V>
   void fields(V& v) {
-    v(1, package), v(2, version), v(3, active), v(4, files);
+    v(1, package), v(2, version), v(3, active), v(4, files), v(5, order);
   }
 };
 
@@ -33,8 +35,10 @@ class Registry {
     std::shared_ptr<const runtime::Program> program;
     const runtime::Receiver* receiver = nullptr;
     bool active = false;
+    std::int64_t order = 0;
   };
 
+  static std::shared_ptr<const PreparedPackage> prepare(const std::string& package, Package files);
   explicit Registry(const EngineOptions& options) : options_(options) {}
 
   // Before the start: checks a package and keeps it for start().
@@ -43,11 +47,16 @@ class Registry {
   Status start(store::Transaction& transaction, const runtime::Tables& tables);
   // Reads again what is stored.
   Status reload(store::Transaction& transaction, const runtime::Tables& tables);
-  Result<Deployment> deploy(store::Transaction& transaction, const runtime::Tables& tables, const std::string& package,
-                            Package files);
+  Result<Deployment> deploy(store::Transaction& transaction, const runtime::Tables& tables,
+                            const PreparedPackage& prepared);
   Status undeploy(store::Transaction& transaction, const runtime::Tables& tables, const std::string& package);
 
   std::shared_ptr<const runtime::Program> program(const std::string& id) const;
+  // As program(), else made of what is stored; kNotFound.
+  Result<std::shared_ptr<const runtime::Program>> stored_program(store::Transaction& transaction,
+                                                                 const runtime::Tables& tables,
+                                                                 const std::string& id) const;
+  // Those of the newest deployment first.
   const std::vector<Entry>& receivers(const Route& route) const;
   std::vector<DeployedProcess> processes() const;
   std::vector<Route> routes() const;
@@ -57,28 +66,23 @@ class Registry {
     PackageRow row;
     std::vector<std::shared_ptr<const runtime::Program>> programs;
   };
-  struct Checked {
-    Deployment deployment;
-    std::vector<std::shared_ptr<const ProcessDefinition>> definitions;
-    DeployDescriptor descriptor;
-  };
-  static Checked check(const std::string& package, const Package& files);
-  static std::vector<std::shared_ptr<const runtime::Program>> make_programs(const Checked& checked,
-                                                                            const PackageRow& row);
-  static Deployment describe(const Checked& checked, const Version& version);
+  std::vector<std::shared_ptr<const runtime::Program>> make_programs(const PreparedPackage& prepared,
+                                                                     const PackageRow& row) const;
+  static Deployment describe(const PreparedPackage& prepared, const Version& version);
   static DeployedProcess describe(const runtime::Program& program, const PackageRow& row);
   Status store_version(store::Transaction& transaction, const runtime::Tables& tables, const PackageRow& row);
-  Status activate(store::Transaction& transaction, const runtime::Tables& tables, const std::string& package,
-                  Package files, const Checked& checked);
+  Status activate(store::Transaction& transaction, const runtime::Tables& tables, const PreparedPackage& prepared);
   Status retire(store::Transaction& transaction, const runtime::Tables& tables, const std::string& package);
   Status read_rows(store::Transaction& transaction, const runtime::Tables& tables);
   Status forget_unused(store::Transaction& transaction, const runtime::Tables& tables);
-  Result<bool> is_run(store::Transaction& transaction, const runtime::Tables& tables, const Version& version);
+  void add_version(const PackageRow& row);
   void rebuild_index();
 
   const EngineOptions& options_;
-  std::map<std::string, std::pair<Package, Checked>> staged_;
+  std::map<std::string, std::shared_ptr<const PreparedPackage>> staged_;
   std::map<std::string, std::map<std::int64_t, Version>> packages_;
+  std::map<std::string, std::int64_t> newest_;  // the highest version of each package that is stored
+  std::int64_t last_order_ = 0;
   std::map<Route, std::vector<Entry>> index_;
 };
 

@@ -213,6 +213,7 @@ class World {
     control->add_actor(*engine);
     control->add_actor(*partner);
     router->add_route("/svc", "*", *control, "engine");
+    router->add_route("/processes", "*", *control, "engine");
     router->add_route("/partner", "*", *control, "partner");
     auto opened = control->open();
     EXPECT_TRUE(opened) << (opened ? "" : opened.error().to_string());
@@ -244,11 +245,11 @@ class World {
   }
   // Sends a request of the client; its answer is in `answers` under the id when there is one.
   std::string send(const std::string& operation, const std::string& content, std::string id = {},
-                   std::string vo = "vo1") {
+                   std::string vo = "vo1", std::string to = "/svc") {
     if (!control) open();
     exchange::Message message;
     message.message_id = id.empty() ? "urn:test:" + std::to_string(++sent_) : id;
-    message.to = "/svc";
+    message.to = std::move(to);
     message.operation = operation;
     message.body = document(in_text(content));
     message.one_way = operation == "note";

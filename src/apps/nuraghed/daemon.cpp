@@ -225,6 +225,7 @@ Status Daemon::Parts::open_control() {
   bpel::EngineOptions engine_options;
   engine_options.own_base = base;
   engine_options.packages_are_complete = true;
+  engine_options.validate_messages = true;
   engine_options.history_retention = settings.retention.history;
   engine_options.history_limit = settings.retention.instances;
   engine = std::make_unique<bpel::Engine>(std::move(engine_options));

@@ -91,7 +91,7 @@ std::string property_names(const CorrelationSet& set) {
   return names;
 }
 
-std::string subscription_key(std::string_view path, std::string_view operation, std::vector<SetKey> sets) {
+std::string subscription_key(std::string_view link, std::string_view operation, std::vector<SetKey> sets) {
   std::sort(sets.begin(), sets.end());
   std::string joined;
   const auto add = [&](std::string_view field) {
@@ -103,7 +103,7 @@ std::string subscription_key(std::string_view path, std::string_view operation, 
     add(set.properties);
     for (const auto& value : set.values) add(value);
   }
-  return key16({path, operation, joined});
+  return key16({link, operation, joined});
 }
 
 std::string correlation_key(const SetKey& set) { return subscription_key("", "", {set}); }

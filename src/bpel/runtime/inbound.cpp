@@ -65,8 +65,8 @@ std::string Machine::subscribe(Region& region, const MessageEvent& event, std::u
       return {};
     }
   }
-  const auto& path = program_.my_paths.at(event.endpoint.partner_link);
-  auto key = subscription_key(path, event.endpoint.operation->name, std::move(sets));
+  const auto& link = program_.keys.at(event.endpoint.partner_link);
+  auto key = subscription_key(link, event.endpoint.operation->name, std::move(sets));
   const auto& id = instance_.header.id;
   auto others = turn_.transaction().scan(tables_.subscription, key + id, {}, kOthersLookedAt);
   if (!others) {

@@ -65,7 +65,8 @@ struct SetKey {
   std::vector<std::string> values;
   auto operator<=>(const SetKey&) const = default;
 };
-std::string subscription_key(std::string_view path, std::string_view operation, std::vector<SetKey> sets);
+// `link`: Program::keys of the partner link.
+std::string subscription_key(std::string_view link, std::string_view operation, std::vector<SetKey> sets);
 std::string correlation_key(const SetKey& set);
 std::string property_names(const CorrelationSet& set);
 

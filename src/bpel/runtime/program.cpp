@@ -1,5 +1,7 @@
 #include "bpel/runtime/program.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace nuraghe::bpel::runtime {
@@ -17,6 +19,10 @@ std::vector<NodeIndex> subtree_ends(const ProcessDefinition& definition) {
   return end;
 }
 
+std::string own_path_of(const ProcessDefinition& definition, const PartnerLink& link) {
+  return "/processes/" + definition.name().local + "/" + link.name;
+}
+
 void add_partner_links(Program& program, const ProgramOptions& options) {
   const auto& definition = *program.definition;
   for (const auto* scope : definition.scopes()) {
@@ -24,11 +30,12 @@ void add_partner_links(Program& program, const ProgramOptions& options) {
       const auto& link = scope->partner_links[slot];
       const PartnerLinkRef ref{scope->self, slot};
       if (link.my_port_type != nullptr) {
+        program.keys[ref] = fmt::format("{}/{}#{}.{}", options.package, definition.file(), ref.scope, link.name);
         const auto given = options.my_paths.find(link.name);
         const auto address = definition.wsdl().address_of_port_type(link.my_port_type->name);
         program.my_paths[ref] = given != options.my_paths.end() ? given->second
                                 : !address.empty()              ? path_of_address(address)
-                                                   : "/processes/" + definition.name().local + "/" + link.name;
+                                                                : own_path_of(definition, link);
       }
       // With initializePartnerRole="no" only the process itself may say who the partner is (§6.3).
       if (link.partner_port_type != nullptr && link.initialize_partner_role.value_or(true)) {
@@ -47,6 +54,8 @@ void add_receiver(Program& program, const MessageEvent& event, Receiver receiver
   if (path == program.my_paths.end()) return;
   receiver.event = &event;
   receiver.path = path->second;
+  receiver.own_path = own_path_of(*program.definition, *event.endpoint.link);
+  receiver.key = program.keys.at(event.endpoint.partner_link);
   program.receivers.push_back(std::move(receiver));
   for (const auto& correlation : event.correlations) {
     if (correlation.initiate != Initiate::kYes) program.indexed_sets.insert(correlation.set);
@@ -60,19 +69,19 @@ void add_receivers(Program& program) {
       case NodeKind::kReceive: {
         const auto& receive = as<Receive>(*node);
         add_receiver(program, receive.event,
-                     {node->index, nullptr, "", receive.create_instance ? node->index : kNone, 0});
+                     {node->index, nullptr, "", "", "", receive.create_instance ? node->index : kNone, 0});
         break;
       }
       case NodeKind::kPick: {
         const auto& pick = as<Pick>(*node);
         for (std::uint32_t i = 0; i < pick.messages.size(); ++i) {
           add_receiver(program, pick.messages[i]->event,
-                       {pick.messages[i]->index, nullptr, "", pick.create_instance ? node->index : kNone, i});
+                       {pick.messages[i]->index, nullptr, "", "", "", pick.create_instance ? node->index : kNone, i});
         }
         break;
       }
       case NodeKind::kOnEvent:
-        add_receiver(program, as<OnEvent>(*node).event, {node->index, nullptr, "", kNone, 0});
+        add_receiver(program, as<OnEvent>(*node).event, {node->index, nullptr, "", "", "", kNone, 0});
         break;
       default:
         break;
@@ -102,6 +111,7 @@ std::shared_ptr<const Program> make_program(std::shared_ptr<const ProcessDefinit
   program->definition = std::move(definition);
   program->resources = std::make_unique<const Resources>(program->definition);
   program->invoke_deadline = options.invoke_deadline;
+  program->validate = options.validate;
   program->subtree_end = subtree_ends(*program->definition);
   program->isolated = isolated_accesses(*program->definition, program->subtree_end);
   const auto& links = program->definition->links();

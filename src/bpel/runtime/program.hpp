@@ -19,7 +19,9 @@ namespace nuraghe::bpel::runtime {
 struct Receiver {
   NodeIndex node = kNone;  // receive, onMessage or onEvent
   const MessageEvent* event = nullptr;
-  std::string path;               // where its partner link is served
+  std::string path;               // where its partner link is served: the shared path
+  std::string own_path;           // and where no other process is: "/processes/PROCESS/PARTNERLINK"
+  std::string key;                // what subscription keys are made with (Program::keys)
   NodeIndex start_node = kNone;   // the receive or pick with createInstance="yes"; kNone: it starts nothing
   std::uint32_t alternative = 0;  // the number of the onMessage in its pick
 };
@@ -32,6 +34,10 @@ struct Program {
   Duration invoke_deadline = std::chrono::hours(1);
   std::map<PartnerLinkRef, std::string> my_paths;           // "/services/vcf"
   std::map<PartnerLinkRef, std::string> partner_addresses;  // absent: none known
+  // What stands for an own role in subscription keys: a message is looked for where its partner link waits, by whatever
+  // path it came.
+  std::map<PartnerLinkRef, std::string> keys;
+  bool validate = false;  // requests from outside are checked against the schemas
   // The nodes below node n (and n itself) are n to subtree_end[n] - 1.
   std::vector<NodeIndex> subtree_end;
   std::vector<LinkIndex> links_by_source;    // ordered by the source's index
@@ -48,6 +54,7 @@ struct Program {
 struct ProgramOptions {
   std::string id, package;
   Duration invoke_deadline = std::chrono::hours(1);
+  bool validate = false;
   // By partner link name: what deploy.xml says.
   std::map<std::string, std::string> my_paths, partner_addresses;
 };
