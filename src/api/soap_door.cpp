@@ -53,7 +53,7 @@ HttpResponse answered(Message reply, const Asked& asked) {
   reply.caller.clear();
   reply.to.clear();
   const int status = reply.fault ? 500 : 200;
-  return envelope_response(status, soap::encode(reply, {soap::Version::k11, soap::reply_action(asked.action)}));
+  return envelope_response(status, soap::encode(reply, {soap::Version::k11, soap::reply_action(asked.action), true}));
 }
 
 bool is_text_xml(const HttpRequest& request) {
@@ -74,7 +74,7 @@ void set_context(Message& message, const Identity& identity, const HttpRequest& 
 
 HttpResponse soap_refusal(int status, const std::string& reason) {
   const Code code = status >= 500 ? Code::kServer : Code::kClient;
-  return envelope_response(status, soap::encode(ProtocolFault{code, reason, {}, {}}));
+  return envelope_response(status, soap::encode(ProtocolFault{code, reason, {}, {}, soap::Version::k11}));
 }
 
 void serve_soap(const GatewayOptions& options, HttpRequest request, const HttpResponder& responder) {

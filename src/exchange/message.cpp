@@ -23,11 +23,12 @@ struct MessageRow {
   std::optional<std::string> body;
   std::optional<FaultRow> fault;
   bool one_way = false;
-  std::string vo, caller, conversation, traceparent;
+  std::string vo, caller, conversation, traceparent, action;
+  bool soap_12 = false;
   template <class V>
   void fields(V& v) {
     v(1, message_id), v(2, to), v(3, operation), v(4, relates_to), v(5, body), v(6, fault), v(7, one_way), v(8, vo),
-        v(9, caller), v(10, conversation), v(11, traceparent);
+        v(9, caller), v(10, conversation), v(11, traceparent), v(12, action), v(13, soap_12);
   }
 };
 
@@ -91,6 +92,8 @@ std::string encode_message(const Message& message) {
   row.caller = message.caller;
   row.conversation = message.conversation;
   row.traceparent = message.traceparent;
+  row.action = message.action;
+  row.soap_12 = message.soap_12;
   return encode_record(row);
 }
 
@@ -114,6 +117,8 @@ Result<Message> decode_message(std::string_view bytes) {
   message.caller = std::move(row.caller);
   message.conversation = std::move(row.conversation);
   message.traceparent = std::move(row.traceparent);
+  message.action = std::move(row.action);
+  message.soap_12 = row.soap_12;
   return message;
 }
 

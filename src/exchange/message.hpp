@@ -35,6 +35,8 @@ struct Message {
   xml::DocumentPtr body;       // the payload element as document; null in an empty reply
   std::optional<Fault> fault;  // replies only; then body is null
   bool one_way = false;        // no reply is expected
+  std::string action{};        // requests: the SOAPAction of the binding; empty: none, or none is known
+  bool soap_12 = false;        // requests that leave the process: SOAP 1.2 rather than 1.1
 
   // What travels through every hop unchanged.
   std::string vo;            // the virtual organisation on whose behalf

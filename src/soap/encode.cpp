@@ -12,9 +12,10 @@ namespace {
 using exchange::Message;
 using Code = ProtocolFault::Code;
 
-constexpr std::string_view kOpen =
-    "<soap:Envelope xmlns:soap=\"http://schemas.xmlsoap.org/soap/envelope/\" "
-    "xmlns:wsa=\"http://www.w3.org/2005/08/addressing\" xmlns:ctx=\"urn:nuraghe:context:1\"><soap:Header>";
+constexpr std::string_view kOpen11 = "<soap:Envelope xmlns:soap=\"http://schemas.xmlsoap.org/soap/envelope/\"";
+constexpr std::string_view kOpen12 = "<soap:Envelope xmlns:soap=\"http://www.w3.org/2003/05/soap-envelope\"";
+constexpr std::string_view kHeader =
+    " xmlns:wsa=\"http://www.w3.org/2005/08/addressing\" xmlns:ctx=\"urn:nuraghe:context:1\"><soap:Header>";
 constexpr std::string_view kBody = "</soap:Header><soap:Body>";
 constexpr std::string_view kClose = "</soap:Body></soap:Envelope>";
 
@@ -23,11 +24,40 @@ void put(std::string& out, std::string_view name, std::string_view value) {
   fmt::format_to(std::back_inserter(out), "<{}>{}</{}>", name, xml::escape_text(value), name);
 }
 
+std::string_view opening(Version version) { return version == Version::k11 ? kOpen11 : kOpen12; }
+
+// SOAP 1.2 part 1 §5.4; `subcode` may be empty.
+void put_fault_12(std::string& out, std::string_view code, std::string_view subcode, std::string_view reason,
+                  xml::Node detail) {
+  fmt::format_to(std::back_inserter(out), "<soap:Fault><soap:Code><soap:Value>{}</soap:Value>", code);
+  if (!subcode.empty()) {
+    fmt::format_to(std::back_inserter(out), "<soap:Subcode><soap:Value>{}</soap:Value></soap:Subcode>", subcode);
+  }
+  fmt::format_to(std::back_inserter(out),
+                 "</soap:Code><soap:Reason><soap:Text xml:lang=\"en\">{}</soap:Text></soap:Reason>",
+                 xml::escape_text(reason));
+  if (detail) fmt::format_to(std::back_inserter(out), "<soap:Detail>{}</soap:Detail>", detail.to_string());
+  out += "</soap:Fault>";
+}
+
 void put_fault(std::string& out, std::string_view code, std::string_view reason, xml::Node detail) {
   fmt::format_to(std::back_inserter(out), "<soap:Fault><faultcode>{}</faultcode><faultstring>{}</faultstring>", code,
                  xml::escape_text(reason));
   if (detail) fmt::format_to(std::back_inserter(out), "<detail>{}</detail>", detail.to_string());
   out += "</soap:Fault>";
+}
+
+std::string_view fault_code_12(const ProtocolFault& fault) {
+  switch (fault.code) {
+    case Code::kVersionMismatch:
+      return "soap:VersionMismatch";
+    case Code::kMustUnderstand:
+      return "soap:MustUnderstand";
+    case Code::kServer:
+      return "soap:Receiver";
+    default:
+      return "soap:Sender";
+  }
 }
 
 std::string_view fault_code(const ProtocolFault& fault) {
@@ -58,10 +88,10 @@ std::string reply_action(std::string_view action) {
   return std::string(action) + "Response";
 }
 
-std::string encode(const Message& message, const EncodeOptions& options) {
-  std::string out;
-  out.reserve(2048);
-  out += kOpen;
+namespace {
+
+void put_headers(std::string& out, const Message& message, const EncodeOptions& options) {
+  out += kHeader;
   put(out, "wsa:MessageID", message.message_id);
   put(out, "wsa:To", message.to);
   if (message.fault) {
@@ -80,9 +110,25 @@ std::string encode(const Message& message, const EncodeOptions& options) {
   put(out, "ctx:conversation", message.conversation);
   put(out, "ctx:traceparent", message.traceparent);
   out += kBody;
+}
+
+}  // namespace
+
+std::string encode(const Message& message, const EncodeOptions& options) {
+  std::string out;
+  out.reserve(2048);
+  out += opening(options.version);
+  if (options.addressing)
+    put_headers(out, message, options);
+  else
+    out += "><soap:Body>";
   if (message.fault) {
     const xml::Node detail = message.fault->detail ? message.fault->detail->root() : xml::Node();
-    put_fault(out, message.fault->from_sender ? "soap:Client" : "soap:Server", message.fault->reason, detail);
+    const bool from_sender = message.fault->from_sender;
+    if (options.version == Version::k12)
+      put_fault_12(out, from_sender ? "soap:Sender" : "soap:Receiver", "", message.fault->reason, detail);
+    else
+      put_fault(out, from_sender ? "soap:Client" : "soap:Server", message.fault->reason, detail);
   } else if (message.body) {
     out += message.body->root().to_string();
   }
@@ -90,8 +136,9 @@ std::string encode(const Message& message, const EncodeOptions& options) {
   return out;
 }
 
-std::string encode(const ProtocolFault& fault, Version) {
-  std::string out(kOpen);
+std::string encode(const ProtocolFault& fault) {
+  std::string out(opening(fault.version));
+  out += kHeader;
   put(out, "wsa:Action",
       fault.code == Code::kWsAddressing ? "http://www.w3.org/2005/08/addressing/fault" : kFaultAction);
   put(out, "wsa:RelatesTo", fault.relates_to);
@@ -101,7 +148,13 @@ std::string encode(const ProtocolFault& fault, Version) {
   const exchange::Fault own = exchange::fault_of(fault.to_error(), "");
   // A fault about a header has no detail (SOAP 1.1 §4.4).
   const bool about_header = fault.code == Code::kWsAddressing || fault.code == Code::kMustUnderstand;
-  put_fault(out, code, fault.reason, about_header ? xml::Node() : own.detail->root());
+  const xml::Node detail = about_header ? xml::Node() : own.detail->root();
+  if (fault.version == Version::k12) {
+    const std::string subcode = fault.code == Code::kWsAddressing ? code : std::string();
+    put_fault_12(out, fault_code_12(fault), subcode, fault.reason, detail);
+  } else {
+    put_fault(out, code, fault.reason, detail);
+  }
   out += kClose;
   return out;
 }

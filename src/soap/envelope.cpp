@@ -17,7 +17,7 @@ template <class T>
 using Decoded = tl::expected<T, ProtocolFault>;
 
 tl::unexpected<ProtocolFault> refuse(Code code, std::string reason, std::string subcode = {}) {
-  return tl::unexpected(ProtocolFault{code, std::move(reason), std::move(subcode), {}});
+  return tl::unexpected(ProtocolFault{code, std::move(reason), std::move(subcode), {}, Version::k11});
 }
 
 std::string trimmed(std::string text) {
@@ -36,6 +36,7 @@ std::string_view unquoted(std::string_view text) {
 struct Headers {
   std::string message_id, to, action, relates_to, reply_to, fault_to;
   std::string vo, caller, conversation, traceparent;
+  bool addressed = false;
 };
 
 // Sets a field that may come once (WS-Addressing Core §3.2: cardinality).
@@ -48,6 +49,7 @@ bool set_once(std::string& field, std::string value, bool& seen) {
 
 class HeaderReader {
  public:
+  explicit HeaderReader(std::string_view envelope) : envelope_(envelope) {}
   Decoded<Headers> read(xml::Node header) {
     for (xml::Node block = header ? header.first_child() : xml::Node(); block; block = block.next_sibling()) {
       if (auto refused = take(block); !refused) {
@@ -63,19 +65,28 @@ class HeaderReader {
   tl::expected<void, ProtocolFault> take(xml::Node block) {
     if (!is_for_us(block)) return {};
     const std::string_view ns = block.namespace_uri();
-    if (ns == kAddressing) return take_addressing(block);
+    if (ns == kAddressing) {
+      headers_.addressed = true;
+      return take_addressing(block);
+    }
     if (ns == kContext) {
       take_context(block);
       return {};
     }
-    const std::string must = trimmed(block.attribute_or("mustUnderstand", "0", kEnvelope11));
+    const std::string must = trimmed(block.attribute_or("mustUnderstand", "0", envelope_));
     if (must == "0" || must == "false") return {};
     return refuse(Code::kMustUnderstand,
                   fmt::format("the header {} must be understood and is not", block.name().to_string()));
   }
 
-  // SOAP 1.1 §4.2.2: without an actor, or with the "next" one, a block is for whoever receives it.
-  static bool is_for_us(xml::Node block) {
+  // SOAP 1.1 §4.2.2: without an actor, or with the "next" one, a block is for whoever receives it. SOAP 1.2 part 1
+  // §2.2: the same with roles; who answers is the ultimate receiver.
+  bool is_for_us(xml::Node block) const {
+    if (envelope_ == kEnvelope12) {
+      const std::string role = trimmed(block.attribute_or("role", "", kEnvelope12));
+      return role.empty() || role == "http://www.w3.org/2003/05/soap-envelope/role/next" ||
+             role == "http://www.w3.org/2003/05/soap-envelope/role/ultimateReceiver";
+    }
     const std::string actor = trimmed(block.attribute_or("actor", "", kEnvelope11));
     return actor.empty() || actor == "http://schemas.xmlsoap.org/soap/actor/next";
   }
@@ -118,6 +129,7 @@ class HeaderReader {
     return address ? address.text() : std::string();
   }
 
+  const std::string_view envelope_;
   Headers headers_;
   bool seen_message_id_ = false, seen_to_ = false, seen_action_ = false, seen_reply_to_ = false;
   bool seen_fault_to_ = false;
@@ -127,6 +139,8 @@ struct Parts {
   xml::Document document;
   xml::Node header;  // may be null
   xml::Node body;
+  Version version = Version::k11;
+  std::string_view envelope() const { return version == Version::k11 ? kEnvelope11 : kEnvelope12; }
 };
 
 // SOAP 1.1 §3: no document type declaration. The parser refuses entities; this refuses the rest.
@@ -148,19 +162,31 @@ Decoded<Parts> open_envelope(std::string_view text, const DecodeOptions& options
     return refuse(Code::kMalformed,
                   fmt::format("the root element is {}, not a SOAP Envelope", root.name().to_string()));
   }
-  if (root.namespace_uri() != kEnvelope11) {
-    return refuse(Code::kVersionMismatch,
-                  fmt::format("the envelope's namespace is '{}'; this service speaks SOAP 1.1 ({})",
-                              root.namespace_uri(), kEnvelope11));
+  const std::string_view ns = root.namespace_uri();
+  const bool is_11 = options.speaks_11 && ns == kEnvelope11;
+  if (!is_11 && !(options.speaks_12 && ns == kEnvelope12)) {
+    auto refused =
+        refuse(Code::kVersionMismatch, fmt::format("the envelope's namespace is '{}'; this service speaks {}{}{}", ns,
+                                                   options.speaks_11 ? fmt::format("SOAP 1.1 ({})", kEnvelope11) : "",
+                                                   options.speaks_11 && options.speaks_12 ? " and " : "",
+                                                   options.speaks_12 ? fmt::format("SOAP 1.2 ({})", kEnvelope12) : ""));
+    // SOAP 1.2 part 1, appendix A: who sent 1.1 understands an answer in 1.1.
+    refused.value().version = options.speaks_11 || ns == kEnvelope11 ? Version::k11 : Version::k12;
+    return refused;
   }
+  const Version version = is_11 ? Version::k11 : Version::k12;
   xml::Node child = root.first_child();
   xml::Node header;
-  if (child && child.is(kEnvelope11, "Header")) {
+  if (child && child.is(ns, "Header")) {
     header = child;
     child = child.next_sibling();
   }
-  if (!child || !child.is(kEnvelope11, "Body")) return refuse(Code::kMalformed, "the envelope has no Body");
-  return Parts{std::move(*document), header, child};
+  if (!child || !child.is(ns, "Body")) {
+    auto refused = refuse(Code::kMalformed, "the envelope has no Body");
+    refused.value().version = version;
+    return refused;
+  }
+  return Parts{std::move(*document), header, child, version};
 }
 
 // The element as a document of its own that keeps the prefixes in scope: its content may hold QNames.
@@ -168,7 +194,9 @@ xml::DocumentPtr detach(xml::Node element) {
   xml::Document document = xml::Document::copy_of(element);
   const xml::Node root = document.root();
   for (const auto& [prefix, uri] : element.namespaces_in_scope()) {
-    if (prefix.empty() || prefix == "xml" || uri == kEnvelope11 || uri == kAddressing || uri == kContext) continue;
+    if (prefix.empty() || prefix == "xml" || uri == kEnvelope11 || uri == kEnvelope12 || uri == kAddressing ||
+        uri == kContext)
+      continue;
     if (!root.namespace_of_prefix(prefix)) xml::Node(root).declare_namespace(prefix, uri);
   }
   return std::move(document).share();
@@ -188,6 +216,32 @@ std::string operation_of(std::string_view action, xml::Node body) {
   return std::string(rest);
 }
 
+void read_detail(xml::Node detail, Fault& fault) {
+  const xml::Node entry = detail ? detail.first_child() : xml::Node();
+  if (!entry) return;
+  fault.detail = detach(entry);
+  if (entry.is(kFault, "fault")) fault.code = error_code_from_name(entry.attribute_or("code", "internal"));
+}
+
+// SOAP 1.2 part 1 §5.4.
+Fault read_fault_12(xml::Node element) {
+  Fault fault;
+  if (const xml::Node reason = element.child(kEnvelope12, "Reason")) {
+    if (const xml::Node text = reason.child(kEnvelope12, "Text")) fault.reason = trimmed(text.text());
+  }
+  const xml::Node code = element.child(kEnvelope12, "Code");
+  if (const xml::Node value = code ? code.child(kEnvelope12, "Value") : xml::Node()) {
+    const std::string text = trimmed(value.text());
+    const std::string local = text.substr(text.find(':') == std::string::npos ? 0 : text.find(':') + 1);
+    fault.from_sender = local == "Sender";
+    fault.code = fault.from_sender ? ErrorCode::kInvalid : ErrorCode::kInternal;
+    if (local == "MustUnderstand" || local == "VersionMismatch") fault.code = ErrorCode::kUnsupported;
+  }
+  read_detail(element.child(kEnvelope12, "Detail"), fault);
+  return fault;
+}
+
+// SOAP 1.1 §4.4.
 Fault read_fault(xml::Node element) {
   Fault fault;
   if (const xml::Node reason = element.child("", "faultstring")) fault.reason = trimmed(reason.text());
@@ -199,11 +253,7 @@ Fault read_fault(xml::Node element) {
     fault.code = fault.from_sender ? ErrorCode::kInvalid : ErrorCode::kInternal;
     if (local == "MustUnderstand" || local == "VersionMismatch") fault.code = ErrorCode::kUnsupported;
   }
-  const xml::Node detail = element.child("", "detail");
-  const xml::Node entry = detail ? detail.first_child() : xml::Node();
-  if (!entry) return fault;
-  fault.detail = detach(entry);
-  if (entry.is(kFault, "fault")) fault.code = error_code_from_name(entry.attribute_or("code", "internal"));
+  read_detail(element.child("", "detail"), fault);
   return fault;
 }
 
@@ -228,15 +278,21 @@ Error ProtocolFault::to_error() const {
   }
 }
 
-std::string_view content_type(Version) { return "text/xml; charset=utf-8"; }
+std::string_view content_type(Version version) {
+  return version == Version::k11 ? "text/xml; charset=utf-8" : "application/soap+xml; charset=utf-8";
+}
 
 Decoded<Envelope> decode_request(std::string_view text, const DecodeOptions& options) {
   auto parts = open_envelope(text, options);
   if (!parts) return tl::unexpected(std::move(parts.error()));
-  auto headers = HeaderReader().read(parts->header);
-  if (!headers) return tl::unexpected(std::move(headers.error()));
-  const auto refused = [id = headers->message_id](Code code, std::string reason, std::string subcode = {}) {
-    return tl::unexpected(ProtocolFault{code, std::move(reason), std::move(subcode), id});
+  const Version version = parts->version;
+  auto headers = HeaderReader(parts->envelope()).read(parts->header);
+  if (!headers) {
+    headers.error().version = version;
+    return tl::unexpected(std::move(headers.error()));
+  }
+  const auto refused = [id = headers->message_id, version](Code code, std::string reason, std::string subcode = {}) {
+    return tl::unexpected(ProtocolFault{code, std::move(reason), std::move(subcode), id, version});
   };
   for (const std::string* address : {&headers->reply_to, &headers->fault_to}) {
     if (!address->empty() && *address != kAnonymous && *address != kNone) {
@@ -248,8 +304,10 @@ Decoded<Envelope> decode_request(std::string_view text, const DecodeOptions& opt
   const xml::Node payload = parts->body.first_child();
   if (!payload) return refused(Code::kClient, "the Body holds no element, so no operation is named");
   if (payload.next_sibling()) return refused(Code::kClient, "the Body holds more than one element");
-  if (payload.is(kEnvelope11, "Fault")) return refused(Code::kClient, "a request cannot be a Fault");
+  if (payload.is(parts->envelope(), "Fault")) return refused(Code::kClient, "a request cannot be a Fault");
   Envelope out;
+  out.version = version;
+  out.addressed = headers->addressed;
   out.action = headers->action.empty() ? std::string(unquoted(options.soap_action)) : headers->action;
   out.had_message_id = !headers->message_id.empty();
   out.message.one_way = headers->reply_to == kNone;
@@ -265,16 +323,18 @@ Decoded<Envelope> decode_request(std::string_view text, const DecodeOptions& opt
 }
 
 Result<Message> decode_reply(std::string_view text, const DecodeOptions& options) {
-  auto parts = open_envelope(text, options);
+  DecodeOptions any = options;
+  any.speaks_11 = any.speaks_12 = true;
+  auto parts = open_envelope(text, any);
   if (!parts) return corrupt("the answer is not a SOAP envelope: " + parts.error().reason);
-  auto headers = HeaderReader().read(parts->header);
+  auto headers = HeaderReader(parts->envelope()).read(parts->header);
   if (!headers) return corrupt("the answer's headers cannot be used: " + headers.error().reason);
   Message message;
   message.relates_to = std::move(headers->relates_to);
   apply(std::move(*headers), message);
   const xml::Node payload = parts->body.first_child();
-  if (payload && payload.is(kEnvelope11, "Fault")) {
-    message.fault = read_fault(payload);
+  if (payload && payload.is(parts->envelope(), "Fault")) {
+    message.fault = parts->version == Version::k11 ? read_fault(payload) : read_fault_12(payload);
   } else if (payload) {
     message.body = detach(payload);
   }

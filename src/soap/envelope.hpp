@@ -1,7 +1,7 @@
 // SOAP envelopes: exchange::Message to XML text and back, with WS-Addressing 1.0 and Nuraghe's context headers.
 //
-// Sources: SOAP 1.1 §4 (envelope, header, body, fault) and §6 (HTTP binding), WS-Addressing 1.0 Core §3 and SOAP
-// Binding §5–6. The codec speaks SOAP 1.1; Version is where 1.2 will come in. Invariants: what decode accepts is one
+// Sources: SOAP 1.1 §4 (envelope, header, body, fault) and §6 (HTTP binding), SOAP 1.2 part 1 §5 and part 2 §7,
+// WS-Addressing 1.0 Core §3 and SOAP Binding §5–6. Invariants: what decode accepts is one
 // well-formed envelope whose body is at most one element; every header block that it does not understand and must is a
 // fault; nothing of a header is believed but what the caller allows by TrustContext. Pure functions, thread safe.
 #pragma once
@@ -17,14 +17,15 @@
 namespace nuraghe::soap {
 
 inline constexpr std::string_view kEnvelope11 = "http://schemas.xmlsoap.org/soap/envelope/";
+inline constexpr std::string_view kEnvelope12 = "http://www.w3.org/2003/05/soap-envelope";
 inline constexpr std::string_view kAddressing = "http://www.w3.org/2005/08/addressing";
 inline constexpr std::string_view kAnonymous = "http://www.w3.org/2005/08/addressing/anonymous";
 inline constexpr std::string_view kNone = "http://www.w3.org/2005/08/addressing/none";
 inline constexpr std::string_view kContext = "urn:nuraghe:context:1";
 inline constexpr std::string_view kFault = "urn:nuraghe:fault:1";
 
-enum class Version { k11 };
-// "text/xml; charset=utf-8" for 1.1.
+enum class Version { k11, k12 };
+// "text/xml; charset=utf-8" for 1.1, "application/soap+xml; charset=utf-8" for 1.2.
 std::string_view content_type(Version version);
 
 // Why something is not an acceptable envelope: the fault that its sender gets.
@@ -39,8 +40,9 @@ struct ProtocolFault {
   };
   Code code = Code::kClient;
   std::string reason;
-  std::string subcode;     // "InvalidAddressingHeader", "OnlyAnonymousAddressSupported"
-  std::string relates_to;  // the request's wsa:MessageID as far as it was read
+  std::string subcode;             // "InvalidAddressingHeader", "OnlyAnonymousAddressSupported"
+  std::string relates_to;          // the request's wsa:MessageID as far as it was read
+  Version version = Version::k11;  // in which it is answered
   Error to_error()
       const;  // kUnsupported for kMustUnderstand and kVersionMismatch, kInternal for kServer, else kInvalid
 };
@@ -53,12 +55,16 @@ struct Envelope {
   bool had_message_id = false;  // false: requests only; message.message_id is empty then
   bool wants_no_reply = false;  // wsa:ReplyTo is the "none" address
   std::string claimed_vo;       // requests only: the vo that the headers name, whether it is believed or not
+  bool addressed = false;       // some header of WS-Addressing stood there
 };
 
 struct DecodeOptions {
   std::string_view soap_action;  // the HTTP header's value, with or without quotes
   Bytes max_size = mib(8);
   int max_depth = 256;
+  // What the receiver speaks: another version is a kVersionMismatch.
+  bool speaks_11 = true;
+  bool speaks_12 = false;
   bool trust_context = false;  // true: vo and caller are taken from the headers, too (from a peer process)
 };
 
@@ -70,11 +76,12 @@ Result<exchange::Message> decode_reply(std::string_view text, const DecodeOption
 
 struct EncodeOptions {
   Version version = Version::k11;
-  std::string action;  // wsa:Action; empty: default_action(message)
+  std::string action;      // wsa:Action; empty: default_action(message)
+  bool addressing = true;  // false: no headers, for who did not send any
 };
 // The envelope of a request or, when relates_to is set, of a reply or fault, without XML declaration.
 std::string encode(const exchange::Message& message, const EncodeOptions& options = {});
-std::string encode(const ProtocolFault& fault, Version version = Version::k11);
+std::string encode(const ProtocolFault& fault);  // in its version
 
 // "NAMESPACE-OF-THE-BODY:operation" (urn:…) or "NAMESPACE/operation" (others).
 std::string default_action(const exchange::Message& message);

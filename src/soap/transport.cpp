@@ -47,7 +47,8 @@ Error status_error(const Sent& sent, const net::ClientResponse& response) {
 
 bool is_xml(const net::ClientResponse& response) {
   const std::string_view type = response.header("Content-Type");
-  return net::equal_without_case(type.substr(0, 8), "text/xml");
+  return net::equal_without_case(type.substr(0, 8), "text/xml") ||
+         net::equal_without_case(type.substr(0, 20), "application/soap+xml");
 }
 
 Result<Message> read_answer(const Sent& sent, const Result<net::ClientResponse>& outcome) {
@@ -77,13 +78,19 @@ Result<Message> read_answer(const Sent& sent, const Result<net::ClientResponse>&
 
 void SoapTransport::send(const Message& request, std::function<void(Result<Message>)> done) {
   std::string action = options_.action ? options_.action(request) : std::string();
+  if (action.empty()) action = request.action;
+  const std::string soap_action = action.empty() && options_.default_soap_action ? default_action(request) : action;
   if (action.empty()) action = default_action(request);
+  const Version version = request.soap_12 ? Version::k12 : Version::k11;
   net::ClientRequest http;
   http.url = request.to;
-  http.content_type = std::string(content_type(Version::k11));
-  http.headers.push_back({"SOAPAction", "\"" + action + "\""});
+  http.content_type = std::string(content_type(version));
+  if (version == Version::k11)
+    http.headers.push_back({"SOAPAction", "\"" + soap_action + "\""});
+  else if (!soap_action.empty())
+    http.content_type += "; action=\"" + soap_action + "\"";
   if (!request.traceparent.empty()) http.headers.push_back({"traceparent", request.traceparent});
-  http.body = encode(request, {Version::k11, action});
+  http.body = encode(request, {version, action});
   http.timeout = options_.timeout;
   http.body_limit = options_.reply_limit;
   if (options_.token) {

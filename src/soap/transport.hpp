@@ -1,4 +1,5 @@
-// SoapTransport: sends exchange messages to other processes as SOAP 1.1 over HTTP, on TCP and UNIX sockets.
+// SoapTransport: sends exchange messages to other processes as SOAP over HTTP, on TCP and UNIX sockets: in the version
+// that the message asks for, 1.1 by itself.
 //
 // What the sender gets (exchange::RemoteTransport): a reply or a SOAP fault as a Message; an Error when no answer came
 // that could be one. kUnavailable (not reached, 502, 503, 504, 429) and kTimeout may be repeated; kDenied (401, 403),
@@ -23,6 +24,8 @@ struct SoapTransportOptions {
   TokenSource token;
   // wsa:Action and SOAPAction of a request; empty function or result: default_action().
   std::function<std::string(const exchange::Message& request)> action;
+  // The SOAPAction header of a message without an action; false: "" (SOAP 1.1 §6.1.1), as WSDL says it.
+  bool default_soap_action = true;
   // For one attempt: operations take minutes, and a repeat with the same MessageID joins the first.
   Duration timeout = std::chrono::minutes(15);
   Bytes reply_limit = mib(64);

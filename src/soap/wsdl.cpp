@@ -167,6 +167,17 @@ bool Definitions::substitutes(const QName& element, const QName& head) const {
   return false;
 }
 
+const Binding* Definitions::binding_at(const QName& port_type, std::string_view address) const {
+  for (const auto& [name, service] : services_) {
+    for (const Port& port : service.ports) {
+      if (port.address != address) continue;
+      const Binding* of_port = binding(port.binding);
+      if (of_port != nullptr && of_port->port_type == port_type && of_port->soap_version != 0) return of_port;
+    }
+  }
+  return binding_of_port_type(port_type);
+}
+
 const SchemaElement* Definitions::schema_element(const QName& name) const { return find_in(elements_, name); }
 
 std::optional<TypeClass> Definitions::type_class(const QName& type) const {

@@ -187,6 +187,9 @@ class Definitions {
   // The binding of the first SOAP port of this port type, else the first binding of it; null when there is none.
   const Binding* binding_of_port_type(const QName& port_type) const;
 
+  // The binding of the SOAP port of this port type at that address, else as binding_of_port_type.
+  const Binding* binding_at(const QName& port_type, std::string_view address) const;
+
   // Schemas by location ("a.xsd", or "a.wsdl#schema1" for one inside a WSDL), each a stand-alone text with the
   // namespaces it needs: input of xml::Schema::compile.
   const std::map<std::string, std::string>& schemas() const { return schemas_; }

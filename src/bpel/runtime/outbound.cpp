@@ -15,8 +15,7 @@ std::string_view text_of_body(const xml::DocumentPtr& body) {
 }
 
 // The wrapper of an rpc/literal body; empty for document/literal.
-xml::QName wrapper_of(const ProcessDefinition& definition, const Endpoint& endpoint, bool response) {
-  const auto* binding = definition.wsdl().binding_of_port_type(endpoint.port_type->name);
+xml::QName wrapper_of(const wsdl::Binding* binding, const Endpoint& endpoint, bool response) {
   if (binding == nullptr) return {};
   const auto* operation = binding->operation(endpoint.operation->name);
   const auto& style = operation == nullptr || operation->style.empty() ? binding->style : operation->style;
@@ -107,8 +106,9 @@ void Machine::begin_reply(Region& region, Frame& frame) {
     }
     send_fault(*open, fault);
   } else {
+    const auto* binding = definition_.wsdl().binding_of_port_type(reply.endpoint.port_type->name);
     const auto body =
-        message == nullptr ? nullptr : body_of_parts(*message, *value, wrapper_of(definition_, reply.endpoint, true));
+        message == nullptr ? nullptr : body_of_parts(*message, *value, wrapper_of(binding, reply.endpoint, true));
     if (message != nullptr && !message->parts.empty() && !body) {
       return throw_standard(region, faults::kUninitializedVariable, "a part of the reply has no value", node);
     }
@@ -192,7 +192,8 @@ void Machine::begin_invoke(Region& region, Frame& frame) {
   auto address = partner_address(endpoint);
   if (!address) return throw_fault(region, address.error(), node);
   exchange::Message message;
-  message.body = body_of_parts(*endpoint.input, *value, wrapper_of(definition_, endpoint, false));
+  const auto* binding = definition_.wsdl().binding_at(endpoint.port_type->name, *address);
+  message.body = body_of_parts(*endpoint.input, *value, wrapper_of(binding, endpoint, false));
   if (!endpoint.input->parts.empty() && !message.body) {
     return throw_standard(region, faults::kUninitializedVariable, "a part of the request has no value", node);
   }
@@ -201,6 +202,10 @@ void Machine::begin_invoke(Region& region, Frame& frame) {
   message.to = std::move(*address);
   message.operation = endpoint.operation->name;
   message.one_way = endpoint.operation->one_way();
+  message.soap_12 = binding != nullptr && binding->soap_version == 12;
+  if (binding != nullptr) {
+    if (const auto* operation = binding->operation(message.operation)) message.action = operation->soap_action;
+  }
   message.vo = header.vo;
   message.caller = header.caller;
   message.traceparent = header.traceparent;
