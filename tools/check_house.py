@@ -11,7 +11,7 @@ import sys
 FLOOR = {
     "base": 1, "env": 2, "json": 3, "xml": 3, "store": 3, "net": 3, "model": 4, "exchange": 4, "soap": 5,
     "contracts": 5, "bpel": 6, "placement": 6, "hypervisor": 6, "images": 6, "network": 6, "services": 7,
-    "api": 8, "client": 8, "apps": 9,
+    "api": 8, "client": 8, "bpelhost": 8, "apps": 9,
 }
 # Within a floor these may include one another in this direction.
 SAME_FLOOR = {("contracts", "soap")}
@@ -19,7 +19,7 @@ SAME_FLOOR = {("contracts", "soap")}
 ONLY_IN = {
     "libxml/": {"xml"}, "libxslt/": {"xml"}, "sqlite3.h": {"store"}, "libpq-fe.h": {"store"},
     "boost/beast": {"net"}, "boost/asio": {"net"}, "curl/": {"net"}, "libvirt/": {"hypervisor"},
-    "archive.h": {"images"}, "CLI/": {"apps"},
+    "archive.h": {"images", "bpelhost"}, "archive_entry.h": {"images", "bpelhost"}, "CLI/": {"apps"},
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 FORBIDDEN = [

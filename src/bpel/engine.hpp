@@ -65,6 +65,7 @@ struct DeployedProcess {
   xml::QName name;
   std::int64_t version = 0;
   bool active = false;            // takes new instances
+  std::int64_t order = 0;         // of deploying, over all packages
   std::vector<Route> routes;      // at paths that may be shared
   std::vector<Route> own_routes;  // the same operations at /processes/PROCESS/PARTNERLINK
 };
@@ -144,6 +145,7 @@ class Engine : public exchange::Actor {
   std::vector<DeployedProcess> processes() const;
   // A file of a deployed package (its newest version), for `?wsdl`; null when there is none.
   std::shared_ptr<const ProcessDefinition> definition(const std::string& program) const;
+  std::shared_ptr<const runtime::Program> deployed_program(const std::string& id) const;
   // The same of any version that an instance, also one that has ended, still refers to; kNotFound.
   Result<std::shared_ptr<const runtime::Program>> program(exchange::Turn& turn, const std::string& id) const;
   std::vector<Route> routes() const;
@@ -158,6 +160,8 @@ class Engine : public exchange::Actor {
   Result<std::vector<InstanceSummary>> list(exchange::Turn& turn, const Filter& filter);
   // kNotFound too for an instance of another organisation than `vo`, when that is given.
   Result<InstanceDetails> show(exchange::Turn& turn, const std::string& id, const std::optional<std::string>& vo = {});
+  // Those that were created by messages of this instance, oldest first.
+  Result<std::vector<InstanceSummary>> children(exchange::Turn& turn, const std::string& id, std::size_t limit);
   // Events for a suspended instance are kept, in order, until it is resumed. kConflict when it has ended.
   Status suspend(exchange::Turn& turn, const std::string& id);
   Status resume(exchange::Turn& turn, const std::string& id);

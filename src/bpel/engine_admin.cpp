@@ -9,6 +9,11 @@ namespace {
 using runtime::HeaderRow;
 using runtime::InstanceState;
 
+// Nobody waits longer for a list of children.
+constexpr std::size_t kLookedAtForChildren = 100'000;
+// How long after its sender ended a message may still come.
+constexpr Duration kLateDelivery = std::chrono::hours(1);
+
 std::string state_name(const HeaderRow& header) {
   switch (header.state) {
     case InstanceState::kRunning:
@@ -112,6 +117,10 @@ std::shared_ptr<const ProcessDefinition> Engine::definition(const std::string& p
   return found ? found->definition : nullptr;
 }
 
+std::shared_ptr<const runtime::Program> Engine::deployed_program(const std::string& id) const {
+  return implementation_->registry.program(id);
+}
+
 Result<std::shared_ptr<const runtime::Program>> Engine::program(exchange::Turn& turn, const std::string& id) const {
   return implementation_->registry.stored_program(turn.transaction(), implementation_->tables, id);
 }
@@ -129,6 +138,26 @@ Result<std::vector<InstanceSummary>> Engine::list(exchange::Turn& turn, const Fi
                           (!filter.running_only || header.state == InstanceState::kRunning);
       if (wanted) found.push_back(summary_of(header));
       if (found.size() == filter.limit) break;
+    }
+  }
+  return found;
+}
+
+// Ids begin with the time: children stand behind their parent.
+Result<std::vector<InstanceSummary>> Engine::children(exchange::Turn& turn, const std::string& id, std::size_t limit) {
+  TRY_ASSIGN(const auto parent, implementation_->header(turn, id));
+  std::vector<InstanceSummary> found;
+  std::string after = id;
+  for (std::size_t looked_at = 0; looked_at < kLookedAtForChildren;) {
+    TRY_ASSIGN(const auto rows, turn.transaction().scan(implementation_->tables.instance, {}, after));
+    if (rows.empty()) break;
+    looked_at += rows.size();
+    for (const auto& row : rows) {
+      after = row.key;
+      TRY_ASSIGN(const auto header, decode_record<HeaderRow>(row.value));
+      if (header.created_in == id) found.push_back(summary_of(header));
+      const bool behind = parent.ended.micros != 0 && header.started > parent.ended + kLateDelivery;
+      if (found.size() == limit || behind) return found;
     }
   }
   return found;

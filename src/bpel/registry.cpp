@@ -115,6 +115,7 @@ DeployedProcess Registry::describe(const runtime::Program& program, const Packag
   process.name = program.definition->name();
   process.version = row.version;
   process.active = row.active;
+  process.order = row.order;
   std::set<Route> routes, own_routes;
   for (const auto& receiver : program.receivers) {
     routes.insert({receiver.path, receiver.event->endpoint.operation->name});

@@ -302,9 +302,10 @@ Decoded<Envelope> decode_request(std::string_view text, const DecodeOptions& opt
     }
   }
   const xml::Node payload = parts->body.first_child();
-  if (!payload) return refused(Code::kClient, "the Body holds no element, so no operation is named");
-  if (payload.next_sibling()) return refused(Code::kClient, "the Body holds more than one element");
-  if (payload.is(parts->envelope(), "Fault")) return refused(Code::kClient, "a request cannot be a Fault");
+  if (!payload && !options.empty_body)
+    return refused(Code::kClient, "the Body holds no element, so no operation is named");
+  if (payload && payload.next_sibling()) return refused(Code::kClient, "the Body holds more than one element");
+  if (payload && payload.is(parts->envelope(), "Fault")) return refused(Code::kClient, "a request cannot be a Fault");
   Envelope out;
   out.version = version;
   out.addressed = headers->addressed;
@@ -316,9 +317,9 @@ Decoded<Envelope> decode_request(std::string_view text, const DecodeOptions& opt
     out.message.vo = out.claimed_vo;
     out.message.caller = std::move(headers->caller);
   }
-  out.message.operation = operation_of(out.action, payload);
+  if (payload) out.message.operation = operation_of(out.action, payload);
   apply(std::move(*headers), out.message);
-  out.message.body = detach(payload);
+  if (payload) out.message.body = detach(payload);
   return out;
 }
 

@@ -65,6 +65,7 @@ struct DecodeOptions {
   // What the receiver speaks: another version is a kVersionMismatch.
   bool speaks_11 = true;
   bool speaks_12 = false;
+  bool empty_body = false;     // true: a Body without element is a request without operation and body
   bool trust_context = false;  // true: vo and caller are taken from the headers, too (from a peer process)
 };
 

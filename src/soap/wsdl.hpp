@@ -98,6 +98,7 @@ struct Port {
 struct Service {
   QName name;
   std::vector<Port> ports;
+  Where where;
 };
 
 struct Role {

@@ -220,6 +220,7 @@ void Reader::read_binding(const File& file, xml::Node node) {
 void Reader::read_service(const File& file, xml::Node node) {
   Service service;
   service.name = {file.target, required(file, node, "name")};
+  service.where = where_of(file.path, node);
   for (const xml::Node child : node.children(kWsdlNamespace, "port")) {
     Port port;
     port.name = required(file, child, "name");

@@ -70,8 +70,9 @@ struct Replay {
   std::int64_t different = 0;  // the first step that differs, counted from 1
   std::string explanation;     // what that step was
 };
-// Runs the history (oldest first) on an empty state in memory.
+// Runs the history (oldest first) on an empty state in memory. The observer is told what happens meanwhile.
 Result<Replay> replay(const std::vector<HistoryRow>& history, const std::string& id, const runtime::Program& program,
-                      const runtime::Limits& limits, const std::string& own_base);
+                      const runtime::Limits& limits, const std::string& own_base,
+                      const std::function<void(const runtime::Progress&)>& observer = {});
 
 }  // namespace nuraghe::bpel::journal

@@ -39,12 +39,12 @@ class ReplayTurn : public exchange::Turn {
 }  // namespace
 
 Result<Replay> replay(const std::vector<HistoryRow>& history, const std::string& id, const runtime::Program& program,
-                      const runtime::Limits& limits, const std::string& own_base) {
+                      const runtime::Limits& limits, const std::string& own_base,
+                      const std::function<void(const runtime::Progress&)>& observer) {
   auto store = store::open_memory(store::make_memory_disk());
   TRY_ASSIGN(const auto tables, runtime::Tables::open_all(*store));
   TRY_ASSIGN(auto transaction, store->begin());
   ReplayTurn turn(*transaction);
-  const std::function<void(const runtime::Progress&)> nobody;
   runtime::Instance instance;
   Replay result;
   for (const auto& row : history) {
@@ -55,7 +55,7 @@ Result<Replay> replay(const std::vector<HistoryRow>& history, const std::string&
     if (row.event.kind == EventKind::kCreate) {
       TRY_ASSIGN(instance.header, header_for(row.event, program, id, row.now));
     }
-    runtime::Machine machine({tables, program, instance, turn, limits, own_base, nobody});
+    runtime::Machine machine({tables, program, instance, turn, limits, own_base, observer});
     auto status = apply_event(machine, id, row.event);
     ++instance.header.next_history;
     machine.flush();
