@@ -20,6 +20,25 @@ std::pair<xml::Node, int> soap_child(xml::Node node, std::string_view local) {
   return {xml::Node(), 0};
 }
 
+void remove_annotations(xml::Node node) {
+  for (xml::Node child : node.children()) {
+    if (child.is(kSchemaNamespace, "annotation") || child.is(kWsdlNamespace, "documentation"))
+      child.remove();
+    else
+      remove_annotations(child);
+  }
+}
+
+// Two definitions that say the same, whatever their layout and documentation.
+bool is_same(xml::Node left, xml::Node right) {
+  if (left == right || left.to_string() == right.to_string()) return true;
+  xml::Document one = xml::Document::copy_of(left);
+  xml::Document other = xml::Document::copy_of(right);
+  remove_annotations(one.root());
+  remove_annotations(other.root());
+  return xml::equivalent(one.root(), other.root());
+}
+
 }  // namespace
 
 std::shared_ptr<const Definitions> Definitions::read(const std::vector<std::string>& paths, const Files& files,
@@ -97,7 +116,7 @@ std::string Reader::required(const File& file, xml::Node node, std::string_view 
 bool Reader::is_new(const File& file, xml::Node node, const char* sort, const QName& name) {
   if (name.local.empty()) return false;
   const auto [entry, inserted] = defined_.emplace(fmt::format("{} {}", sort, name.to_string()), node);
-  if (!inserted && entry->second.to_string() != node.to_string())
+  if (!inserted && !is_same(entry->second, node))
     add(file.path, node, fmt::format("[SA00014] the {} {} is defined twice, differently", sort, name.to_string()));
   return inserted;
 }

@@ -66,6 +66,8 @@ void Reader::read_schema_component(const File& file, xml::Node node) {
   const QName name{file.target, node.attribute_or("name", "")};
   if (name.local.empty()) return;
   const std::string_view local = node.local_name();
+  if (local == "element") static_cast<void>(is_new(file, node, "schema element", name));
+  if (local == "complexType" || local == "simpleType") static_cast<void>(is_new(file, node, "schema type", name));
   if (local == "element") {
     SchemaElement element;
     element.name = name;

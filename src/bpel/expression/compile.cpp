@@ -280,6 +280,31 @@ bool is_plain_variable(const Expression& expression) {
   return expression.variables.size() == 1 && expression.text() == "$" + expression.variables.front().text;
 }
 
+bool is_text(const Expression& expression) {
+  const auto syntax = parse_xpath_syntax(expression.text());
+  if (!syntax) return false;
+  switch (syntax->kind) {
+    case SyntaxKind::kUnion:
+      return false;
+    case SyntaxKind::kFunction:
+      return syntax->text != "id" && syntax->text.find(':') == std::string::npos;
+    case SyntaxKind::kVariable: {
+      const VariableUse& use = expression.variables.front();
+      if (use.declaration == nullptr || use.declaration->kind == VariableKind::kElement) return false;
+      if (use.declaration->kind == VariableKind::kMessage)
+        return !use.part_is_element && use.part_class != wsdl::TypeClass::kComplex;
+      return use.declaration->type_class != wsdl::TypeClass::kComplex;
+    }
+    case SyntaxKind::kLocationPath:
+    case SyntaxKind::kFilterPath: {
+      const std::string step = trimmed(expression.text().substr(expression.text().rfind('/') + 1));
+      return step == "text()" || (step.starts_with('@') && step.find_first_of("[]()") == std::string::npos);
+    }
+    default:
+      return true;
+  }
+}
+
 std::optional<std::string> constant_of(const Expression& expression) {
   auto syntax = parse_xpath_syntax(expression.text());
   if (!syntax) return std::nullopt;

@@ -46,6 +46,10 @@ const wsdl::PropertyAlias* alias_of(const wsdl::Definitions& wsdl, const xml::QN
 // For an L-value that is just $name or $name.part.
 bool is_plain_variable(const Expression& expression);
 
+// True when the expression can be seen to give a text (a string, number, Boolean, attribute or text node) and never an
+// element.
+bool is_text(const Expression& expression);
+
 // True when the expression is a number or a string and nothing else; for rules on constants.
 std::optional<std::string> constant_of(const Expression& expression);
 

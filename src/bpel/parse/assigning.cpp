@@ -251,11 +251,20 @@ void Parser::check_types(xml::Node node, const Copy& copy) {
   } else if ((from_message && copy.to.kind != ToKind::kEmpty) || (to_message && copy.from.kind != FromKind::kEmpty)) {
     report(node, "SA00043", "a whole message can only be copied to or from a message; name its part");
   }
-  if (!copy.keep_source_element_name) return;
+  check_kept_name(node, copy, from_message || to_message);
+}
+
+// SA00042 speaks of the attribute, whatever its value; SA00094 of what it does.
+void Parser::check_kept_name(xml::Node node, const Copy& copy, bool of_message) {
+  if (!node.attribute("keepSrcElementName")) return;
   const bool text_literal = copy.from.literal != nullptr && !copy.from.literal->root().has_element_children();
-  const bool constant = copy.from.expression && constant_of(*copy.from.expression);
-  if (text_literal || constant || from_message || copy.from.kind == FromKind::kProperty)
-    report(node, "SA00042", "keepSrcElementName is for copies from an element to an element");
+  const bool from_text = (copy.from.expression && is_text(*copy.from.expression)) ||
+                         (copy.from.query && is_text(*copy.from.query)) || (copy.from.simple && !copy.from.query);
+  const bool to_text = (copy.to.expression && is_text(*copy.to.expression)) ||
+                       (copy.to.query && is_text(*copy.to.query)) || (copy.to.simple && copy.to.whole);
+  if (text_literal || from_text || to_text || of_message)
+    report(node, "SA00042", "keepSrcElementName may be set only for copies from an element to an element");
+  if (!copy.keep_source_element_name) return;
   const xml::QName given = element_given(copy.from);
   const xml::QName taken = copy.to.whole ? element_of(copy.to.declaration, copy.to.part) : xml::QName();
   if (!given.empty() && !taken.empty() && !definition_->wsdl().substitutes(given, taken)) {

@@ -26,6 +26,15 @@ std::vector<std::string> words(const std::string& text) {
   return result;
 }
 
+// Whether a start activity stands below the element.
+bool starts_inside(xml::Node element) {
+  for (const xml::Node node : element.children()) {
+    const bool start = node.is(kBpelNamespace, "receive") || node.is(kBpelNamespace, "pick");
+    if ((start && node.attribute_or("createInstance", "no") == "yes") || starts_inside(node)) return true;
+  }
+  return false;
+}
+
 bool is_simple_property(const wsdl::Definitions& wsdl, const wsdl::Property& property) {
   if (!property.element.empty()) {
     const wsdl::SchemaElement* const element = wsdl.schema_element(property.element);
@@ -110,6 +119,23 @@ void Parser::refuse_second_variable(xml::Node node, const Scope& scope, const Va
   }
 }
 
+// SA00026: when the scope holds a start activity, its variables are initialised once for each message that may start
+// the process. Functions of XPath and WS-BPEL are idempotent; of others nothing is known.
+void Parser::check_idempotent(xml::Node variable, const Variable& declared) {
+  const xml::Node from = child(variable, "from");
+  if (declared.initial->expression || declared.initial->kind != FromKind::kExpression) return;
+  const auto compiled = xml::XPath::compile(own_text(from), from);
+  if (!compiled || !starts_inside(variable.parent().parent())) return;
+  for (const std::string& function : compiled->prefixed_functions()) {
+    const auto ns = from.namespace_of_prefix(function.substr(0, function.find(':')));
+    if (ns.value_or("") == kBpelNamespace) continue;
+    report(from, "SA00026",
+           fmt::format("{}() is not known to be idempotent, and the scope of '{}' holds a start activity", function,
+                       declared.name));
+    return;
+  }
+}
+
 void Parser::read_variable(xml::Node node, Scope& scope) {
   Variable variable;
   variable.name = attribute(node, "name");
@@ -118,7 +144,10 @@ void Parser::read_variable(xml::Node node, Scope& scope) {
     report(node, "SA00024", fmt::format("the variable's name '{}' may not contain a dot", variable.name));
   refuse_second_variable(node, scope, variable);
   resolve_variable_type(node, variable);
-  if (const xml::Node from = child(node, "from")) variable.initial = read_from(from);
+  if (const xml::Node from = child(node, "from")) {
+    variable.initial = read_from(from);
+    check_idempotent(node, variable);
+  }
   add_variable(scope, std::move(variable));
 }
 
@@ -133,6 +162,13 @@ const wsdl::PortType* Parser::role_port_type(xml::Node node, const wsdl::Partner
   const wsdl::PortType* const port_type = definition_->wsdl().port_type(found->port_type);
   if (port_type == nullptr)
     report(node, "SA00010", fmt::format("the port type {} is not imported", found->port_type.to_string()));
+  if (port_type == nullptr) return nullptr;
+  for (const wsdl::Operation& operation : port_type->operations) {
+    if (operation.one_way() || operation.request_response()) continue;
+    report(node, "SA00001",
+           fmt::format("the operation '{}' of the port type {} is a solicit-response or notification", operation.name,
+                       port_type->name.to_string()));
+  }
   return port_type;
 }
 

@@ -71,6 +71,7 @@ class Parser : private NameScope {
   void read_correlation_set(xml::Node node, Scope& scope);
   void read_message_exchange(xml::Node node, Scope& scope);
   VariableRef add_variable(Scope& scope, Variable variable);
+  void check_idempotent(xml::Node variable, const Variable& declared);
   void refuse_second_variable(xml::Node node, const Scope& scope, const Variable& variable);
 
   // ---- messaging.cpp ----
@@ -106,6 +107,7 @@ class Parser : private NameScope {
   void read_expression_to(xml::Node node, ToSpec& to);
   void check_part(xml::Node node, const Variable& variable, const std::string& part);
   const wsdl::PropertyAlias* find_alias(xml::Node node, const Variable& variable, const xml::QName& property);
+  void check_kept_name(xml::Node node, const Copy& copy, bool of_message);
   void check_types(xml::Node node, const Copy& copy);
   bool is_simple(const Variable* declaration, const std::string& part) const;
 
