@@ -1,6 +1,8 @@
 // Faults on their way: throwing, choosing a handler, handlers as regions, compensation (WS-BPEL 2.0 §12.3 to §12.5).
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/check.hpp"
 #include "base/log.hpp"
 #include "bpel/runtime/machine.hpp"
@@ -220,6 +222,17 @@ Region* Machine::compensation_target(Region& region, const Frame& frame) {
   return nullptr;
 }
 
+// Whether a peer that began before this scope ended depends on it and is not compensated yet. Numbers of regions and
+// completions come from one counter.
+bool Machine::has_dependents(const Region& target, const Completed& entry) const {
+  const auto found = program_.dependents.find(entry.row.node);
+  if (found == program_.dependents.end()) return false;
+  return std::any_of(target.completed.begin(), target.completed.end(), [&](const Completed& other) {
+    return found->second.contains(other.row.node) && other.completion > entry.row.number &&
+           other.row.number < entry.completion;
+  });
+}
+
 // Compensates the newest completed scope that is meant; comes back here when that is done, until there is none.
 void Machine::begin_compensate(Region& region, Frame& frame) {
   if (!frame.text.empty()) return;  // one is at work
@@ -232,7 +245,7 @@ void Machine::begin_compensate(Region& region, Frame& frame) {
   const NodeIndex wanted = one ? as<CompensateScope>(*node).target : kNone;
   for (std::size_t i = target->completed.size(); i-- > 0;) {
     const Completed entry = target->completed[i];
-    if (one && entry.row.node != wanted) continue;
+    if (one ? entry.row.node != wanted : has_dependents(*target, entry)) continue;
     target->completed.erase(target->completed.begin() + static_cast<std::ptrdiff_t>(i));
     erase(tables_.scope, key_of(target->path) + '\0' + big_endian(static_cast<std::uint64_t>(entry.completion)));
     --target->row.completed_children;

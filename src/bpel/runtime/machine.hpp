@@ -224,6 +224,7 @@ class Machine : public AssignContext {
   void run_termination_handler(Region& region);
   void end_process(InstanceState state, const std::optional<FaultRow>& fault);
   void begin_compensate(Region& region, Frame& frame);
+  bool has_dependents(const Region& target, const Completed& entry) const;
   void compensate_scope(Region& region, Frame& frame, Region& completed);
   Region* compensation_target(Region& region, const Frame& frame);
   void compensation_finished(Region& completed, const std::optional<FaultRow>& fault);

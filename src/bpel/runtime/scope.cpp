@@ -159,7 +159,7 @@ void Machine::arm_alarm(Region& region, std::uint32_t handler, bool first) {
     auto due = alarm.for_duration ? evaluate_for(*alarm.for_duration, *this, turn_.now())
                                   : evaluate_until(*alarm.until, *this);
     if (!due) return throw_fault(region, due.error(), alarm.index);
-    state.due = *due;
+    state.due = std::max(*due, turn_.now());  // one that is over is due now, and repeats from now on
   }
   state.armed = true;
   set_timer(token, state.due);
