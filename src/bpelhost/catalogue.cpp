@@ -99,7 +99,9 @@ std::shared_ptr<const Catalogue> Catalogue::of(const bpel::Engine& engine) {
       package.services.push_back(service);
       catalogue->paths_[service->own_path].push_back(service);
       if (service->shared_path != service->own_path) catalogue->paths_[service->shared_path].push_back(service);
-      if (!service->address.empty()) catalogue->addresses_[service->address] = service->shared_path;
+      // deploy.xml may serve the role elsewhere: then somebody else is at the address.
+      if (!service->address.empty() && bpel::runtime::path_of_address(service->address) == service->shared_path)
+        catalogue->addresses_[service->address] = service->shared_path;
     }
   }
   for (auto& [path, services] : catalogue->paths_) {
