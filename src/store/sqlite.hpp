@@ -18,6 +18,7 @@ struct SqliteOptions {
   bool read_only = false;        // every change is kDenied; missing tables are kNotFound
   std::int64_t max_pages = 0;    // the file's size limit in pages of 8 KiB, for tests of a full disk; 0: none
   Bytes recent = mib(64);        // of changes that are collected before they go into the tables
+  std::string vfs{};             // a registered SQLite VFS, for tests (volatile_disk.hpp); empty: the usual one
 };
 // kCorrupt when the file is not one of ours or damaged, kConflict when a newer Nuraghe wrote its format.
 Result<std::unique_ptr<Store>> open_sqlite(const std::string& path, const SqliteOptions& options = {});

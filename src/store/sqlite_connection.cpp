@@ -53,10 +53,11 @@ std::string_view Statement::text(int column) const {
   return {data, data == nullptr ? 0 : static_cast<std::size_t>(sqlite3_column_bytes(handle_.get(), column))};
 }
 
-Status Connection::open(const std::string& path, int flags) {
+Status Connection::open(const std::string& path, int flags, const std::string& vfs) {
   path_ = path;
   sqlite3* raw = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &raw, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
+  const int code = sqlite3_open_v2(path.c_str(), &raw, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+                                   vfs.empty() ? nullptr : vfs.c_str());
   handle_.reset(raw);
   if (raw == nullptr) return exhausted(fmt::format("{}: no memory for the database", path));
   if (code == SQLITE_OK) return {};

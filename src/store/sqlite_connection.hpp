@@ -47,7 +47,8 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  Status open(const std::string& path, int flags);
+  // `vfs`: empty for the usual one.
+  Status open(const std::string& path, int flags, const std::string& vfs = {});
   Status execute(const std::string& sql);
   // The first column of the first row as number.
   Result<std::int64_t> query_number(const std::string& sql);

@@ -1,0 +1,120 @@
+// Cuts the power at every write and sync of a store's life: what was committed is there, what was not leaves no trace.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+#include "store/sqlite.hpp"
+#include "store/volatile_disk.hpp"
+
+namespace nuraghe::store {
+namespace {
+
+using Rows = std::map<std::string, std::string>;
+
+Rows read_all(Store& store, Table table) {
+  Rows rows;
+  const auto transaction = store.begin().value();
+  const auto found = transaction->scan(table, "", "", 10'000).value();
+  for (const Row& row : found) rows[row.key] = row.value;
+  return rows;
+}
+
+// A life of commits that insert, change and erase, small and large, with tidying in between; so many bytes are
+// collected before rows go into their tables. `on_commit` gets what is committed after each.
+Status live(Store& store, Table table, Rows committed, const std::function<void(const Rows&, bool done)>& on_commit) {
+  for (int round = 0; round < 40; ++round) {
+    TRY_ASSIGN(const auto transaction, store.begin());
+    Rows next = committed;
+    for (int i = 0; i < 5; ++i) {
+      const std::string key = fmt::format("{:03}", (round * 7 + i * 13) % 60);
+      if (next.contains(key) && (round + i) % 3 == 0) {
+        next.erase(key);
+        TRY(transaction->erase(table, key));
+      } else {
+        next[key] =
+            std::string(static_cast<std::size_t>(round % 5 == 0 ? 9000 : 40), static_cast<char>('a' + round % 26));
+        TRY(transaction->put(table, key, next[key]));
+      }
+    }
+    on_commit(next, false);
+    TRY(transaction->commit());
+    committed = next;
+    on_commit(next, true);
+    if (round % 11 == 10) store.tidy();
+  }
+  return {};
+}
+
+struct Power : ::testing::TestWithParam<std::pair<const char*, Bytes>> {
+  SqliteOptions options(const VolatileDisk& disk) const {
+    SqliteOptions chosen;
+    chosen.vfs = disk.name();
+    chosen.recent = GetParam().second;
+    return chosen;
+  }
+};
+
+TEST_P(Power, ACutAtAnyOperationLosesNothingThatWasCommitted) {
+  std::int64_t operations = 0;
+  for (std::int64_t at = 1;; ++at) {
+    VolatileDisk disk;
+    std::mt19937_64 chance(static_cast<std::uint64_t>(at));
+    std::int64_t passed = 0;
+    Rows before, after;  // the last commit that is done, and the one that the cut may have interrupted
+    {
+      auto store = open_sqlite("a.db", options(disk)).value();
+      const Table table = store->table("rows").value();
+      disk.on_operation([&] { return ++passed == at; });
+      // What follows the cut looks fine to the store, and is lost.
+      const Status lived = live(*store, table, {}, [&](const Rows& rows, bool done) {
+        if (passed < at) (done ? before : after) = rows;
+      });
+      if (passed < at) {
+        ASSERT_TRUE(lived);
+        operations = passed;
+        break;
+      }
+      disk.cut_power([&] { return chance() % 2 == 0; });
+      disk.on_operation([] { return false; });
+    }
+    SCOPED_TRACE(fmt::format("cut at operation {}", at));
+    auto store = open_sqlite("a.db", options(disk)).value();
+    const Table table = store->table("rows").value();
+    const Rows found = read_all(*store, table);
+    ASSERT_TRUE(found == before || found == after) << found.size() << " " << before.size() << " " << after.size();
+    // And it goes on from there.
+    Rows last;
+    ASSERT_TRUE(live(*store, table, found, [&](const Rows& rows, bool) { last = rows; }));
+    ASSERT_EQ(read_all(*store, table), last);
+  }
+  EXPECT_GT(operations, 100);
+}
+
+INSTANTIATE_TEST_SUITE_P(Stores, Power,
+                         ::testing::Values(std::make_pair("collecting", SqliteOptions().recent),
+                                           std::make_pair("ripening", Bytes{20'000})),
+                         [](const auto& kind) { return std::string(kind.param.first); });
+
+// The test itself must be able to fail: without syncs commits are lost.
+TEST(PowerTest, WithoutSyncsCommitsAreLost) {
+  VolatileDisk disk;
+  SqliteOptions careless;
+  careless.vfs = disk.name();
+  careless.synchronous_full = false;
+  {
+    auto store = open_sqlite("a.db", careless).value();
+    const Table table = store->table("rows").value();
+    auto transaction = store->begin().value();
+    ASSERT_TRUE(transaction->put(table, "a", "1"));
+    ASSERT_TRUE(transaction->commit());
+    disk.cut_power([] { return false; });
+  }
+  auto store = open_sqlite("a.db", careless).value();
+  const Table table = store->table("rows").value();
+  EXPECT_EQ(store->begin().value()->get(table, "a").value(), std::nullopt);
+}
+
+}  // namespace
+}  // namespace nuraghe::store

@@ -1,0 +1,40 @@
+// VolatileDisk: a disk in memory for SQLite (a VFS), whose power can be cut. For tests only.
+//
+// What was written but not synced may be lost: after a cut each such write is there, or not, as the seed has it;
+// sectors of 512 bytes are whole. Files that were opened before the cut lead to a ghost: what is still written to them
+// changes nothing.
+//
+// Source: sqlite.org/vfs.html, sqlite.org/c3ref/io_methods.html.
+// Threading: one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace nuraghe::store {
+
+class VolatileDisk {
+ public:
+  VolatileDisk();
+  ~VolatileDisk();  // no file of it may be open then
+  VolatileDisk(const VolatileDisk&) = delete;
+  VolatileDisk& operator=(const VolatileDisk&) = delete;
+
+  // For SqliteOptions::vfs; unique in the process.
+  const std::string& name() const;
+  // Loses what was not synced: `keep` tells of each write, in their order, whether it is kept.
+  void cut_power(const std::function<bool()>& keep);
+  // Called before each write, truncation and sync; true: the power fails here, so the operation and all later ones have
+  // no effect until cut_power().
+  void on_operation(std::function<bool()> fails);
+  std::int64_t syncs() const;
+
+  struct Implementation;
+
+ private:
+  std::unique_ptr<Implementation> implementation_;
+};
+
+}  // namespace nuraghe::store
