@@ -209,7 +209,7 @@ class World {
     exchange_options.clock = &clock;
     exchange_options.random = &random;
     exchange_options.crash_hook = crash_hook;
-    control = exchange::make_exchange(store::open_memory(disk), *router, exchange_options);
+    control = exchange::make_exchange(open_store(false), *router, exchange_options);
     control->add_actor(*engine);
     control->add_actor(*partner);
     router->add_route("/svc", "*", *control, "engine");
@@ -326,7 +326,7 @@ class World {
   // Rows of a table, counted.
   std::size_t rows(const std::string& table) {
     std::size_t count = 0;
-    auto store = store::open_memory(disk);
+    auto store = open_store(true);
     auto found = store->table(table);
     auto transaction = store->begin();
     if (!found || !transaction) return 0;
@@ -350,6 +350,10 @@ class World {
   std::function<Answer(const std::string&, const exchange::Message&)> script;
   std::function<bool(CrashPoint)> crash_hook;  // of the exchange
   std::shared_ptr<store::MemoryDisk> disk = store::make_memory_disk();
+  // Where everything is stored; in memory unless a test says otherwise.
+  std::function<std::unique_ptr<store::Store>(bool read_only)> open_store = [this](bool) {
+    return store::open_memory(disk);
+  };
   env::SimClock clock;
   env::SimRandom random{1};
   std::shared_ptr<Partner::Log> log = std::make_shared<Partner::Log>();

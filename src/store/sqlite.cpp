@@ -119,11 +119,8 @@ Status SqliteStore::create_file(const std::string& path) {
 }
 
 Status SqliteStore::open(const std::string& path) {
-  int flags = options_.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-  if (!options_.vfs.empty())
-    flags |= SQLITE_OPEN_CREATE;
-  else if (!options_.read_only)
-    TRY(create_file(path));
+  const int flags = options_.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  if (!options_.read_only && options_.vfs.empty()) TRY(create_file(path));
   TRY(connection_.open(path, flags, options_.vfs));
   sqlite3_busy_timeout(connection_.handle(), kBusyTimeoutMs);
   TRY(verify_format());

@@ -61,6 +61,7 @@ struct VolatileDisk::Implementation {
   std::map<std::string, std::shared_ptr<SharedMemory>> shared;
   std::function<bool()> fails = [] { return false; };
   bool is_dead = false;
+  int open_files = 0;
   std::int64_t syncs = 0;
 
   // True: an operation may have its effect.
@@ -87,10 +88,8 @@ Disk& of(sqlite3_vfs* vfs) { return *static_cast<Disk*>(vfs->pAppData); }
 
 int close_file(sqlite3_file* file) {
   Handle& handle = of(file);
-  const auto found = handle.disk->files.find(handle.path);
-  // A ghost's name may be another file's by now.
-  if (handle.deletes_on_close && found != handle.disk->files.end() && found->second == handle.file)
-    handle.disk->files.erase(found);
+  if (handle.deletes_on_close) handle.disk->files.erase(handle.path);
+  --handle.disk->open_files;
   handle.file.~FilePtr();
   handle.memory.~shared_ptr();
   handle.path.~basic_string();
@@ -153,10 +152,7 @@ int map_shared(sqlite3_file* file, int region, int size, int extend, void volati
 
 int unmap_shared(sqlite3_file* file, int deletes) {
   Handle& handle = of(file);
-  if (deletes != 0 && handle.memory) {
-    const auto found = handle.disk->shared.find(handle.path);
-    if (found != handle.disk->shared.end() && found->second == handle.memory) handle.disk->shared.erase(found);
-  }
+  if (deletes != 0) handle.disk->shared.erase(handle.path);
   handle.memory.reset();
   return SQLITE_OK;
 }
@@ -188,6 +184,7 @@ int open_file(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags,
   // SQLite's memory is raw: the members are made in it.
   Handle& handle = of(file);
   handle.disk = &disk;
+  ++disk.open_files;
   new (&handle.file) FilePtr(found->second);
   new (&handle.memory) std::shared_ptr<SharedMemory>();
   new (&handle.path) std::string(path);
@@ -216,7 +213,7 @@ int full_path(sqlite3_vfs*, const char* name, int size, char* out) {
 
 sqlite3_vfs& usual() { return *sqlite3_vfs_find(nullptr); }
 int randomness(sqlite3_vfs*, int size, char* out) { return usual().xRandomness(&usual(), size, out); }
-int sleep_for(sqlite3_vfs*, int micros) { return micros; }
+int pass_time(sqlite3_vfs*, int micros) { return micros; }
 int current_time(sqlite3_vfs*, double* out) { return usual().xCurrentTime(&usual(), out); }
 int last_error(sqlite3_vfs*, int, char*) { return 0; }
 
@@ -236,7 +233,7 @@ VolatileDisk::VolatileDisk() : implementation_(std::make_unique<Implementation>(
   disk.vfs.xAccess = access_file;
   disk.vfs.xFullPathname = full_path;
   disk.vfs.xRandomness = randomness;
-  disk.vfs.xSleep = sleep_for;
+  disk.vfs.xSleep = pass_time;
   disk.vfs.xCurrentTime = current_time;
   disk.vfs.xGetLastError = last_error;
   CHECK(sqlite3_vfs_register(&disk.vfs, 0) == SQLITE_OK);
@@ -246,16 +243,17 @@ VolatileDisk::~VolatileDisk() { sqlite3_vfs_unregister(&implementation_->vfs); }
 
 const std::string& VolatileDisk::name() const { return implementation_->name; }
 
-void VolatileDisk::cut_power(const std::function<bool()>& keep) {
+void VolatileDisk::fail() { implementation_->is_dead = true; }
+
+void VolatileDisk::restore(const std::function<bool()>& keep) {
   Implementation& disk = *implementation_;
+  CHECK(disk.open_files == 0);
   for (auto& [path, file] : disk.files) {
-    auto left = std::make_shared<File>();
-    left->content = file->durable;
+    file->content = file->durable;
     for (const File::Operation& operation : file->unsynced) {
-      if (keep()) File::apply(operation, left->content);
+      if (keep()) File::apply(operation, file->content);
     }
-    left->durable = left->content;
-    file = std::move(left);
+    file->sync();
   }
   disk.shared.clear();
   disk.is_dead = false;

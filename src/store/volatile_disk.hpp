@@ -24,11 +24,13 @@ class VolatileDisk {
 
   // For SqliteOptions::vfs; unique in the process.
   const std::string& name() const;
-  // Loses what was not synced: `keep` tells of each write, in their order, whether it is kept.
-  void cut_power(const std::function<bool()>& keep);
-  // Called before each write, truncation and sync; true: the power fails here, so the operation and all later ones have
-  // no effect until cut_power().
+  // The power fails now.
+  void fail();
+  // Called before each write, truncation, sync and deletion; true: the power fails here.
   void on_operation(std::function<bool()> fails);
+  // The power is back. `keep` tells of each write that was not synced, in their order, whether it is there. No file may
+  // be open.
+  void restore(const std::function<bool()>& keep);
   std::int64_t syncs() const;
 
   struct Implementation;
