@@ -90,10 +90,7 @@ class BufferedTransaction : public Transaction {
     CHECK(open_);
     open_ = false;
     undo_.clear();
-    if (buffered_ == 0) {
-      backend_.abandon();
-      return {};
-    }
+    if (buffered_ == 0) return backend_.end_reading();
     return backend_.write(std::move(changes_));
   }
 

@@ -54,6 +54,11 @@ class Backend {
   virtual Status write(std::vector<Changes> changes) = 0;
   // Ends the transaction without changes; called unless write was.
   virtual void abandon() = 0;
+  // As abandon, for a commit of nothing: an error when what was read may not have been all.
+  virtual Status end_reading() {
+    abandon();
+    return {};
+  }
   virtual int table_count() const = 0;
   virtual bool read_only() const = 0;
 };

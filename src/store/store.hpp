@@ -1,8 +1,9 @@
 // The transaction contract: ordered tables of byte rows, one writer at a time, atomic durable commits, fenced by epoch.
 //
 // A Store holds named tables; a table maps keys to values, both byte strings, keys ordered bytewise. All SQL of Nuraghe
-// stands in this room. Implementations: sqlite (store/sqlite.hpp; the embedded form), memory (store/memory.hpp; tests
-// and simulation, with faults). One contract suite runs over all (store_contract_test.cpp).
+// stands in this room. Implementations: sqlite (store/sqlite.hpp; the embedded form), postgres (store/postgres.hpp; a
+// database server), memory (store/memory.hpp; tests and simulation, with faults). One contract suite runs over all
+// (store_contract_test.cpp).
 //
 // Invariants: a committed transaction survives a kill at any instruction; one that did not commit leaves no trace; a
 // transaction that a newer owner's epoch fences out cannot commit.
@@ -64,7 +65,7 @@ struct Statistics {
   std::int64_t commits = 0;  // with at least one write
   std::int64_t rows_written = 0;
   std::int64_t bytes_written = 0;  // keys + values
-  std::int64_t journal_bytes = 0;  // bytes handed to the write-ahead log
+  std::int64_t journal_bytes = 0;  // bytes handed to the write-ahead log; to a database server: sent to it
 };
 
 class Store {

@@ -11,6 +11,9 @@
 #include "base/crash_point.hpp"
 #include "env/posix.hpp"
 #include "store/memory.hpp"
+#include "store/postgres.hpp"
+#include "store/postgres_connection.hpp"
+#include "store/postgres_testing.hpp"
 #include "store/sqlite.hpp"
 #include "store/sqlite_connection.hpp"
 
@@ -58,6 +61,47 @@ class SqliteKind : public Disk {
  private:
   std::string directory_;
   SqliteOptions options_;
+};
+
+class PostgresKind : public Disk {
+ public:
+  PostgresKind() {
+    const auto& server = testing::PostgresServer::instance();
+    EXPECT_TRUE(server.running()) << server.problem();
+    options_.schema = testing::PostgresServer::instance().new_schema();
+    options_.durable = false;
+  }
+  ~PostgresKind() override { execute("DROP SCHEMA IF EXISTS " + options_.schema + " CASCADE"); }
+  PostgresKind(const PostgresKind&) = delete;
+  PostgresKind& operator=(const PostgresKind&) = delete;
+  static void execute(const std::string& sql) {
+    const Status done = [&]() -> Status {
+      PgConnection connection;
+      TRY(connection.connect(testing::PostgresServer::instance().connection(), "test", std::chrono::seconds(60)));
+      TRY_ASSIGN(const PgResult result, connection.query(sql));
+      return {};
+    }();
+    EXPECT_TRUE(done) << done.error().to_string() << "\n" << sql;
+  }
+  std::unique_ptr<Store> open() override {
+    auto store = open_postgres(testing::PostgresServer::instance().connection(), options_);
+    EXPECT_TRUE(store) << store.error().to_string();
+    return std::move(store).value();
+  }
+  // The server itself refuses as it does when its disk is full.
+  void limit(Bytes bytes) override {
+    execute(fmt::format(R"(CREATE OR REPLACE FUNCTION {0}.check_size() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF (SELECT sum(length(key) + length(value)) FROM {0}.t_one) > {1} THEN
+          RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END IF; RETURN NULL; END $$)",
+                        options_.schema, bytes.count));
+    execute(
+        fmt::format("CREATE OR REPLACE TRIGGER size AFTER INSERT OR UPDATE ON {0}.t_one EXECUTE FUNCTION"
+                    " {0}.check_size()",
+                    options_.schema));
+  }
+
+ private:
+  PostgresOptions options_;
 };
 
 using MakeDisk = std::function<std::unique_ptr<Disk>()>;
@@ -377,7 +421,8 @@ INSTANTIATE_TEST_SUITE_P(Every, StoreContract,
                                            std::make_pair("sqlite", [] { return std::make_unique<SqliteKind>(); }),
                                            // Every commit carries older changes into the tables.
                                            std::make_pair("sqlite_ripening",
-                                                          [] { return std::make_unique<SqliteKind>(Bytes{200}); })),
+                                                          [] { return std::make_unique<SqliteKind>(Bytes{200}); }),
+                                           std::make_pair("postgres", [] { return std::make_unique<PostgresKind>(); })),
                          [](const auto& kind) { return std::string(kind.param.first); });
 
 void execute(const std::string& path, const std::string& sql) {
