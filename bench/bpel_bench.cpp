@@ -360,6 +360,7 @@ void commits(int rows, int bytes, double seconds, const std::string& directory) 
   const std::string value(static_cast<std::size_t>(bytes), 'x');
   std::int64_t number = 0;
   std::vector<double> latencies;
+  const double cpu = cpu_seconds();
   const auto start = SteadyClock::now();
   while (seconds_since(start) < seconds) {
     const auto begin = SteadyClock::now();
@@ -376,9 +377,10 @@ void commits(int rows, int bytes, double seconds, const std::string& directory) 
   }
   const double wall = seconds_since(start);
   std::sort(latencies.begin(), latencies.end());
-  fmt::print(R"({{"per_second": {:.1f}, "median_latency": {:.7f}}})"
+  const auto done = static_cast<double>(latencies.size());
+  fmt::print(R"({{"per_second": {:.1f}, "median_latency": {:.7f}, "cpu_each": {:.7f}}})"
              "\n",
-             static_cast<double>(latencies.size()) / wall, latencies[latencies.size() / 2]);
+             done / wall, latencies[latencies.size() / 2], (cpu_seconds() - cpu) / done);
   sqlite3_finalize(insert);
   sqlite3_close(database);
 }
