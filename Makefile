@@ -10,6 +10,8 @@ SHELL := /bin/bash
 BUILD ?= build
 LABEL ?=
 JOBS ?= $(shell nproc)
+# Simulations begin with the seed that the commit gives (src/bpel/simulation_test.cpp).
+export NURAGHE_SEED ?= $(shell printf '%d' "0x$$(git rev-parse --short=8 HEAD 2>/dev/null || echo 1)")
 CMAKE := cmake -G Ninja -S . -B $(BUILD) --log-level=WARNING
 
 .PHONY: build demo test test-all check format clean image

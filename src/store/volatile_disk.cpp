@@ -27,6 +27,7 @@ struct File {
   std::string content;
   std::string durable;
   std::vector<Operation> unsynced;  // in their order
+  int handles = 0;
 
   static void apply(const Operation& operation, std::string& to) {
     if (operation.truncates) return to.resize(operation.offset);
@@ -90,6 +91,7 @@ int close_file(sqlite3_file* file) {
   Handle& handle = of(file);
   if (handle.deletes_on_close) handle.disk->files.erase(handle.path);
   --handle.disk->open_files;
+  --handle.file->handles;
   handle.file.~FilePtr();
   handle.memory.~shared_ptr();
   handle.path.~basic_string();
@@ -158,7 +160,12 @@ int unmap_shared(sqlite3_file* file, int deletes) {
 }
 
 int control_file(sqlite3_file*, int, void*) { return SQLITE_NOTFOUND; }
-int lock_file(sqlite3_file*, int) { return SQLITE_OK; }
+// All is one thread's, so nobody waits for a lock. But a connection that closes asks by an exclusive one whether it is
+// the last; only then it may delete the log.
+int lock_file(sqlite3_file* file, int level) {
+  return level == SQLITE_LOCK_EXCLUSIVE && of(file).file->handles > 1 ? SQLITE_BUSY : SQLITE_OK;
+}
+int unlock_file(sqlite3_file*, int) { return SQLITE_OK; }
 int is_reserved(sqlite3_file*, int* out) {
   *out = 0;
   return SQLITE_OK;
@@ -170,9 +177,9 @@ int lock_shared(sqlite3_file*, int, int, int) { return SQLITE_OK; }
 void barrier(sqlite3_file*) {}
 
 const sqlite3_io_methods kMethods = {
-    2,           close_file, read_file,    write_file,   truncate_file, sync_file,       file_size,
-    lock_file,   lock_file,  is_reserved,  control_file, sector_size,   characteristics, map_shared,
-    lock_shared, barrier,    unmap_shared, nullptr,      nullptr};
+    2,           close_file,  read_file,    write_file,   truncate_file, sync_file,       file_size,
+    lock_file,   unlock_file, is_reserved,  control_file, sector_size,   characteristics, map_shared,
+    lock_shared, barrier,     unmap_shared, nullptr,      nullptr};
 
 int open_file(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* out_flags) {
   Disk& disk = of(vfs);
@@ -185,6 +192,7 @@ int open_file(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags,
   Handle& handle = of(file);
   handle.disk = &disk;
   ++disk.open_files;
+  ++found->second->handles;
   new (&handle.file) FilePtr(found->second);
   new (&handle.memory) std::shared_ptr<SharedMemory>();
   new (&handle.path) std::string(path);

@@ -4,6 +4,7 @@ A World is one nuraghed with its state folder, driven by the programs as a perso
 line, an answer, an end) and bounded; the bounds are many times what a quiet machine needs. A claim that does not hold raises
 Failure with the sentence that says so. World.close() leaves nothing running, whatever happened before.
 """
+import glob
 import json
 import os
 import re
@@ -549,6 +550,9 @@ def main(build: str, is_shared: bool, body, controllers=None, options=()) -> int
         print(f"\nFAILED after {report.total():.1f} s{where}: {failure}", flush=True)
         if world:
             print("\nnuraghed's last lines:\n" + "".join(world.log[-30:]), flush=True)
+            for console in sorted(glob.glob(world.folder + "/s/vhc/*/hosts/hosts/*/console.log")):
+                with open(console, encoding="utf-8", errors="replace") as file:
+                    print(f"\nthe last lines of {console}:\n" + "".join(file.readlines()[-15:]), flush=True)
         return 1
     except KeyboardInterrupt as stop:
         print(f"\nstopped by {stop or 'SIGINT'}: cleaning up", flush=True)
