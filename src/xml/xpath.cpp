@@ -184,7 +184,13 @@ void call_string(xmlXPathParserContext* parser, int count) {
 void call_concat(xmlXPathParserContext* parser, int count) {
   if (count < 2) return xmlXPathErr(parser, XPATH_INVALID_ARITY);
   std::string result;
-  for (const XPathValue& argument : pop_arguments(parser, count)) result += to_string(argument);
+  for (const XPathValue& argument : pop_arguments(parser, count)) {
+    result += to_string(argument);
+    if (result.size() > kMaxText) {
+      return fail(parser, static_cast<Evaluation*>(parser->context->userData),
+                  exhausted(fmt::format("a text of an XPath expression is longer than {} bytes", kMaxText)));
+    }
+  }
   valuePush(parser, to_object(result));
 }
 

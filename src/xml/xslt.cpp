@@ -27,6 +27,7 @@ namespace {
 constexpr const char* kParameterNamespace = "urn:nuraghe:xslt-parameter";
 constexpr const char* kScheme = "package:///";
 constexpr int kMaxStylesheets = 64;
+constexpr std::size_t kMaxConcatenated = std::size_t{16} << 20U;
 
 // What libxslt does on this thread just now: it has one loader and one message handler for the whole process.
 struct Work {
@@ -132,6 +133,33 @@ void give_parameter(xmlXPathParserContext* parser, int count) {
   if (const auto* text = std::get_if<std::string>(&value))
     return void(valuePush(parser, xmlXPathNewString(chars(*text))));
   valuePush(parser, parameter_nodes(work->parameter_documents[index]));
+}
+
+// An error in an expression alone would leave the value out and go on.
+void stop(xmlXPathParserContext* parser) {
+  if (auto* context = xsltXPathGetTransformContext(parser)) context->state = XSLT_STATE_STOPPED;
+}
+
+// concat() with a limit; a recursion could double a text in each step.
+void call_concat(xmlXPathParserContext* parser, int count) {
+  if (count < 2) return xmlXPathErr(parser, XPATH_INVALID_ARITY);
+  std::vector<std::string> texts(static_cast<std::size_t>(count));
+  std::size_t size = 0;
+  for (auto text = texts.rbegin(); text != texts.rend(); ++text) {
+    xmlChar* const popped = xmlXPathPopString(parser);
+    *text = view(popped);
+    xmlFree(popped);
+    size += text->size();
+    if (size > kMaxConcatenated) {
+      if (work != nullptr) work->message = fmt::format("a text is longer than {} bytes", kMaxConcatenated);
+      stop(parser);
+      return xmlXPathErr(parser, XPATH_MEMORY_ERROR);
+    }
+  }
+  std::string result;
+  result.reserve(size);
+  for (const std::string& text : texts) result += text;
+  valuePush(parser, xmlXPathNewString(chars(result)));
 }
 
 // A copy of the nodes below one root: a style sheet may note things in what it is given.
@@ -241,6 +269,8 @@ Result<XsltResult> Stylesheet::transform(Node source, const std::vector<XsltPara
   context->maxTemplateDepth = limits.template_depth;
   context->opLimit = context->xpathCtxt->opLimit = static_cast<unsigned long>(limits.operations);
   xsltRegisterExtFunction(context.get(), chars("value"), chars(kParameterNamespace), give_parameter);
+  xmlXPathRegisterFunc(context->xpathCtxt, chars("concat"), nullptr);  // libxml2 replaces none
+  xmlXPathRegisterFunc(context->xpathCtxt, chars("concat"), call_concat);
   xmlXPathRegisterNs(context->xpathCtxt, chars("parameter"), chars(kParameterNamespace));
   std::vector<std::string> texts;
   for (std::size_t i = 0; i < parameters.size(); ++i) {

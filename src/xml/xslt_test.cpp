@@ -107,6 +107,15 @@ TEST(Xslt, IsLimited) {
               ::testing::StartsWith("error exhausted"));
 }
 
+TEST(Xslt, TextsDoNotGrowWithoutEnd) {
+  EXPECT_THAT(
+      run(sheet("<xsl:template match='/'><out><xsl:call-template name='r'><xsl:with-param name='t' select=\"'0123456789"
+                "abcdef'\"/></xsl:call-template></out></xsl:template><xsl:template name='r'><xsl:param name='t'/>"
+                "<xsl:call-template name='r'><xsl:with-param name='t' select='concat($t, $t)'/></xsl:call-template>"
+                "</xsl:template>")),
+      ::testing::AllOf(::testing::StartsWith("error"), ::testing::HasSubstr("longer")));
+}
+
 TEST(Xslt, SaysWhatIsWrong) {
   EXPECT_EQ(Stylesheet::compile("absent.xsl", {}).error().code(), ErrorCode::kNotFound);
   EXPECT_THAT(run("<a"), ::testing::StartsWith("error invalid"));

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "bpel/expression/assign.hpp"
 #include "bpel/runtime/machine.hpp"
 
 namespace nuraghe::bpel::runtime {
@@ -234,6 +235,13 @@ bool Machine::accept(Region& region, const MessageEvent& event, const exchange::
   return bind(region, event.into, value, node);
 }
 
+// What a copy of the part to a variable gives (§8.4.2).
+VariableValue Machine::copy_of_part(const Variable& declaration, const xml::DocumentPtr& part) {
+  if (declaration.kind == VariableKind::kElement) return VariableValue::of(named_as(part, declaration.type));
+  if (declaration.type_class == wsdl::TypeClass::kComplex) return VariableValue::of(named_as(part, {"", "value"}));
+  return simple_value(part->root().text());
+}
+
 // Puts a message's parts where the activity wants them.
 bool Machine::bind(Region& region, const MessageBinding& binding, const VariableValue& value, NodeIndex node) {
   current_ = &region;
@@ -247,12 +255,8 @@ bool Machine::bind(Region& region, const MessageBinding& binding, const Variable
       throw_standard(region, faults::kSelectionFailure, fmt::format("the message has no part {}", target.part), node);
       return false;
     }
-    if (target.declaration->kind == VariableKind::kType) {
-      auto copy = part->clone();
-      copy.root().rename({"", "value"});
-      part = std::move(copy).share();
-    }
-    auto stored = store_variable(target.variable, VariableValue::of(part));
+    auto copied = copy_of_part(*target.declaration, part);
+    auto stored = store_variable(target.variable, std::move(copied));
     if (!stored) return throw_fault(region, stored.error(), node), false;
   }
   return true;
@@ -274,8 +278,11 @@ bool Machine::correlate(Region& region, const std::vector<Correlation>& correlat
     Region* owner = scope_region(region, correlation.set.scope);
     if (owner == nullptr) return false;
     const SetValues* known = find_set(owner, correlation.set.slot);
-    const bool wrong = known == nullptr ? correlation.initiate == Initiate::kNo
-                                        : correlation.initiate == Initiate::kYes || known->values != values;
+    // What the request gave its values is compared with the response of the same invoke.
+    const bool response_again = !request && correlation.pattern == CorrelationPattern::kRequestResponse;
+    const bool wrong = known != nullptr && response_again ? known->values != values
+                       : known == nullptr                 ? correlation.initiate == Initiate::kNo
+                                          : correlation.initiate == Initiate::kYes || known->values != values;
     if (wrong) {
       throw_standard(region, faults::kCorrelationViolation,
                      known == nullptr ? fmt::format("the correlation set {} has no values yet", set.name)

@@ -73,6 +73,8 @@ std::string property_names(const CorrelationSet& set);
 // The parts of a SOAP body that stands for a WSDL message, and back (document/literal and rpc/literal).
 VariableValue parts_of_body(const wsdl::Message& message, const xml::DocumentPtr& body);
 xml::DocumentPtr body_of_parts(const wsdl::Message& message, const VariableValue& value, const xml::QName& wrapper);
+// The document with another name of its root: itself when it has that name already.
+xml::DocumentPtr named_as(xml::DocumentPtr document, const xml::QName& name);
 // A fault as an answer to a caller: what an invoked service said stays as it was.
 exchange::Fault answer_of(const FaultRow& fault, const std::string& originator);
 
@@ -257,8 +259,9 @@ class Machine : public AssignContext {
   void deliver_event(Region& region, std::uint32_t handler, const exchange::Message& message);
   // False after a fault was thrown.
   bool accept(Region& region, const MessageEvent& event, const exchange::Message& message, NodeIndex node);
+  static VariableValue copy_of_part(const Variable& declaration, const xml::DocumentPtr& part);
   bool bind(Region& region, const MessageBinding& binding, const VariableValue& value, NodeIndex node);
-  Evaluated<VariableValue> collect(Region& region, const MessageBinding& binding);
+  Evaluated<VariableValue> collect(Region& region, const MessageBinding& binding, const wsdl::Message* declared);
   bool open_request(Region& region, const MessageEvent& event, const exchange::Message& message, NodeIndex node);
   std::string open_key(Region& region, const Endpoint& endpoint, const MessageExchangeRef& exchange,
                        OpenRequestRow* places);

@@ -45,8 +45,16 @@ std::string trimmed(const std::string& text) {
 
 }  // namespace
 
+xml::DocumentPtr named_as(xml::DocumentPtr document, const xml::QName& name) {
+  if (document->root().name() == name) return document;
+  auto copy = document->clone();
+  copy.root().rename(name);
+  return std::move(copy).share();
+}
+
 // What a reply or invoke sends, by parts.
-Evaluated<VariableValue> Machine::collect(Region& region, const MessageBinding& binding) {
+Evaluated<VariableValue> Machine::collect(Region& region, const MessageBinding& binding,
+                                          const wsdl::Message* declared) {
   current_ = &region;
   if (binding.variable) {
     TRY_ASSIGN(const VariableValue* value, variable(binding.variable));
@@ -65,12 +73,10 @@ Evaluated<VariableValue> Machine::collect(Region& region, const MessageBinding& 
       return standard_fault(faults::kUninitializedVariable,
                             fmt::format("the variable {} has no value", source.declaration->name));
     }
-    if (source.declaration->kind == VariableKind::kType) {
-      auto copy = document->clone();
-      copy.root().rename({"", source.part});
-      document = std::move(copy).share();
-    }
-    message.parts.emplace(source.part, std::move(document));
+    // As a copy to the part does (§8.4.2): the part's own name stays.
+    const wsdl::Part* part = declared == nullptr ? nullptr : declared->part(source.part);
+    const auto name = part == nullptr || part->element.empty() ? xml::QName{"", source.part} : part->element;
+    message.parts.emplace(source.part, named_as(std::move(document), name));
   }
   return message;
 }
@@ -90,9 +96,9 @@ void Machine::begin_reply(Region& region, Frame& frame) {
   }
   auto open = decode_record<OpenRequestRow>(**row);
   if (!open) return fail(std::move(open).error());
-  auto value = collect(region, reply.from);
-  if (!value) return throw_fault(region, value.error(), node);
   const wsdl::Message* message = reply.fault_name ? reply.fault_message : reply.endpoint.output;
+  auto value = collect(region, reply.from, message);
+  if (!value) return throw_fault(region, value.error(), node);
   if (message != nullptr && !correlate(region, reply.correlations, message, *value, true, node)) return;
   digest_.add(open->request_id);
   if (reply.fault_name) {
@@ -184,7 +190,7 @@ void Machine::begin_invoke(Region& region, Frame& frame) {
   const auto& invoke = as<Invoke>(program_.node(frame.node));
   const NodeIndex node = frame.node;
   const auto& endpoint = invoke.endpoint;
-  auto value = collect(region, invoke.input);
+  auto value = collect(region, invoke.input, endpoint.input);
   if (!value) return throw_fault(region, value.error(), node);
   CHECK(endpoint.input != nullptr);
   if (!correlate(region, invoke.correlations, endpoint.input, *value, true, node)) return;

@@ -130,6 +130,48 @@ TEST(MessageExchanges, BranchesOfAParallelForEachHaveTheirOwn) {
   world.expect_replays();
 }
 
+// ---- parts and patterns ----
+
+// toParts and fromParts are copies: names of parts and variables stay (§10.3.1, §10.4).
+TEST(Parts, AreCopiedAsAnAssignWould) {
+  World world(process_text(
+      "<sequence><receive partnerLink=\"client\" operation=\"start\" createInstance=\"yes\"><fromParts><fromPart "
+      "part=\"p\" toVariable=\"text\"/></fromParts></receive><invoke partnerLink=\"partner\" "
+      "operation=\"call\"><toParts>"
+      "<toPart part=\"p\" fromVariable=\"text\"/></toParts><fromParts><fromPart part=\"p\" toVariable=\"other\"/>"
+      "</fromParts></invoke><reply partnerLink=\"client\" operation=\"start\"><toParts><toPart part=\"p\" "
+      "fromVariable=\"other\"/></toParts></reply></sequence>",
+      "", "<variable name=\"text\" type=\"xsd:string\"/><variable name=\"other\" element=\"t:other\"/>"));
+  const auto id = world.request("start", "<b>bold</b>");
+  EXPECT_EQ(world.answer_text(id), "bold");
+  ASSERT_EQ(world.log->requests.size(), 1U);
+  EXPECT_TRUE(world.log->requests[0].body->root().is("urn:t", "in"));
+  EXPECT_FALSE(world.log->requests[0].body->root().has_element_children());
+  EXPECT_TRUE(world.answers[id].body->root().is("urn:t", "out"));
+  world.expect_clean();
+  world.expect_replays();
+}
+
+TEST(Patterns, ARequestsValuesMustComeBackInTheResponse) {
+  for (const auto& [answer, expected] :
+       std::vector<std::pair<std::string, std::string>>{{"<id>5</id>", "N"}, {"<id>6</id>", "V"}}) {
+    World world(process_text(
+        "<sequence>" + kReceive +
+            scope(
+                "<faultHandlers><catch faultName=\"bpel:correlationViolation\">@V</catch></faultHandlers><sequence>"
+                "<assign><copy><from>'5'</from><to>$request.p/t:id</to></copy></assign><invoke partnerLink=\"partner\" "
+                "operation=\"call\" inputVariable=\"request\" outputVariable=\"reply\"><correlations><correlation "
+                "set=\"c\" initiate=\"yes\" pattern=\"request-response\"/></correlations></invoke>@N</sequence>") +
+            set_reply("'done'") + kReply + "</sequence>",
+        kSets));
+    world.script = [answer = answer](const std::string&, const exchange::Message&) {
+      return Answer{Answer::Kind::kOut, answer};
+    };
+    EXPECT_EQ(world.answer_text(world.request("start", "<id>1</id>")), "done");
+    EXPECT_EQ(world.trace(), expected);
+  }
+}
+
 // ---- event handlers ----
 
 std::string on_event(const std::string& operation, const std::string& correlations, const std::string& scope_inside) {
