@@ -210,9 +210,11 @@ void Arguments::boot() {
   if (!spec_.initrd.empty()) add("-initrd", spec_.initrd);
   std::string parameters = spec_.kernel_parameters;
   // On this machine Linux has nothing by which it could measure the rate of its clock, and would check it against its
-  // own ticks, of which a busy physical host loses some. With KVM it is told otherwise.
+  // own ticks, of which a busy physical host loses some; for that reason it must not count them either to find out
+  // whether its timer is wired up. With KVM it is told otherwise.
   if (!has_pci(machine_) && settings_.clock_khz != 0)
-    parameters += fmt::format("{}tsc=reliable tsc_early_khz={}", parameters.empty() ? "" : " ", settings_.clock_khz);
+    parameters += fmt::format("{}tsc=reliable tsc_early_khz={} no_timer_check", parameters.empty() ? "" : " ",
+                              settings_.clock_khz);
   if (!parameters.empty()) add("-append", parameters);
 }
 

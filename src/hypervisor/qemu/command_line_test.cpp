@@ -102,9 +102,9 @@ TEST(CommandLine, MachinesAndAccelerators) {
   EXPECT_THAT(text, HasSubstr("root=/dev/vda,x\n"));
   MachineSettings tcg;
   tcg.clock_khz = 2596132;
-  EXPECT_THAT(joined(spec, tcg), HasSubstr("root=/dev/vda,x tsc=reliable tsc_early_khz=2596132\n"));
+  EXPECT_THAT(joined(spec, tcg), HasSubstr("root=/dev/vda,x tsc=reliable tsc_early_khz=2596132 no_timer_check\n"));
   spec.kernel_parameters.clear();
-  EXPECT_THAT(joined(spec, tcg), HasSubstr("-append\ntsc=reliable tsc_early_khz=2596132\n"));
+  EXPECT_THAT(joined(spec, tcg), HasSubstr("-append\ntsc=reliable tsc_early_khz=2596132 no_timer_check\n"));
   EXPECT_THAT(joined(full_spec(), tcg), Not(HasSubstr("tsc")));
   MachineSettings kvm;
   kvm.accelerator = "kvm";
