@@ -20,8 +20,8 @@ constexpr int kOldestServer = 120000;
 constexpr std::size_t kLongestName = 61;
 // A B-tree takes keys up to a third of a page (2704 bytes); longer ones stand in long_rows.
 constexpr std::size_t kLongKey = 2000;
-// What one statement carries at most: values are limited to 1 GiB.
-constexpr std::size_t kMostBytes = 16 << 20;
+// After so many bytes a statement gets no further rows.
+constexpr std::size_t kMostBytes = 1 << 20;
 // Writers that have not committed for so long are forgotten.
 constexpr std::string_view kForgetWriters = "interval '7 days'";
 

@@ -13,6 +13,7 @@ namespace nuraghe::store {
 namespace {
 
 constexpr std::uint32_t kByteaOid = 17;  // pg_type.dat
+constexpr std::int64_t kMostUnsent = 1 << 20;
 
 void append_be32(std::string& out, std::uint32_t value) {
   for (int shift = 24; shift >= 0; shift -= 8) out.push_back(static_cast<char>(value >> shift & 0xff));
@@ -109,6 +110,7 @@ Status PgConnection::connect(const std::string& text, const std::string& applica
   handle_.reset();
   awaited_.clear();
   refused_ = false;
+  unsent_ = 0;
   timeout_ = timeout;
   const auto seconds = std::max<std::int64_t>(2, std::chrono::duration_cast<std::chrono::seconds>(timeout).count());
   const std::string limit = std::to_string(seconds);
@@ -151,6 +153,11 @@ void PgConnection::add(PgStatement& statement, const PgParameters& parameters) {
   sent(PQsendQueryPrepared(handle_.get(), statement.name_.c_str(), static_cast<int>(formats.size()),
                            parameters.values_.data(), parameters.lengths_.data(), formats.data(), 1),
        nullptr);
+  // libpq moves what is left in its buffer each time that the socket has taken some of it.
+  unsent_ += parameters.size();
+  if (unsent_ < kMostUnsent) return;
+  if (!flush(std::chrono::steady_clock::now() + timeout_)) refused_ = true;
+  unsent_ = 0;
 }
 
 void PgConnection::add(const std::string& sql) {
@@ -253,6 +260,7 @@ Status PgConnection::run(std::vector<PgResult>& results) {
   }();
   awaited_.clear();
   refused_ = false;
+  unsent_ = 0;
   return done;
 }
 

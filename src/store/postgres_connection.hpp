@@ -119,7 +119,8 @@ class PgConnection {
   std::uint64_t session_ = 0;  // raised by every connect
   std::uint64_t statements_ = 0;
   std::vector<Awaited> awaited_;
-  bool refused_ = false;  // libpq did not take a statement
+  std::int64_t unsent_ = 0;  // bytes of parameters, about, in libpq's buffer
+  bool refused_ = false;     // libpq did not take a statement
 };
 
 }  // namespace nuraghe::store
