@@ -2,10 +2,13 @@
 // what the disk holds, and lets the client repeat what was not answered: what partner and client see must be what they
 // see without a crash, but for repeats with the same message id; nothing may be left; every history must replay.
 //
-// Over two disks: one in memory, and SQLite on a disk that loses with the crash what was not synced.
+// Over two disks: one in memory, and SQLite on a disk that loses with the crash what was not synced. Some over
+// PostgreSQL too.
 #include <gtest/gtest.h>
 
 #include "bpel/crash_scenarios.hpp"
+#include "store/postgres.hpp"
+#include "store/postgres_testing.hpp"
 #include "store/sqlite.hpp"
 #include "store/volatile_disk.hpp"
 
@@ -57,7 +60,7 @@ bool answered(const World& world, const std::string& id) {
   return found != world.answers.end() && !(found->second.fault && found->second.fault->code == ErrorCode::kUnavailable);
 }
 
-enum class DiskKind { kMemory, kSqlite };
+enum class DiskKind { kMemory, kSqlite, kPostgres };
 
 Outcome play(const Scenario& scenario, DiskKind kind, int at, int* places) {
   Doom doom;
@@ -71,6 +74,17 @@ Outcome play(const Scenario& scenario, DiskKind kind, int at, int* places) {
       // Little, so that rows go into their tables too.
       options.recent = kib(4);
       return store::open_sqlite("engine.db", options).value();
+    };
+  }
+  if (kind == DiskKind::kPostgres) {
+    auto& server = store::testing::PostgresServer::instance();
+    EXPECT_TRUE(server.running()) << server.problem();
+    world.open_store = [connection = server.connection(), schema = server.new_schema()](bool read_only) {
+      store::PostgresOptions options;
+      options.schema = schema;
+      options.read_only = read_only;
+      options.durable = false;
+      return store::open_postgres(connection, options).value();
     };
   }
   world.script = [&](const std::string& content, const exchange::Message&) {
@@ -150,6 +164,20 @@ INSTANTIATE_TEST_SUITE_P(All, Crash,
                            return std::get<0>(each.param).name +
                                   (std::get<1>(each.param) == DiskKind::kSqlite ? "_sqlite" : "");
                          });
+
+std::vector<Scenario> some_scenarios() {
+  std::vector<Scenario> some;
+  for (Scenario& scenario : testing::crash_scenarios()) {
+    if (scenario.name == "compensation" || scenario.name == "correlation") some.push_back(std::move(scenario));
+  }
+  EXPECT_EQ(some.size(), 2U);
+  return some;
+}
+
+INSTANTIATE_TEST_SUITE_P(Postgres, Crash,
+                         ::testing::Combine(::testing::ValuesIn(some_scenarios()),
+                                            ::testing::Values(DiskKind::kPostgres)),
+                         [](const auto& each) { return std::get<0>(each.param).name; });
 
 }  // namespace
 }  // namespace nuraghe::bpel

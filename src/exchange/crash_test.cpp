@@ -12,6 +12,8 @@
 #include "base/log.hpp"
 #include "env/posix.hpp"
 #include "exchange/test_world.hpp"
+#include "store/postgres.hpp"
+#include "store/postgres_testing.hpp"
 #include "store/sqlite.hpp"
 
 namespace nuraghe::exchange {
@@ -236,47 +238,69 @@ RC_GTEST_PROP(Crash, WithRepeatsAndAnyCrashesNothingIsLostDoubledOrLeft,
   RC_ASSERT(!::testing::Test::HasFailure());
 }
 
-// The same with real processes, SQLite and SIGKILL.
-TEST(Crash, KilledForRealAtEveryCrossing) {
-  std::string pattern = ::testing::TempDir() + "crash-XXXXXX";
-  ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-  const std::string base = pattern;
-  // A killed process loses nothing that the kernel has, so fsync would only cost time here.
-  const store::SqliteOptions sqlite{.synchronous_full = false, .read_only = false, .max_pages = 0};
-  const auto life = [&](const std::string& directory, std::uint64_t crash_at) -> int {
-    const pid_t child = ::fork();
-    if (child == 0) {
-      set_log_level(LogLevel::kError);
-      env::SimClock clock;
-      env::SimRandom random(static_cast<std::uint64_t>(::getpid()));
-      arm_crash_point(crash_at);
-      Process process(
-          [&](const std::string& name) { return store::open_sqlite(directory + "/" + name, sqlite).value(); }, clock,
-          random, nullptr);
-      ::_exit(process.run() && !::testing::Test::HasFailure() ? 0 : 1);
-    }
-    int status = 0;
-    EXPECT_EQ(::waitpid(child, &status, 0), child);
-    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
-  };
+// Runs one life of the process in a child, killed at that crossing; its exit code, or minus the signal.
+int live_in_child(const OpenStore& open_store, std::uint64_t crash_at) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    set_log_level(LogLevel::kError);
+    env::SimClock clock;
+    env::SimRandom random(static_cast<std::uint64_t>(::getpid()));
+    arm_crash_point(crash_at);
+    Process process(open_store, clock, random, nullptr);
+    ::_exit(process.run() && !::testing::Test::HasFailure() ? 0 : 1);
+  }
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+// The same with real processes and SIGKILL, at each `stride`th crossing. `make` gives fresh stores for each round.
+void kill_for_real(std::uint64_t stride, const std::function<OpenStore(std::uint64_t)>& make) {
   std::uint64_t kills = 0;
-  for (std::uint64_t n = 1;; ++n) {
+  for (std::uint64_t n = 1;; n += stride) {
     SCOPED_TRACE(fmt::format("killed at crossing {}", n));
-    const std::string directory = base + "/" + std::to_string(n);
-    ASSERT_TRUE(env::make_directories(directory));
-    const int first = life(directory, n);
+    const OpenStore open_store = make(n);
+    const int first = live_in_child(open_store, n);
     if (first == -SIGKILL) {
       ++kills;
-      ASSERT_EQ(life(directory, 0), 0);
+      ASSERT_EQ(live_in_child(open_store, 0), 0);
     } else {
       ASSERT_EQ(first, 0);
     }
-    expect_done([&](const std::string& name) { return store::open_sqlite(directory + "/" + name, sqlite).value(); });
-    ASSERT_TRUE(env::remove_tree(directory));
+    expect_done(open_store);
     if (first == 0) break;
   }
-  EXPECT_GT(kills, 30U);
-  ASSERT_TRUE(env::remove_tree(base));
+  EXPECT_GT(kills, 30U / stride);
+}
+
+TEST(Crash, KilledForRealAtEveryCrossing) {
+  std::string pattern = ::testing::TempDir() + "crash-XXXXXX";
+  ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+  // A killed process loses nothing that the kernel has, so fsync would only cost time here.
+  store::SqliteOptions sqlite;
+  sqlite.synchronous_full = false;
+  kill_for_real(1, [&](std::uint64_t n) {
+    const std::string directory = pattern + "/" + std::to_string(n);
+    EXPECT_TRUE(env::make_directories(directory));
+    return [directory, sqlite](const std::string& name) {
+      return store::open_sqlite(directory + "/" + name, sqlite).value();
+    };
+  });
+  ASSERT_TRUE(env::remove_tree(pattern));
+}
+
+TEST(Crash, KilledForRealOverPostgres) {
+  auto& server = store::testing::PostgresServer::instance();
+  ASSERT_TRUE(server.running()) << server.problem();
+  kill_for_real(3, [&](std::uint64_t) {  // making the tables costs more than all the rest
+    const std::string schema = server.new_schema();
+    return [schema, connection = server.connection()](const std::string& name) {
+      store::PostgresOptions options;
+      options.schema = schema + "_" + name;
+      options.durable = false;
+      return store::open_postgres(connection, options).value();
+    };
+  });
 }
 
 }  // namespace

@@ -30,6 +30,7 @@ constexpr std::string_view kSettings =
     "SELECT set_config('search_path', '', false), set_config('client_encoding', 'UTF8', false),"
     " set_config('client_min_messages', 'error', false), set_config('lock_timeout', '5s', false),"
     " set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),"
+    " set_config('enable_bitmapscan', 'off', false),"
     " set_config('jit', 'off', false)";
 
 struct PgTable {
@@ -249,14 +250,17 @@ Result<Table> PostgresStore::table(std::string_view name) {
   PgTable& made = tables_.emplace_back();
   made.name = std::string(name);
   made.get = statement("SELECT value FROM {s}.t_{t} WHERE key = $1::bytea", name);
-  made.range = statement(
-      "(SELECT key, value FROM {s}.t_{t} WHERE key >= $1::bytea AND key < $3::bytea UNION ALL SELECT key, value FROM"
-      " {s}.long_rows WHERE name = '{t}' AND key >= $1::bytea AND key < $3::bytea) ORDER BY key LIMIT $2::bigint",
-      name);
-  made.open_range = statement(
-      "(SELECT key, value FROM {s}.t_{t} WHERE key >= $1::bytea UNION ALL SELECT key, value FROM {s}.long_rows WHERE"
-      " name = '{t}' AND key >= $1::bytea) ORDER BY key LIMIT $2::bigint",
-      name);
+  // Each part has its own order and limit, so that an index gives it.
+  const auto range = [&](std::string_view bounds) {
+    return statement(
+        fmt::format("(SELECT key, value FROM {{s}}.t_{{t}} WHERE {0} ORDER BY key LIMIT $2::bigint) UNION ALL"
+                    " (SELECT key, value FROM {{s}}.long_rows WHERE name = '{{t}}' AND {0} ORDER BY key"
+                    " LIMIT $2::bigint) ORDER BY key LIMIT $2::bigint",
+                    bounds),
+        name);
+  };
+  made.range = range("key >= $1::bytea AND key < $3::bytea");
+  made.open_range = range("key >= $1::bytea");
   made.put = statement(
       "INSERT INTO {s}.t_{t} SELECT * FROM unnest($1::bytea[], $2::bytea[]) ON CONFLICT (key) DO UPDATE SET value ="
       " excluded.value",
