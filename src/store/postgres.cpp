@@ -28,7 +28,7 @@ constexpr std::string_view kForgetWriters = "interval '7 days'";
 // Settings of a session. A statement's plan is made once and stays: it must be the one for large tables.
 constexpr std::string_view kSettings =
     "SELECT set_config('search_path', '', false), set_config('client_encoding', 'UTF8', false),"
-    " set_config('client_min_messages', 'error', false), set_config('lock_timeout', '5s', false),"
+    " set_config('client_min_messages', 'error', false),"
     " set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),"
     " set_config('enable_bitmapscan', 'off', false),"
     " set_config('jit', 'off', false)";
@@ -143,6 +143,7 @@ Status PostgresStore::open() {
 Status PostgresStore::connect() {
   TRY(connection_.connect(text_, "nuraghe " + options_.schema, options_.timeout));
   connection_.add(std::string(kSettings));
+  connection_.add(fmt::format("SELECT set_config('lock_timeout', '{}us', false)", options_.lock_timeout.count()));
   // A server may be set to more than "on", such as remote_apply: that stays.
   connection_.add(std::string(options_.durable ? "SELECT set_config('synchronous_commit', 'on', false) WHERE"
                                                  " current_setting('synchronous_commit') = 'off'"

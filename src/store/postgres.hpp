@@ -24,6 +24,8 @@ struct PostgresOptions {
   bool durable = true;             // false only in benchmarks that say so
   // For connecting and for each answer of the server; then the connection counts as lost.
   Duration timeout = std::chrono::seconds(30);
+  // How long a commit waits for another writer's.
+  Duration lock_timeout = std::chrono::seconds(5);
 };
 // `connection`: a libpq connection string or URI (postgresql.org/docs/15/libpq-connect.html#LIBPQ-CONNSTRING). Poolers
 // between this and the server must keep sessions. kInvalid for a malformed text, kUnavailable when the server does not

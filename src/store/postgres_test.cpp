@@ -32,6 +32,7 @@ class Proxy {
     kBefore,  // the server gets nothing of it
     kAfter,   // the server has worked on it; its answer is lost
     kLater,   // the server gets it when release() is called
+    kSilent,  // the server gets nothing of it, and the connection stays
   };
   Proxy() {
     std::string pattern = ::testing::TempDir() + "proxy-XXXXXX";
@@ -129,7 +130,7 @@ class Proxy {
     if (link.kind == Break::kNever) link.kind = armed_.exchange(Break::kNever);
     if (link.kind == Break::kNever) return send_all(link.server.get(), bytes);
     link.held += bytes;
-    if (!ends_with_sync(link.held)) return;
+    if (!ends_with_sync(link.held) || link.kind == Break::kSilent) return;
     if (link.kind == Break::kBefore) link.server.reset();
     if (link.kind == Break::kAfter) {
       send_all(link.server.get(), link.held);
@@ -315,6 +316,35 @@ TEST_F(Postgres, ACommitThatDidNotArriveIsNotDone) {
   EXPECT_EQ(transaction->commit().error().code(), ErrorCode::kUnavailable);
   transaction.reset();
   EXPECT_EQ(read("a"), "1");
+  ASSERT_TRUE(write("a", "2"));
+}
+
+TEST_F(Postgres, ACommitWithoutAnyAnswerIsGivenUp) {
+  Proxy proxy;
+  options_.timeout = std::chrono::seconds(3);
+  open(proxy.connection());
+  auto transaction = store_->begin().value();
+  ASSERT_TRUE(transaction->put(one_, "a", "1"));
+  proxy.arm(Proxy::Break::kSilent);
+  EXPECT_EQ(transaction->commit().error().code(), ErrorCode::kUnavailable);
+  transaction.reset();
+  EXPECT_EQ(read("a"), "(none)");
+  ASSERT_TRUE(write("a", "2"));
+}
+
+TEST_F(Postgres, AWriterThatDoesNotEndMakesTheCommitRepeat) {
+  options_.lock_timeout = std::chrono::milliseconds(50);
+  open();
+  ASSERT_TRUE(write("a", "1"));
+  sql("BEGIN");
+  sql("SELECT number FROM {0}.head FOR UPDATE");
+  const Status committed = write("a", "2");
+  EXPECT_EQ(committed.error().code(), ErrorCode::kUnavailable);
+  EXPECT_NE(committed.error().message().find("55P03"), std::string::npos);
+  EXPECT_EQ(store_->acquire("control").error().code(), ErrorCode::kUnavailable);
+  sql("ROLLBACK");
+  EXPECT_EQ(read("a"), "1");
+  ASSERT_TRUE(store_->acquire("control"));
   ASSERT_TRUE(write("a", "2"));
 }
 
