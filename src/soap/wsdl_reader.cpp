@@ -20,12 +20,18 @@ std::pair<xml::Node, int> soap_child(xml::Node node, std::string_view local) {
   return {xml::Node(), 0};
 }
 
-void remove_annotations(xml::Node node) {
+// Without documentation, and names in place of prefixes.
+void normalise(xml::Node node) {
+  for (const char* attribute : {"type", "base", "ref", "itemType", "substitutionGroup", "element", "message"}) {
+    const auto text = node.attribute(attribute);
+    const auto name = text ? node.resolve_qname(*text) : Result<QName>(QName());
+    if (text && name) node.set_attribute(attribute, name->to_string());
+  }
   for (xml::Node child : node.children()) {
     if (child.is(kSchemaNamespace, "annotation") || child.is(kWsdlNamespace, "documentation"))
       child.remove();
     else
-      remove_annotations(child);
+      normalise(child);
   }
 }
 
@@ -34,8 +40,8 @@ bool is_same(xml::Node left, xml::Node right) {
   if (left == right || left.to_string() == right.to_string()) return true;
   xml::Document one = xml::Document::copy_of(left);
   xml::Document other = xml::Document::copy_of(right);
-  remove_annotations(one.root());
-  remove_annotations(other.root());
+  normalise(one.root());
+  normalise(other.root());
   return xml::equivalent(one.root(), other.root());
 }
 

@@ -554,7 +554,7 @@ const std::vector<WsdlRuleCase>& wsdl_cases() {
        R"(<wsdl:message name="nothing"/><wsdl:message name="order"><wsdl:part name="b" element="t:order"/></wsdl:message>)"},
       {"SA00014", "elements", "types.xsd", R"(<xsd:element name="problem" type="xsd:string"/>)",
        R"(<xsd:element name="problem" type="xsd:string"/>
-          <xsd:element type="xsd:string" name="problem"><xsd:annotation/></xsd:element>)",
+          <xsd:element xmlns:q="http://www.w3.org/2001/XMLSchema" type="q:string" name="problem"><xsd:annotation/></xsd:element>)",
        R"(<xsd:element name="problem" type="xsd:string"/><xsd:element name="problem" type="xsd:int"/>)"},
       {"SA00014", "types", "types.xsd", R"(<xsd:simpleType name="Count">)",
        R"(<xsd:simpleType name="Number"><xsd:restriction base="xsd:int"/></xsd:simpleType><xsd:simpleType name="Count">)",
