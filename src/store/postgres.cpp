@@ -69,6 +69,8 @@ class PostgresStore : public Store, private Backend {
   Status verify_format();
   Status create_format();
   Status rollback();
+  Result<std::int64_t> raise_epoch(std::string_view owner);
+  Status end_holders();
   Status verify_epoch();
   Error taken_over() const;
   Result<PgResult> read_with(PgStatement& statement, const PgParameters& parameters);
@@ -271,11 +273,7 @@ Result<Table> PostgresStore::table(std::string_view name) {
 }
 
 // Locks as a commit does, in its order: the owner's epoch, then the head.
-Result<std::int64_t> PostgresStore::acquire(std::string_view owner) {
-  CHECK(!in_transaction_);
-  if (options_.read_only) return denied(name() + " was opened for reading only");
-  TRY(ready());
-  pass_crash_point(CrashPoint::kBeforeCommit);
+Result<std::int64_t> PostgresStore::raise_epoch(std::string_view owner) {
   connection_.add("BEGIN ISOLATION LEVEL READ COMMITTED");
   PgStatement raise = statement(
       "INSERT INTO {s}.epochs AS e VALUES ($1::text, 1) ON CONFLICT (owner) DO UPDATE SET epoch = e.epoch + 1 RETURNING"
@@ -285,12 +283,40 @@ Result<std::int64_t> PostgresStore::acquire(std::string_view owner) {
   connection_.add(fmt::format("DELETE FROM {}.writers WHERE at < now() - {}", options_.schema, kForgetWriters));
   connection_.add("COMMIT");
   std::vector<PgResult> results;
+  // The connection may be lost after the answer that counts.
   if (Status done = connection_.run(results); !done && results.size() < 5) {
     static_cast<void>(rollback());  // the error that matters is the first
     return std::move(done).error();
   }
+  return results[1].number(0, 0);
+}
+
+// Ends the sessions of those that are within a commit: a process that stands still, or whose machine is gone, would
+// keep its successor out as long as the server believes in it.
+Status PostgresStore::end_holders() {
+  TRY_ASSIGN(const PgResult ended,
+             connection_.query(statement("SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE granted AND"
+                                         " relation IN ('{s}.head'::regclass, '{s}.epochs'::regclass) AND database ="
+                                         " (SELECT oid FROM pg_database WHERE datname = current_database()) AND mode <>"
+                                         " 'AccessShareLock' AND pid <> pg_backend_pid()")
+                                   .sql()));
+  log_warning("store", "ended sessions that stood in the way of a new owner",
+              {{"store", name()}, {"sessions", std::to_string(ended.number(0, 0))}});
+  return {};
+}
+
+Result<std::int64_t> PostgresStore::acquire(std::string_view owner) {
+  CHECK(!in_transaction_);
+  if (options_.read_only) return denied(name() + " was opened for reading only");
+  TRY(ready());
+  pass_crash_point(CrashPoint::kBeforeCommit);
+  Result<std::int64_t> epoch = raise_epoch(owner);
+  if (!epoch && epoch.error().code() == ErrorCode::kUnavailable && connection_.usable()) {
+    TRY(end_holders());
+    epoch = raise_epoch(owner);
+  }
+  TRY_ASSIGN(epoch_, std::move(epoch));
   owner_ = std::string(owner);
-  epoch_ = results[1].number(0, 0);
   ++statistics_.commits;
   pass_crash_point(CrashPoint::kAfterCommit);
   return epoch_;

@@ -24,7 +24,7 @@ struct PostgresOptions {
   bool durable = true;             // false only in benchmarks that say so
   // For connecting and for each answer of the server; then the connection counts as lost.
   Duration timeout = std::chrono::seconds(30);
-  // How long a commit waits for another writer's.
+  // How long a commit waits for another writer's. After that, acquire ends the sessions that hold it up.
   Duration lock_timeout = std::chrono::seconds(5);
 };
 // `connection`: a libpq connection string or URI (postgresql.org/docs/15/libpq-connect.html#LIBPQ-CONNSTRING). Poolers

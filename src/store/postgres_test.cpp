@@ -341,11 +341,29 @@ TEST_F(Postgres, AWriterThatDoesNotEndMakesTheCommitRepeat) {
   const Status committed = write("a", "2");
   EXPECT_EQ(committed.error().code(), ErrorCode::kUnavailable);
   EXPECT_NE(committed.error().message().find("55P03"), std::string::npos);
-  EXPECT_EQ(store_->acquire("control").error().code(), ErrorCode::kUnavailable);
   sql("ROLLBACK");
   EXPECT_EQ(read("a"), "1");
-  ASSERT_TRUE(store_->acquire("control"));
   ASSERT_TRUE(write("a", "2"));
+}
+
+TEST_F(Postgres, ANewOwnerEndsAWriterThatStandsStill) {
+  options_.lock_timeout = std::chrono::seconds(2);
+  open();
+  ASSERT_TRUE(store_->acquire("control"));
+  // As one that was stopped within its commit.
+  PgConnection still;
+  ASSERT_TRUE(still.connect(PostgresServer::instance().connection(), "test", std::chrono::seconds(60)));
+  ASSERT_TRUE(still.query("BEGIN"));
+  ASSERT_TRUE(still.query("SELECT epoch FROM " + options_.schema + ".epochs FOR SHARE"));
+  ASSERT_TRUE(still.query("UPDATE " + options_.schema + ".head SET number = number + 1"));
+  // Reading is in nobody's way.
+  auto reader = try_open().value();
+  const Table table = reader->table("one").value();
+  auto transaction = reader->begin().value();
+  EXPECT_EQ(store_->acquire("control").value(), 2);
+  EXPECT_EQ(still.query("COMMIT").error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(transaction->get(table, "a").value(), std::nullopt);
+  ASSERT_TRUE(write("a", "1"));
 }
 
 TEST_F(Postgres, ACommitThatArrivesAfterItWasGivenUpIsRefused) {
