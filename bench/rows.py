@@ -12,15 +12,15 @@ def row(case: str, value, unit: str, peer: str = "", peer_value=None, target: st
         met = False
     return {"case": case, "value": None if value is None else round(value, 3), "unit": unit, "peer": peer,
             "peer_value": None if peer_value is None else round(peer_value, 3),
-            "ratio": None if ratio is None else round(ratio, 3), "target": target, "met": met}
+            "ratio": None if ratio is None else float(f"{ratio:.4g}"), "target": target, "met": met}
 
 
 def show(rows: list) -> None:
     width = max(len(item["case"]) for item in rows) if rows else 0
     for item in rows:
         met = {True: "met", False: "NOT MET", None: ""}[item["met"]]
-        if item["ratio"]:
-            against = f"{item['ratio']:.2f} x {item['peer']}"
+        if item["ratio"] is not None:
+            against = f"{item['ratio']:.3g} x {item['peer']}"
         else:
             against = item["peer"]
         value = "missing" if item["value"] is None else f"{item['value']:.3f}"

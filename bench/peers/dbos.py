@@ -6,10 +6,10 @@ import subprocess
 from peers import npm
 from peers.processes import Missing, Peer, await_port, free_ports, next_line, tail
 
-NAME = "dbos"
-
 
 class Dbos(Peer):
+    NAME = "dbos"
+
     def start(self) -> None:
         folder = npm.installed()
         versions = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/postgres"))

@@ -131,7 +131,8 @@ class Programs:
 
 
 class Peer:
-    """An engine that runs while the `with` statement does. A subclass has start(), run(clients, seconds), `measured`."""
+    """An engine that runs while the `with` statement does. A subclass has NAME, start(), run(clients,
+    seconds) and `measured`."""
 
     def __init__(self, load, seconds: float):
         """load(port, path, clients, seconds, body, expect, headers): runs a closed loop over HTTP."""

@@ -6,10 +6,10 @@ import urllib.request
 from peers import npm
 from peers.processes import Missing, Peer, await_port, free_ports, tail
 
-NAME = "restate"
-
 
 class Restate(Peer):
+    NAME = "restate"
+
     def start(self) -> None:
         folder = npm.installed()
         found = list(folder.glob("node_modules/@restatedev/restate-server-linux-*/bin/restate-server"))

@@ -5,7 +5,6 @@ import subprocess
 
 from peers.processes import Missing, Peer, await_port, free_ports, tail
 
-NAME = "virtuoso"
 PACKAGE = "/usr/share/virtuoso-opensource-7/vad/bpel_dav.vad"
 SOURCE = pathlib.Path(__file__).resolve().parent / "virtuoso"
 SETTINGS = """[Database]
@@ -37,6 +36,8 @@ KeepAliveTimeout = 60
 
 
 class Virtuoso(Peer):
+    NAME = "virtuoso"
+
     def start(self) -> None:
         if not shutil.which("virtuoso-t") or not pathlib.Path(PACKAGE).exists():
             raise Missing("virtuoso-opensource or virtuoso-vad-bpel is not installed")
