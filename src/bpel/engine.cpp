@@ -115,6 +115,12 @@ Status Engine::Implementation::create(exchange::Turn& turn, const exchange::Mess
   event.alternative = receiver.alternative;
   event.message = exchange::encode_message(request);
   event.decoded = &request;
+  const bool is_child = !request.one_way && !request.conversation.empty();
+  if (is_child) {
+    TRY_ASSIGN(const bool too_late, was_terminated(turn, request.conversation));
+    if (too_late)
+      return refuse(turn, request, Error(ErrorCode::kCancelled, "the process that asked was terminated meanwhile"));
+  }
   const auto id = runtime::instance_id(turn.now(), {request.message_id, program->id});
   TRY_ASSIGN(const auto existing, turn.transaction().get(tables.instance, id));
   if (existing) return conflict("the message " + request.message_id + " was taken before");
@@ -127,7 +133,18 @@ Status Engine::Implementation::create(exchange::Turn& turn, const exchange::Mess
   recent.push_front(id);
   live.place = recent.begin();
   auto& placed = cache.emplace(id, std::move(live)).first->second;
-  return step(turn, placed, event);
+  TRY(step(turn, placed, event));
+  // Who asked for an answer takes the instance with it when it is terminated.
+  if (!is_child || !running->contains(id) || !running->contains(request.conversation)) return {};
+  return turn.transaction().put(tables.child, request.conversation + '\0' + id, "");
+}
+
+Result<bool> Engine::Implementation::was_terminated(exchange::Turn& turn, const std::string& id) {
+  if (running->contains(id)) return false;
+  TRY_ASSIGN(const auto row, turn.transaction().get(tables.instance, id));
+  if (!row) return false;
+  TRY_ASSIGN(const auto found, decode_record<HeaderRow>(*row));
+  return found.state == InstanceState::kTerminated;
 }
 
 Status Engine::Implementation::finish(exchange::Turn& turn, const HeaderRow& header) {
@@ -135,6 +152,7 @@ Status Engine::Implementation::finish(exchange::Turn& turn, const HeaderRow& hea
   TRY(transaction.erase(tables.running, header.program + '\0' + header.id));
   running->remove(header.id);
   if (header.held > 0) TRY(transaction.erase_prefix(tables.held, header.id));
+  if (!header.created_in.empty()) TRY(transaction.erase(tables.child, header.created_in + '\0' + header.id));
   if (options.history_retention.count() == 0) return transaction.erase(tables.instance, header.id);
   TRY(transaction.insert(tables.ended, runtime::big_endian(static_cast<std::uint64_t>(header.ended.micros)) + header.id,
                          ""));

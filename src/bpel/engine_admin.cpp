@@ -1,6 +1,8 @@
 // What operators ask of the engine: list, show, suspend, resume, terminate, replay.
 #include <fmt/format.h>
 
+#include <deque>
+
 #include "bpel/engine_state.hpp"
 
 namespace nuraghe::bpel {
@@ -11,6 +13,8 @@ using runtime::InstanceState;
 
 // Nobody waits longer for a list of children.
 constexpr std::size_t kLookedAtForChildren = 100'000;
+// "wf-" and nine letters of five bits: the time but for its last three bits.
+constexpr std::size_t kTimeOfId = 12;
 // How long after its sender ended a message may still come.
 constexpr Duration kLateDelivery = std::chrono::hours(1);
 
@@ -143,11 +147,11 @@ Result<std::vector<InstanceSummary>> Engine::list(exchange::Turn& turn, const Fi
   return found;
 }
 
-// Ids begin with the time: children stand behind their parent.
+// Ids begin with the time: children stand behind those who were made in the same milliseconds as their parent.
 Result<std::vector<InstanceSummary>> Engine::children(exchange::Turn& turn, const std::string& id, std::size_t limit) {
   TRY_ASSIGN(const auto parent, implementation_->header(turn, id));
   std::vector<InstanceSummary> found;
-  std::string after = id;
+  std::string after = id.substr(0, kTimeOfId);
   for (std::size_t looked_at = 0; looked_at < kLookedAtForChildren;) {
     TRY_ASSIGN(const auto rows, turn.transaction().scan(implementation_->tables.instance, {}, after));
     if (rows.empty()) break;
@@ -246,7 +250,18 @@ Status Engine::terminate(exchange::Turn& turn, const std::string& id, const std:
   journal::StepEvent event;
   event.kind = journal::EventKind::kTerminate;
   event.text = reason;
-  return implementation_->dispatch(turn, id, event);
+  std::deque<std::string> open{id};
+  for (; !open.empty(); open.pop_front()) {
+    const std::string one = open.front();
+    const std::string prefix = one + '\0';
+    TRY(each_row(turn.transaction(), implementation_->tables.child, prefix, [&](const store::Row& row) -> Status {
+      open.push_back(row.key.substr(prefix.size()));
+      return {};
+    }));
+    TRY(implementation_->dispatch(turn, one, event));
+    event.text = fmt::format("{}, which had asked, was terminated: {}", id, reason);
+  }
+  return {};
 }
 
 Result<journal::Replay> Engine::replay(exchange::Turn& turn, const std::string& id) {

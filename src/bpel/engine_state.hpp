@@ -91,6 +91,7 @@ struct Engine::Implementation {
   Status count_ended(exchange::Turn& turn);
   Status reload(exchange::Turn& turn);
   Status read_running(exchange::Turn& turn);
+  Result<bool> was_terminated(exchange::Turn& turn, const std::string& id);
   Result<runtime::HeaderRow> header(exchange::Turn& turn, const std::string& id);
 
   // ---- engine_routing.cpp ----

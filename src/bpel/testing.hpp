@@ -191,7 +191,7 @@ class World {
     files_ = std::move(processes);
     files_["t.wsdl"] = kWsdl;
     files_["fault.xsd"] = kFaultSchema;
-    files_["deploy.xml"] = kDeploy;
+    files_.try_emplace("deploy.xml", kDeploy);
   }
   // Opens everything over what the disk holds: at first, and after crash().
   void open() {
@@ -341,7 +341,7 @@ class World {
   // Every row of living instances must be gone when all have ended.
   void expect_clean() {
     for (const char* table : {"bpel_scope", "bpel_subscription", "bpel_correlation", "bpel_open", "bpel_early",
-                              "bpel_held", "bpel_running"}) {
+                              "bpel_held", "bpel_running", "bpel_child"}) {
       EXPECT_EQ(rows(table), 0U) << table;
     }
   }

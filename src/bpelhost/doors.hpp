@@ -1,4 +1,4 @@
-// Doors: what `bpel serve` answers over HTTP (docs/bpel.md lists the requests).
+// Doors: what `bpel serve` answers over HTTP (docs/bpel-program.md lists the requests).
 //
 //   POST PATH                       SOAP 1.1 and 1.2, for every path of the catalogue
 //   GET  PATH?wsdl                  the description with live addresses; PATH?wsdl=FILE, PATH?xsd=FILE: what it imports

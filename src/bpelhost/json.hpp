@@ -1,4 +1,4 @@
-// What the doors tell, as JSON texts (docs/bpel.md describes the members). Pure functions.
+// What the doors tell, as JSON texts (docs/bpel-program.md describes the members). Pure functions.
 #pragma once
 
 #include <string>

@@ -9,7 +9,7 @@
 
 namespace nuraghe::bpelcli {
 
-// Stable exit codes (docs/bpel.md).
+// Stable exit codes (docs/bpel-program.md).
 enum ExitCode {
   kOk = 0,
   kFailed = 1,    // a fault was the answer, a replay differs, the server cannot be reached

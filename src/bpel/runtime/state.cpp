@@ -107,7 +107,8 @@ Result<Tables> Tables::open_all(store::Store& store) {
                                                             {&tables.history, "bpel_history"},
                                                             {&tables.process, "bpel_process"},
                                                             {&tables.running, "bpel_running"},
-                                                            {&tables.ended, "bpel_ended"}};
+                                                            {&tables.ended, "bpel_ended"},
+                                                            {&tables.child, "bpel_child"}};
   for (const auto& [target, name] : all) {
     TRY_ASSIGN(*target, store.table(name));
   }

@@ -326,7 +326,7 @@ struct Instance {
 
 // The tables of the engine.
 struct Tables {
-  store::Table instance, scope, subscription, correlation, open, early, held, history, process, running, ended;
+  store::Table instance, scope, subscription, correlation, open, early, held, history, process, running, ended, child;
   static Result<Tables> open_all(store::Store& store);
 };
 
