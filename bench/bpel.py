@@ -84,7 +84,7 @@ class Peers:
             try:
                 if name not in self.missing:
                     measured[name] = peer.measure(clients)
-            except Missing as error:
+            except (Missing, OSError) as error:  # OSError: it has ended
                 self.missing[name] = f"{name} is missing: {error}"
         return measured
 
