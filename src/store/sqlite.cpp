@@ -18,11 +18,12 @@ namespace {
 constexpr std::int64_t kApplicationId = 0x4e555241;  // "NURA"
 constexpr std::int64_t kFormat = 2;                  // 1 had no journal
 constexpr int kBusyTimeoutMs = 5000;
-// The log is copied into the database when it has so many pages (128 MiB): large, because pages that are written again
-// and again are copied once, and because a log that is used again from its start needs no metadata to be synced.
-constexpr int kCheckpointPages = 16384;
-// The same while nothing else is to be done (16 MiB).
-constexpr int kIdleCheckpointPages = 2048;
+// The log is copied into the database when it has so many pages (32 MiB): a log that is used again from its start needs
+// no metadata to be synced, so a commit is done in two thirds of the time; what is overwritten often is in the
+// journal's collected rows and not in pages.
+constexpr int kCheckpointPages = 4096;
+// The same while nothing else is to be done (4 MiB).
+constexpr int kIdleCheckpointPages = 512;
 constexpr std::int64_t kFrameHeader = 24;  // of each page in the log, sqlite.org/fileformat2.html §4.1
 
 constexpr std::string_view kCreateJournal =

@@ -576,10 +576,10 @@ TEST(Sqlite, AnIdleStoreCopiesItsLog) {
     EXPECT_EQ(::stat(path.c_str(), &info), 0);
     return info.st_size;
   };
-  write(30'000'000);
+  write(8'000'000);
   EXPECT_LT(size(disk.path()), 1'000'000);
   store->tidy();
-  EXPECT_GT(size(disk.path()), 30'000'000);
+  EXPECT_GT(size(disk.path()), 8'000'000);
 }
 
 }  // namespace
