@@ -279,6 +279,7 @@ Result<XsltResult> Stylesheet::transform(Node source, const std::vector<XsltPara
     texts.push_back(fmt::format("parameter:value({})", i));
   }
   std::vector<const char*> list;
+  list.reserve(texts.size() + 1);
   for (const std::string& text : texts) list.push_back(text.c_str());
   list.push_back(nullptr);
   const std::unique_ptr<xmlDoc, FreeDocument> made(
