@@ -1,6 +1,7 @@
 #include "xml/xslt.hpp"
 
 #include <fmt/format.h>
+#include <libxml/hash.h>
 #include <libxml/xpathInternals.h>
 #include <libxslt/documents.h>
 #include <libxslt/extensions.h>
@@ -195,6 +196,9 @@ Result<XsltResult> result_of(xmlDoc* made, const XsltLimits& limits) {
 struct FreeStylesheet {
   void operator()(xsltStylesheet* sheet) const { xsltFreeStylesheet(sheet); }
 };
+struct FreeNames {
+  void operator()(xmlHashTable* names) const { xmlHashFree(names, xmlHashDefaultDeallocator); }
+};
 struct FreeContext {
   void operator()(xsltTransformContext* context) const { xsltFreeTransformContext(context); }
 };
@@ -271,7 +275,10 @@ Result<XsltResult> Stylesheet::transform(Node source, const std::vector<XsltPara
   xsltRegisterExtFunction(context.get(), chars("value"), chars(kParameterNamespace), give_parameter);
   xmlXPathRegisterFunc(context->xpathCtxt, chars("concat"), nullptr);  // libxml2 replaces none
   xmlXPathRegisterFunc(context->xpathCtxt, chars("concat"), call_concat);
+  const bool is_ours = context->xpathCtxt->nsHash == nullptr;
   xmlXPathRegisterNs(context->xpathCtxt, chars("parameter"), chars(kParameterNamespace));
+  // libxslt forgets this table with its context, because its own are shared with the style sheet.
+  const std::unique_ptr<xmlHashTable, FreeNames> names(is_ours ? context->xpathCtxt->nsHash : nullptr);
   std::vector<std::string> texts;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     const auto& name = parameters[i].name;
