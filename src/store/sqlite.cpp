@@ -465,6 +465,9 @@ Status SqliteStore::write_directly(std::vector<Changes>& changes) {
   if (known_version_ != version) return unavailable(connection_.path() + ": another writer was first");
   // If this fails, the journal tells again what was committed.
   known_version_ = -1;
+  // The journal goes first: its pages are the room for the rows.
+  cut_journal_.bind(1, journal_number_);
+  TRY(cut_journal_.run());
   recent_.absorb(std::move(changes), journal_number_);
   recent_.ripen_all();
   TRY(store_ripe(recent_.bytes()));
