@@ -13,8 +13,6 @@ using net::HttpRequest;
 using net::HttpResponder;
 using net::HttpResponse;
 
-// The HTTP status that says what an error code says.
-int http_status(ErrorCode code);
 // The error as text, with its status.
 HttpResponse error_response(const Error& error);
 // Whose request it is: what the head hook attached.
@@ -45,8 +43,6 @@ bool is_file_path(std::string_view path);
 void serve_file(const GatewayOptions& options, const HttpRequest& request, const HttpResponder& responder);
 // What a controller of the site may ask of this process besides files: operations of /services/vhf.
 bool may_controller_ask(std::string_view path, std::string_view operation);
-// What touches every VO.
-bool needs_administrator(std::string_view path, std::string_view operation);
 
 // GET /metrics.
 HttpResponse serve_metrics(const GatewayOptions& options, const net::HttpServerStatistics& http);

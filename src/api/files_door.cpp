@@ -87,8 +87,4 @@ bool may_controller_ask(std::string_view path, std::string_view operation) {
   return path == "/services/vhf" && (operation == "register_physical_host" || operation == "report");
 }
 
-bool needs_administrator(std::string_view path, std::string_view operation) {
-  return path.starts_with("/services/vhf") && operation == "forget_physical_host";
-}
-
 }  // namespace nuraghe::api

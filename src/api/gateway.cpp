@@ -48,33 +48,8 @@ bool is_read(const HttpRequest& request) { return request.method == "GET" || req
 
 }  // namespace
 
-int http_status(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kInvalid:
-      return 400;
-    case ErrorCode::kNotFound:
-      return 404;
-    case ErrorCode::kConflict:
-      return 409;
-    case ErrorCode::kDenied:
-      return 403;
-    case ErrorCode::kExhausted:
-    case ErrorCode::kUnavailable:
-      return 503;
-    case ErrorCode::kTimeout:
-      return 504;
-    case ErrorCode::kUnsupported:
-      return 501;
-    case ErrorCode::kCancelled:
-    case ErrorCode::kCorrupt:
-    case ErrorCode::kInternal:
-      return 500;
-  }
-  return 500;
-}
-
 HttpResponse error_response(const Error& error) {
-  return net::text_response(http_status(error.code()), error.to_string());
+  return net::text_response(net::http_status(error.code()), error.to_string());
 }
 
 const Identity& identity_of(const HttpRequest& request) {

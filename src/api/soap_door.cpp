@@ -56,6 +56,11 @@ HttpResponse answered(Message reply, const Asked& asked) {
   return envelope_response(status, soap::encode(reply, {soap::Version::k11, soap::reply_action(asked.action), true}));
 }
 
+// What touches every VO.
+bool needs_administrator(std::string_view path, std::string_view operation) {
+  return path.starts_with("/services/vhf") && operation == "forget_physical_host";
+}
+
 bool is_text_xml(const HttpRequest& request) {
   std::string_view type = request.header("Content-Type");
   type = type.substr(0, type.find(';'));

@@ -17,26 +17,6 @@ using net::HttpResponse;
 
 constexpr std::size_t kInstancesAtOnce = 1000;
 
-int http_status(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kInvalid:
-      return 400;
-    case ErrorCode::kNotFound:
-      return 404;
-    case ErrorCode::kConflict:
-      return 409;
-    case ErrorCode::kDenied:
-      return 403;
-    case ErrorCode::kExhausted:
-    case ErrorCode::kUnavailable:
-      return 503;
-    case ErrorCode::kUnsupported:
-      return 501;
-    default:
-      return 500;
-  }
-}
-
 HttpResponse use(const std::string& methods) {
   auto response = json_response(405, "{\"error\":\"use " + methods + "\",\"code\":\"unsupported\"}");
   response.headers.push_back({"Allow", methods});
@@ -83,7 +63,7 @@ HttpResponse json_response(int status, std::string json) {
   return response;
 }
 
-HttpResponse json_error(const Error& error) { return json_response(http_status(error.code()), error_json(error)); }
+HttpResponse json_error(const Error& error) { return json_response(net::http_status(error.code()), error_json(error)); }
 
 std::string base_of(const HttpRequest& request) {
   const std::string_view host = request.header("Host");

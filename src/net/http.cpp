@@ -63,6 +63,31 @@ HttpResponse text_response(int status, std::string text) {
   return response;
 }
 
+int http_status(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalid:
+      return 400;
+    case ErrorCode::kNotFound:
+      return 404;
+    case ErrorCode::kConflict:
+      return 409;
+    case ErrorCode::kDenied:
+      return 403;
+    case ErrorCode::kExhausted:
+    case ErrorCode::kUnavailable:
+      return 503;
+    case ErrorCode::kTimeout:
+      return 504;
+    case ErrorCode::kUnsupported:
+      return 501;
+    case ErrorCode::kCancelled:
+    case ErrorCode::kCorrupt:
+    case ErrorCode::kInternal:
+      return 500;
+  }
+  return 500;
+}
+
 std::string_view reason_phrase(int status) {
   switch (status) {
     case 200:

@@ -48,6 +48,9 @@ struct HttpResponse {
 };
 HttpResponse text_response(int status, std::string text);
 
+// The status that says what an error code says.
+int http_status(ErrorCode code);
+
 // "Not Found" for 404; "Unknown" for a code without a name.
 std::string_view reason_phrase(int status);
 
