@@ -1,6 +1,7 @@
 // The processes whose crashes are tested: every construct of WS-BPEL 2.0 stands in one of them.
 #pragma once
 
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +15,13 @@ struct Scenario {
   std::string process;
   std::vector<std::pair<std::string, std::string>> requests;  // operation, content
   std::string failing;                                        // contents that the partner answers by a fault
+  std::map<std::string, std::string> more{};                  // files of the package beside the process
+
+  std::map<std::string, std::string> files() const {
+    auto all = more;
+    all["p.bpel"] = process;
+    return all;
+  }
 };
 
 inline void PrintTo(const Scenario& scenario, std::ostream* out) { *out << scenario.name; }

@@ -292,6 +292,35 @@ void add_messages(Scenarios& to) {
   all.push_back({"missing_reply", process_text("<sequence>" + kReceive + "@call(A)</sequence>"), {{"start", "x"}}, ""});
 }
 
+// p asks b, b asks c, which is long at work; a second later p does not wait any more.
+void add_nested(Scenarios& to) {
+  const auto asks = [](const std::string& name, const std::string& address) {
+    return "<process file=\"" + name + ".bpel\"><myRole partnerLink=\"client\" path=\"/" +
+           (name == "p" ? "svc" : name) + "\"/><partnerLink name=\"asked\" address=\"" + address + "\"/></process>";
+  };
+  const std::string link =
+      R"(<scope><partnerLinks><partnerLink name="asked" partnerLinkType="t:L" partnerRole="service"/></partnerLinks>)"
+      R"(<invoke partnerLink="asked" portType="t:P" operation="start" inputVariable="request" outputVariable="reply"/></scope>)";
+  const std::map<std::string, std::string> more = {
+      {"b.bpel", process_text("<sequence>" + kReceive + undo("B") + link + kReply + "</sequence>", "", "", "", "b")},
+      {"c.bpel",
+       process_text(round_trip("<sequence>" + undo("C") + undo("D") + "<wait><for>'PT24H'</for></wait></sequence>"), "",
+                    "", "", "c")},
+      {"deploy.xml", R"(<deploy xmlns="urn:nuraghe:deploy:1"><partnerLink name="partner" address="/partner"/>)" +
+                         asks("p", "/processes/b/client") + asks("b", "/processes/c/client") + asks("c", "/nowhere") +
+                         "</deploy>"}};
+  const auto add = [&](const std::string& name, const std::string& end) {
+    const auto body = "<flow>" + link + "<sequence><wait><for>'PT1S'</for></wait>" + end + "</sequence></flow>";
+    to.all.push_back({name,
+                      process_text(round_trip(name == "nested_fault" ? handled("@call(F)", body) : body)),
+                      {{"start", "x"}},
+                      "",
+                      more});
+  };
+  add("nested_fault", kThrow);
+  add("nested_exit", "<exit/>");
+}
+
 }  // namespace
 
 std::vector<Scenario> crash_scenarios() {
@@ -300,6 +329,7 @@ std::vector<Scenario> crash_scenarios() {
   add_data(scenarios);
   add_handlers(scenarios);
   add_messages(scenarios);
+  add_nested(scenarios);
   return scenarios.all;
 }
 

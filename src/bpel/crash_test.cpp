@@ -65,7 +65,7 @@ enum class DiskKind { kMemory, kSqlite, kPostgres };
 Outcome play(const Scenario& scenario, DiskKind kind, int at, int* places) {
   Doom doom;
   store::VolatileDisk disk;  // outlives what is open on it
-  World world(scenario.process);
+  World world(scenario.files());
   if (kind == DiskKind::kSqlite) {
     world.open_store = [&](bool read_only) {
       store::SqliteOptions options;

@@ -10,6 +10,8 @@ namespace {
 
 constexpr std::string_view kContinue = "continue/";
 constexpr std::string_view kPrune = "prune";
+constexpr std::string_view kEnd = "end/";
+constexpr std::string_view kExit = "exit/";
 constexpr std::size_t kPruneBatch = 200;
 
 }  // namespace
@@ -78,6 +80,11 @@ Status Engine::Implementation::step(exchange::Turn& turn, Live& live, const jour
     TRY(turn.transaction().insert(tables.history, id + runtime::big_endian(static_cast<std::uint64_t>(sequence)),
                                   encode_record(row)));
   }
+  TRY(end_children(turn, instance, machine.abandoned()));
+  if (machine.answered_creator() && !instance.header.created_in.empty()) {
+    live.answered_creator = true;
+    TRY(turn.transaction().erase(tables.child, child_key(instance.header.created_in, instance.header.created_by)));
+  }
   if (machine.ended()) {
     const auto header = instance.header;
     forget(id);
@@ -98,7 +105,7 @@ Status Engine::Implementation::dispatch(exchange::Turn& turn, const std::string&
 Status Engine::Implementation::hold(exchange::Turn& turn, Live& live, const journal::StepEvent& event) {
   if (event.kind == journal::EventKind::kContinue) return {};  // resume goes on by itself
   auto& header = live.instance->header;
-  if (header.held >= options.limits.held_events) {
+  if (header.held >= options.limits.held_events && event.kind != journal::EventKind::kEnd) {
     return exhausted(fmt::format("{} events wait for the suspended instance {} already", header.held, header.id));
   }
   const auto number = static_cast<std::uint64_t>(header.held++);
@@ -117,9 +124,9 @@ Status Engine::Implementation::create(exchange::Turn& turn, const exchange::Mess
   event.decoded = &request;
   const bool is_child = !request.one_way && !request.conversation.empty();
   if (is_child) {
-    TRY_ASSIGN(const bool too_late, was_terminated(turn, request.conversation));
+    TRY_ASSIGN(const bool too_late, is_abandoned(turn, request));
     if (too_late)
-      return refuse(turn, request, Error(ErrorCode::kCancelled, "the process that asked was terminated meanwhile"));
+      return refuse(turn, request, Error(ErrorCode::kCancelled, "the process that asked does not wait any more"));
   }
   const auto id = runtime::instance_id(turn.now(), {request.message_id, program->id});
   TRY_ASSIGN(const auto existing, turn.transaction().get(tables.instance, id));
@@ -134,17 +141,7 @@ Status Engine::Implementation::create(exchange::Turn& turn, const exchange::Mess
   live.place = recent.begin();
   auto& placed = cache.emplace(id, std::move(live)).first->second;
   TRY(step(turn, placed, event));
-  // Who asked for an answer takes the instance with it when it is terminated.
-  if (!is_child || !running->contains(id) || !running->contains(request.conversation)) return {};
-  return turn.transaction().put(tables.child, request.conversation + '\0' + id, "");
-}
-
-Result<bool> Engine::Implementation::was_terminated(exchange::Turn& turn, const std::string& id) {
-  if (running->contains(id)) return false;
-  TRY_ASSIGN(const auto row, turn.transaction().get(tables.instance, id));
-  if (!row) return false;
-  TRY_ASSIGN(const auto found, decode_record<HeaderRow>(*row));
-  return found.state == InstanceState::kTerminated;
+  return is_child ? note_child(turn, id, request) : Status();
 }
 
 Status Engine::Implementation::finish(exchange::Turn& turn, const HeaderRow& header) {
@@ -152,7 +149,8 @@ Status Engine::Implementation::finish(exchange::Turn& turn, const HeaderRow& hea
   TRY(transaction.erase(tables.running, header.program + '\0' + header.id));
   running->remove(header.id);
   if (header.held > 0) TRY(transaction.erase_prefix(tables.held, header.id));
-  if (!header.created_in.empty()) TRY(transaction.erase(tables.child, header.created_in + '\0' + header.id));
+  if (!header.created_in.empty()) TRY(transaction.erase(tables.child, child_key(header.created_in, header.created_by)));
+  TRY(forget_abandoned(turn, header));
   if (options.history_retention.count() == 0) return transaction.erase(tables.instance, header.id);
   TRY(transaction.insert(tables.ended, runtime::big_endian(static_cast<std::uint64_t>(header.ended.micros)) + header.id,
                          ""));
@@ -305,6 +303,8 @@ Status Engine::on_timer(exchange::Turn& turn, std::string_view key) {
     event.kind = journal::EventKind::kContinue;
     return implementation_->dispatch(turn, std::string(key.substr(kContinue.size())), event);
   }
+  if (key.starts_with(kEnd)) return implementation_->end_child(turn, std::string(key.substr(kEnd.size())), true);
+  if (key.starts_with(kExit)) return implementation_->end_child(turn, std::string(key.substr(kExit.size())), false);
   const auto target = runtime::parse_token(key);
   if (!target) return internal(fmt::format("a timer came with the key {}", key));
   event.kind = journal::EventKind::kTimer;

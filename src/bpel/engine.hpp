@@ -166,7 +166,8 @@ class Engine : public exchange::Actor {
   Status suspend(exchange::Turn& turn, const std::string& id);
   Status resume(exchange::Turn& turn, const std::string& id);
   // Ends it at once, without handlers (as exit does); open requests are answered by a fault kCancelled. The instances
-  // of this engine that work on its two-way requests end with it, and theirs, in the same turn.
+  // of this engine that work on its two-way requests, and theirs, are ended so in turns of their own that the same
+  // commit orders.
   Status terminate(exchange::Turn& turn, const std::string& id, const std::string& reason);
   // Runs the recorded history again in memory. kUnsupported when no history is kept.
   Result<journal::Replay> replay(exchange::Turn& turn, const std::string& id);

@@ -1,8 +1,6 @@
 // What operators ask of the engine: list, show, suspend, resume, terminate, replay.
 #include <fmt/format.h>
 
-#include <deque>
-
 #include "bpel/engine_state.hpp"
 
 namespace nuraghe::bpel {
@@ -250,18 +248,7 @@ Status Engine::terminate(exchange::Turn& turn, const std::string& id, const std:
   journal::StepEvent event;
   event.kind = journal::EventKind::kTerminate;
   event.text = reason;
-  std::deque<std::string> open{id};
-  for (; !open.empty(); open.pop_front()) {
-    const std::string one = open.front();
-    const std::string prefix = one + '\0';
-    TRY(each_row(turn.transaction(), implementation_->tables.child, prefix, [&](const store::Row& row) -> Status {
-      open.push_back(row.key.substr(prefix.size()));
-      return {};
-    }));
-    TRY(implementation_->dispatch(turn, one, event));
-    event.text = fmt::format("{}, which had asked, was terminated: {}", id, reason);
-  }
-  return {};
+  return implementation_->dispatch(turn, id, event);
 }
 
 Result<journal::Replay> Engine::replay(exchange::Turn& turn, const std::string& id) {

@@ -1,4 +1,4 @@
-// What stands behind Engine; seen by engine.cpp, engine_routing.cpp and engine_admin.cpp only.
+// What stands behind Engine; seen by engine.cpp, engine_routing.cpp, engine_children.cpp and engine_admin.cpp only.
 #pragma once
 
 #include <boost/unordered/unordered_flat_set.hpp>
@@ -56,6 +56,7 @@ struct Engine::Implementation {
     std::unique_ptr<runtime::Instance> instance;
     std::shared_ptr<const runtime::Program> program;
     std::list<std::string>::iterator place;
+    bool answered_creator = false;  // since it is in memory
   };
 
   EngineOptions options;
@@ -91,8 +92,24 @@ struct Engine::Implementation {
   Status count_ended(exchange::Turn& turn);
   Status reload(exchange::Turn& turn);
   Status read_running(exchange::Turn& turn);
-  Result<bool> was_terminated(exchange::Turn& turn, const std::string& id);
   Result<runtime::HeaderRow> header(exchange::Turn& turn, const std::string& id);
+
+  // ---- engine_children.cpp ----
+  // Row of tables.child: the instance that works on this request of another one; empty: none does, and none is to.
+  static std::string child_key(const std::string& parent, const std::string& request) {
+    return parent + '\0' + request;
+  }
+  // Has those ended that work on what the machine's step abandoned.
+  Status end_children(exchange::Turn& turn, runtime::Instance& parent,
+                      const std::vector<runtime::Machine::Abandoned>& abandoned);
+  // Ends an instance whose answer nobody awaits.
+  Status end_child(exchange::Turn& turn, const std::string& id, bool with_handlers);
+  // Whether the process that sent the request does not await its answer any more.
+  Result<bool> is_abandoned(exchange::Turn& turn, const exchange::Message& request);
+  // After its first step: remembers that it works on the request.
+  Status note_child(exchange::Turn& turn, const std::string& id, const exchange::Message& request);
+  // The rows about requests of an instance that has ended.
+  Status forget_abandoned(exchange::Turn& turn, const runtime::HeaderRow& header);
 
   // ---- engine_routing.cpp ----
   Status route(exchange::Turn& turn, const exchange::Message& request);

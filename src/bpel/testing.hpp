@@ -370,18 +370,19 @@ class World {
  private:
   void observe(const runtime::Progress& progress) {
     if (progress.what != "completed" || progress.node == kNone || !engine) return;
-    if (!parsed_) {
+    auto& parsed = parsed_[progress.process];
+    if (!parsed) {
       for (const auto& process : engine->processes()) {
         if (auto known = engine->definition(process.id); known && known->name().local == progress.process)
-          parsed_ = known;
+          parsed = known;
       }
     }
-    if (!parsed_) return;
-    const auto& node = parsed_->node(progress.node);
+    if (!parsed) return;
+    const auto& node = parsed->node(progress.node);
     if (node.kind == NodeKind::kEmpty && !node.name.empty()) completed.push_back(node.name);
   }
   std::map<std::string, std::string> files_;
-  std::shared_ptr<const ProcessDefinition> parsed_;
+  std::map<std::string, std::shared_ptr<const ProcessDefinition>> parsed_;
   int sent_ = 0;
 };
 

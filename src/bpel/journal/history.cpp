@@ -20,6 +20,8 @@ std::string_view event_kind_name(EventKind kind) {
       return "ambiguous message";
     case EventKind::kTerminate:
       return "terminate";
+    case EventKind::kEnd:
+      return "end";
   }
   return "unknown";
 }
@@ -77,6 +79,9 @@ Status apply_event(runtime::Machine& machine, const std::string& instance, const
       break;
     case EventKind::kTerminate:
       machine.terminate(event.text);
+      break;
+    case EventKind::kEnd:
+      machine.end_by_force(event.text);
       break;
   }
   machine.run();

@@ -26,6 +26,7 @@ enum class EventKind : std::uint8_t {
   kEarly = 6,      // message to be kept for a receive; key: its subscription key
   kAmbiguous = 7,  // message that two receives wait for
   kTerminate = 8,  // text: why
+  kEnd = 9,        // text: why; with termination handlers and compensation
 };
 
 struct StepEvent {

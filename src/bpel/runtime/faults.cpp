@@ -178,6 +178,7 @@ void Machine::handler_finished(Region& handler) {
   drop(handler);
   touch(owner);
   if (kind == RegionKind::kTerminationHandler) {
+    if (owner.parent == nullptr) return end_process(InstanceState::kTerminated, owner.row.fault);
     Region& parent = *owner.parent;
     const auto frame = owner.row.parent_frame;
     FaultRow missing;

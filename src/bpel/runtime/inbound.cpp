@@ -204,7 +204,7 @@ void Machine::deliver(Region& region, Frame& frame, std::uint32_t alternative, c
   } else {
     event = &as<Receive>(node).event;
   }
-  release(region, frame);
+  release(region, frame, true);
   if (!accept(region, *event, message, taken)) return;
   enable_deferred_events(region);
   Frame* still = ended() ? nullptr : region.frame(number);

@@ -6,6 +6,18 @@
 #include "base/log.hpp"
 
 namespace nuraghe::bpel::runtime {
+namespace {
+
+FaultRow terminated_fault(const std::string& reason) {
+  FaultRow fault;
+  fault.ns = "urn:nuraghe:bpel:1";
+  fault.local = "terminated";
+  fault.text = reason;
+  fault.code = error_code_name(ErrorCode::kCancelled);
+  return fault;
+}
+
+}  // namespace
 
 Machine::Machine(const MachineContext& context)
     : tables_(context.tables),
@@ -43,6 +55,8 @@ void Machine::settle() {
   log_error("bpel", "an instance is ended", {{"instance", instance_.header.id}, {"error", fault.text}});
   error_.reset();
   end_process(InstanceState::kFaulted, fault);
+  // Rows that cannot be read are nobody's any more.
+  if (!store_failed_) error_.reset();
 }
 
 void Machine::touch(Region& region) {
@@ -142,12 +156,16 @@ void Machine::take_ambiguous(const Token& target, const exchange::Message& messa
 }
 
 void Machine::terminate(const std::string& reason) {
-  FaultRow fault;
-  fault.ns = "urn:nuraghe:bpel:1";
-  fault.local = "terminated";
-  fault.text = reason;
-  fault.code = error_code_name(ErrorCode::kCancelled);
-  end_process(InstanceState::kTerminated, fault);
+  end_process(InstanceState::kTerminated, terminated_fault(reason));
+}
+
+void Machine::end_by_force(const std::string& reason) {
+  Region* root = process_region();
+  if (error_ || root == nullptr || root->row.state != RegionState::kRunning) return;
+  // Kept where the end finds it: a termination handler may wait for its partners.
+  root->row.fault = terminated_fault(reason);
+  touch(*root);
+  terminate_region(*root);
 }
 
 // ---- running ----

@@ -96,6 +96,9 @@ class Machine : public AssignContext {
   // Two receives of the instance wait for the message (§10.4): ambiguousReceive.
   void take_ambiguous(const Token& target, const exchange::Message& message);
   void terminate(const std::string& reason);
+  // Forced termination of the process as if it were a scope (§12.6): its scopes' termination handlers run, then its
+  // completed scopes are compensated. One that handles a fault or is being ended already is left alone.
+  void end_by_force(const std::string& reason);
 
   void run();
   // Writes what changed. After it error() tells whether the step stands.
@@ -104,8 +107,19 @@ class Machine : public AssignContext {
   std::uint64_t digest() const { return digest_.value(); }
   bool has_tasks() const { return !tasks_.empty(); }
   bool ended() const { return instance_.header.state != InstanceState::kRunning; }
+  // Requests of this step's ended activities whose answers nobody awaits any more, with what becomes of who works on
+  // them.
+  struct Abandoned {
+    std::string message_id;
+    bool with_handlers = true;  // false: the process ended without any, as exit does (§10.10)
+  };
+  const std::vector<Abandoned>& abandoned() const { return abandoned_; }
+  // Whether this step answered the request that created the instance.
+  bool answered_creator() const { return answered_creator_; }
   // The region at a path, loaded when it is not yet in memory; null when there is none.
   Region* region(const Path& path);
+  // The process's; null when it has none yet, or the store failed.
+  Region* process_region();
   void load_children(Region& parent);
 
   // ---- AssignContext ----
@@ -214,7 +228,7 @@ class Machine : public AssignContext {
   void terminate_contents(Region& region);
   void terminate_region(Region& region);
   void contents_gone(Region& region);
-  void release(Region& region, Frame& frame);
+  void release(Region& region, Frame& frame, bool with_handlers);
   const Catch* find_catch(const Scope& scope, const FaultRow& fault) const;
   bool catch_fits(const Catch& handler, const FaultRow& fault, int rank) const;
   void handle_fault(Region& region);
@@ -296,6 +310,8 @@ class Machine : public AssignContext {
   std::optional<Error> error_;
   bool store_failed_ = false;
   Digest digest_;
+  std::vector<Abandoned> abandoned_;
+  bool answered_creator_ = false;
   bool all_rows_dropped_ = false;
 };
 

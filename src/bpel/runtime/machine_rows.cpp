@@ -85,6 +85,13 @@ Region* Machine::region(const Path& path) {
   return placed;
 }
 
+Region* Machine::process_region() {
+  // An instance's numbers begin with its process's region.
+  Path path;
+  append_number(path, 1);
+  return region(path);
+}
+
 void Machine::load_children(Region& parent) {
   if (parent.children_loaded) return;
   parent.children_loaded = true;

@@ -101,6 +101,7 @@ void Machine::begin_reply(Region& region, Frame& frame) {
   if (!value) return throw_fault(region, value.error(), node);
   if (message != nullptr && !correlate(region, reply.correlations, message, *value, true, node)) return;
   digest_.add(open->request_id);
+  answered_creator_ = answered_creator_ || open->request_id == instance_.header.created_by;
   if (reply.fault_name) {
     FaultRow fault;
     fault.ns = reply.fault_name->ns;
@@ -128,6 +129,7 @@ void Machine::begin_reply(Region& region, Frame& frame) {
 void Machine::send_fault(const OpenRequestRow& row, const FaultRow& fault) {
   auto answer = answer_of(fault, instance_.header.process);
   digest_.add(row.request_id);
+  answered_creator_ = answered_creator_ || row.request_id == instance_.header.created_by;
   digest_.add(answer.reason);
   digest_.add(text_of_body(answer.detail));
   check(turn_.reply_fault(row.request_id, std::move(answer)));

@@ -231,7 +231,7 @@ void Machine::child_ended(Region& parent, std::uint32_t number, Outcome outcome)
 
 // ---- ending by force (§12.6) ----
 
-void Machine::release(Region& region, Frame& frame) {
+void Machine::release(Region& region, Frame& frame, bool with_handlers) {
   for (std::uint32_t i = 0; i < frame.keys.size(); ++i) unsubscribe(region, frame.keys[i], frame.number, i);
   frame.keys.clear();
   for (std::uint32_t i = 0; i < frame.timers; ++i) cancel_timer({instance_.header.id, region.path, frame.number, i});
@@ -239,6 +239,7 @@ void Machine::release(Region& region, Frame& frame) {
   if (frame.text.empty()) return;
   if (frame.node != kNone && program_.node(frame.node).kind == NodeKind::kInvoke) {
     check(turn_.forget(frame.text));
+    abandoned_.push_back({std::move(frame.text), with_handlers});
     frame.text.clear();
     return;
   }
@@ -259,7 +260,7 @@ void Machine::terminate_contents(Region& region) {
   for (const auto number : frames) {
     if (Frame* frame = region.frame(number)) {
       if (frame->node != kNone) observe(frame->node, "terminated");
-      release(region, *frame);
+      release(region, *frame, true);
     }
   }
   region.frames.clear();
@@ -315,6 +316,7 @@ void Machine::run_termination_handler(Region& region) {
     open_handler(region, RegionKind::kTerminationHandler, kNone, nullptr);
     return;
   }
+  if (region.parent == nullptr) return end_process(InstanceState::kTerminated, region.row.fault);
   Region& parent = *region.parent;
   const auto frame = region.row.parent_frame;
   FaultRow fault;
@@ -332,8 +334,7 @@ void Machine::run_termination_handler(Region& region) {
 void Machine::end_process(InstanceState state, const std::optional<FaultRow>& fault) {
   if (ended()) return;
   auto& header = instance_.header;
-  Region* root = nullptr;
-  if (!instance_.regions.empty()) root = instance_.regions.begin()->second.get();
+  Region* root = process_region();
   const bool clean = state == InstanceState::kCompleted && program_.indexed_sets.empty();
   if (root != nullptr && !clean) load_children(*root);
   for (auto& [path, region] : instance_.regions) {
@@ -344,7 +345,7 @@ void Machine::end_process(InstanceState state, const std::optional<FaultRow>& fa
           program_.node(frame.node).kind == NodeKind::kCompensateScope) {
         continue;
       }
-      release(*region, frame);
+      release(*region, frame, false);
     }
   }
   FaultRow answer;

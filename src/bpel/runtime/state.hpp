@@ -271,12 +271,13 @@ struct HeaderRow {
   std::string start_message;            // until the start activity took it
   std::vector<TaskRow> tasks;           // what was left when a turn's step limit was reached
   std::vector<IsolationRow> isolation;  // in the order in which they came
+  std::int64_t abandoned = 0;           // requests that may still make an instance, which nobody would await
   template <class V>
   void fields(V& v) {
     v(1, id), v(2, program), v(3, process), v(4, vo), v(5, caller), v(6, traceparent), v(7, created_by);
     v(8, created_in), v(9, state), v(10, suspended), v(11, started), v(12, ended), v(13, fault), v(14, next_number);
     v(15, next_history), v(16, held), v(17, early), v(18, start_node), v(19, start_alternative);
-    v(20, start_message), v(21, tasks), v(22, isolation);
+    v(20, start_message), v(21, tasks), v(22, isolation), v(23, abandoned);
   }
 };
 

@@ -175,7 +175,7 @@ void Machine::begin_pick(Region& region, Frame& frame) {
 
 void Machine::pick_done(Region& region, Frame& frame, const Activity& activity, NodeIndex chosen) {
   const auto& pick = as<Pick>(program_.node(frame.node));
-  release(region, frame);
+  release(region, frame, true);
   frame.state = FrameState::kRunning;
   touch(region);
   if (!definition_.links().empty()) {
