@@ -239,6 +239,8 @@ Deployment Engine::deploy(const std::string& package, Package files) {
   return implementation_->registry.stage(package, std::move(files));
 }
 
+void Engine::keep(const std::string& package) { implementation_->registry.keep(package); }
+
 Result<Deployment> Engine::deploy(exchange::Turn& turn, const std::string& package, Package files) {
   implementation_->deployed_while_running = true;
   implementation_->inputs.clear();  // a version whose deployment is undone may come again with other files

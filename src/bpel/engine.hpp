@@ -39,6 +39,13 @@ struct Route {
   auto operator<=>(const Route&) const = default;
 };
 
+// What becomes at the start of a stored package that is not deployed before it: instances that run it finish anyway.
+enum class OtherPackages {
+  kKeep,
+  kRetireFormer,  // retired, when it was deployed before an earlier start; one deployed while the engine ran stays
+  kRetire,
+};
+
 struct EngineOptions {
   runtime::Limits limits;
   Bytes cache = mib(64);
@@ -51,8 +58,7 @@ struct EngineOptions {
   // Whether requests from outside are checked against the schemas of their process's package, where deploy.xml does not
   // say it.
   bool validate_messages = false;
-  // True: the packages deployed before the start are all there are; stored others are retired.
-  bool packages_are_complete = false;
+  OtherPackages others = OtherPackages::kKeep;
   // Called when an operation begins or ceases to be served (exchange's thread; at the start for all of them).
   std::function<void(const Route&, bool served)> route_changed;
   std::function<void(const runtime::Progress&)> observer;
@@ -134,6 +140,8 @@ class Engine : public exchange::Actor {
   // ---- before the exchange opens ----
   // Parses and checks; not accepted when any process has an error. Stored and made active by on_start.
   Deployment deploy(const std::string& package, Package files);
+  // The package cannot be read now: what is stored of it is not retired. The same holds of one that is not accepted.
+  void keep(const std::string& package);
 
   // ---- within a turn of the engine (exchange.post("engine", …)) ----
   Result<Deployment> deploy(exchange::Turn& turn, const std::string& package, Package files);

@@ -140,7 +140,10 @@ Deployment Registry::describe(const PreparedPackage& prepared, const Version& ve
 
 Deployment Registry::stage(const std::string& package, Package files) {
   auto prepared = prepare(package, std::move(files));
-  if (!prepared->deployment.accepted) return prepared->deployment;
+  if (!prepared->deployment.accepted) {
+    keep(package);
+    return prepared->deployment;
+  }
   Version version;
   version.row.package = package;
   version.row.active = true;
@@ -193,16 +196,20 @@ Status Registry::forget_unused(store::Transaction& transaction, const runtime::T
 }
 
 Status Registry::activate(store::Transaction& transaction, const runtime::Tables& tables,
-                          const PreparedPackage& prepared) {
+                          const PreparedPackage& prepared, bool at_start) {
   const auto& package = prepared.package;
   const auto found = packages_.find(package);
   if (found != packages_.end() && !found->second.empty()) {
-    const auto& last = found->second.rbegin()->second;
-    if (last.row.active && last.row.files == prepared.files.files) return {};
+    auto& last = found->second.rbegin()->second;
+    if (last.row.active && last.row.files == prepared.files.files) {
+      if (!at_start || last.row.at_start) return {};
+      last.row.at_start = true;
+      return store_version(transaction, tables, last.row);
+    }
   }
   TRY(retire(transaction, tables, package));
   Version version;
-  version.row = {package, newest_[package] + 1, true, prepared.files.files, last_order_ + 1};
+  version.row = {package, newest_[package] + 1, true, prepared.files.files, last_order_ + 1, at_start};
   version.programs = make_programs(prepared, version.row);
   TRY(store_version(transaction, tables, version.row));
   newest_[package] = version.row.version;
@@ -252,23 +259,29 @@ Status Registry::reload(store::Transaction& transaction, const runtime::Tables& 
 
 Status Registry::start(store::Transaction& transaction, const runtime::Tables& tables) {
   TRY(read_rows(transaction, tables));
-  std::vector<std::string> others;
+  std::vector<std::string> gone;
   for (const auto& [package, versions] : packages_) {
-    if (!staged_.contains(package)) others.push_back(package);
+    if (is_to_be_retired(package)) gone.push_back(package);
   }
-  for (const auto& [package, prepared] : staged_) TRY(activate(transaction, tables, *prepared));
-  if (options_.packages_are_complete) {
-    for (const auto& package : others) TRY(retire(transaction, tables, package));
-  }
+  for (const auto& [package, prepared] : staged_) TRY(activate(transaction, tables, *prepared, true));
+  for (const auto& package : gone) TRY(retire(transaction, tables, package));
   TRY(forget_unused(transaction, tables));
   rebuild_index();
   return {};
 }
 
+bool Registry::is_to_be_retired(const std::string& package) const {
+  if (staged_.contains(package)) return false;
+  if (options_.others == OtherPackages::kRetire) return true;
+  if (options_.others == OtherPackages::kKeep || kept_.contains(package)) return false;
+  const auto& versions = packages_.at(package);
+  return !versions.empty() && versions.rbegin()->second.row.at_start;
+}
+
 Result<Deployment> Registry::deploy(store::Transaction& transaction, const runtime::Tables& tables,
                                     const PreparedPackage& prepared) {
   if (!prepared.deployment.accepted) return prepared.deployment;
-  TRY(activate(transaction, tables, prepared));
+  TRY(activate(transaction, tables, prepared, false));
   rebuild_index();
   return describe(prepared, packages_[prepared.package].rbegin()->second);
 }

@@ -8,6 +8,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,9 +23,10 @@ struct PackageRow {
   bool active = false;
   std::map<std::string, std::string> files;
   std::int64_t order = 0;  // of deploying, over all packages
+  bool at_start = false;   // one of those with which the engine was started
   template <class V>
   void fields(V& v) {
-    v(1, package), v(2, version), v(3, active), v(4, files), v(5, order);
+    v(1, package), v(2, version), v(3, active), v(4, files), v(5, order), v(6, at_start);
   }
 };
 
@@ -43,6 +45,8 @@ class Registry {
 
   // Before the start: checks a package and keeps it for start().
   Deployment stage(const std::string& package, Package files);
+  // Before the start: the package is there but cannot be read now; what is stored of it stays as it is.
+  void keep(const std::string& package) { kept_.insert(package); }
   // Reads what is stored, makes the staged packages its newest versions, forgets versions that nobody runs.
   Status start(store::Transaction& transaction, const runtime::Tables& tables);
   // Reads again what is stored.
@@ -71,7 +75,9 @@ class Registry {
   static Deployment describe(const PreparedPackage& prepared, const Version& version);
   static DeployedProcess describe(const runtime::Program& program, const PackageRow& row);
   Status store_version(store::Transaction& transaction, const runtime::Tables& tables, const PackageRow& row);
-  Status activate(store::Transaction& transaction, const runtime::Tables& tables, const PreparedPackage& prepared);
+  Status activate(store::Transaction& transaction, const runtime::Tables& tables, const PreparedPackage& prepared,
+                  bool at_start);
+  bool is_to_be_retired(const std::string& package) const;
   Status retire(store::Transaction& transaction, const runtime::Tables& tables, const std::string& package);
   Status read_rows(store::Transaction& transaction, const runtime::Tables& tables);
   Status forget_unused(store::Transaction& transaction, const runtime::Tables& tables);
@@ -80,6 +86,7 @@ class Registry {
 
   const EngineOptions& options_;
   std::map<std::string, std::shared_ptr<const PreparedPackage>> staged_;
+  std::set<std::string> kept_;  // not staged, and not to be retired
   std::map<std::string, std::map<std::int64_t, Version>> packages_;
   std::map<std::string, std::int64_t> newest_;  // the highest version of each package that is stored
   std::int64_t last_order_ = 0;

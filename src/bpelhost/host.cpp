@@ -117,6 +117,7 @@ void HostImpl::make_engine(const HostOptions& options) {
   if (!options.bases.empty()) engine_options.own_base = options.bases.front();
   engine_options.history_retention = options.history_retention;
   engine_options.history_limit = options.history_limit;
+  if (options.packages_are_complete) engine_options.others = bpel::OtherPackages::kRetireFormer;
   engine_options.observer = options.observer;
   engine_options.route_changed = [this](const bpel::Route& route, bool served) {
     if (served)
@@ -128,6 +129,7 @@ void HostImpl::make_engine(const HostOptions& options) {
 }
 
 void HostImpl::deploy_at_start(const HostOptions& options) {
+  for (const auto& name : options.unreadable) engine_->keep(name);
   for (const auto& [name, files] : options.packages) {
     const auto deployment = engine_->deploy(name, files);
     for (const auto& finding : deployment.diagnostics) {

@@ -28,6 +28,10 @@ struct HostOptions {
   std::function<void(const bpel::runtime::Progress&)> observer;  // called on the exchange's thread
   // Deployed at the start, by name.
   std::vector<std::pair<std::string, bpel::Package>> packages;
+  // True: `packages` and those that cannot be read (names) are all of a folder: what an earlier start deployed and is
+  // not among them any more is retired.
+  bool packages_are_complete = false;
+  std::vector<std::string> unreadable;
 };
 
 // What became of a package.

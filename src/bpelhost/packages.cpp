@@ -88,6 +88,9 @@ std::string slashed(std::string path) {
   return path + "/";
 }
 
+// Of a folder's path, which ends in '/'.
+std::string folder_name(const fs::path& path) { return deployment_name(path.parent_path().filename().string()); }
+
 }  // namespace
 
 Result<LoadedPackage> load_package(const std::string& path) {
@@ -97,7 +100,7 @@ Result<LoadedPackage> load_package(const std::string& path) {
   LoadedPackage loaded;
   if (fs::is_directory(status)) {
     loaded.prefix = slashed(path);
-    loaded.name = deployment_name(fs::path(loaded.prefix).parent_path().filename().string());
+    loaded.name = folder_name(loaded.prefix);
     TRY_ASSIGN(loaded.files, bpel::Package::from_directory(path));
     return loaded;
   }
@@ -116,12 +119,16 @@ Result<std::vector<FoundPackage>> find_packages(const std::string& folder) {
   std::set<fs::path> paths;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     const auto& path = entry.path();
-    if (path.extension() == ".bpel") return std::vector<FoundPackage>{{folder, load_package(folder)}};
+    if (path.extension() == ".bpel")
+      return std::vector<FoundPackage>{{folder, folder_name(slashed(folder)), load_package(folder)}};
     if (entry.is_directory(error) || path.extension() == ".zip") paths.insert(path);
   }
   if (error) return not_found(fmt::format("the folder {} cannot be read: {}", folder, error.message()));
   std::vector<FoundPackage> found;
-  for (const auto& path : paths) found.push_back({path.string(), load_package(path.string())});
+  for (const auto& path : paths) {
+    const auto name = path.extension() == ".zip" ? deployment_name(path.stem().string()) : folder_name(path / "");
+    found.push_back({path.string(), name, load_package(path.string())});
+  }
   return found;
 }
 

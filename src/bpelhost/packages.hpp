@@ -29,6 +29,7 @@ Result<LoadedPackage> load_package(const std::string& path);
 // .bpel files stand in it. kNotFound when it cannot be read. What cannot be loaded is said with its name.
 struct FoundPackage {
   std::string path;
+  std::string name;  // as LoadedPackage::name, also when it cannot be loaded
   Result<LoadedPackage> package;
 };
 Result<std::vector<FoundPackage>> find_packages(const std::string& folder);

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """serving.py PROGRAMS [TEST...]: deploying, versions, restarts, descriptions, nested processes, access."""
 import os
+import shutil
 import signal
 
 import world
@@ -91,6 +92,40 @@ def folder_at_the_start(programs, folder):
         assert server.say("hello", path="/processes/one/client").said == "new"
         assert server.ask("GET", "/deployments/one-2").json["version"] == 2
     assert "broken.bpel" in open(os.path.join(folder, "log")).read()
+
+
+def folder_that_changes(programs, folder):
+    """What left the folder since the last start takes no new instances; what cannot be read now stays as it was."""
+    packages = os.path.join(folder, "packages")
+    world.write(os.path.join(packages, "stays"), world.echo("stays"))
+    world.write(os.path.join(packages, "goes"), world.waiting("first", "and the end", "goes"))
+    world.write(os.path.join(packages, "breaks"), world.echo("breaks"))
+    with open(os.path.join(packages, "rots.zip"), "wb") as file:
+        file.write(world.zipped(world.echo("rots")))
+    with serving(programs, folder, "--deploy", packages) as server:
+        def states():
+            return {one["id"]: one["state"] for one in server.ask("GET", "/deployments").json["deployments"]}
+        server.deploy(world.echo("posted"))
+        before = states()
+        assert before == {name + "-1": "active" for name in ("stays", "goes", "breaks", "rots", "posted")}, before
+        assert server.say("<id>a</id>", path="/processes/goes/client").said == "first"
+        server.stop()
+        shutil.rmtree(os.path.join(packages, "goes"))
+        world.write(os.path.join(packages, "breaks"), {"breaks.bpel": "<process/>"})
+        world.write(packages, {"rots.zip": "no zip any more"})
+        server.start()
+        assert states() == before | {"goes-1": "retired"}, states()
+        assert server.say("<id>b</id>", path="/processes/goes/client").status in (404, 500)
+        assert server.say("<id>a</id>", "more", "/processes/goes/client").said == "and the end", "what runs finishes"
+        server.stop()
+        world.write(os.path.join(packages, "goes"), world.echo("goes"))
+        server.start()
+        assert states()["goes-2"] == "active", states()
+        assert server.say("back", path="/processes/goes/client").said == "back"
+        server.stop()
+        server.options = ()
+        server.start()
+        assert states()["stays-1"] == "active", "no folder says nothing"
 
 
 def imports(programs, folder):
@@ -184,4 +219,4 @@ def in_memory(programs, folder):
 
 if __name__ == "__main__":
     world.main({test.__name__: test for test in (deployments, refusals, zip_of_a_folder, versions, folder_at_the_start,
-                                                 imports, abstract_description, nested, access, in_memory)})
+                                                 folder_that_changes, imports, abstract_description, nested, access, in_memory)})

@@ -61,11 +61,14 @@ void run_until_told(const bpelhost::Host& host) {
 Status find_packages(const std::string& folder, bpelhost::HostOptions& options) {
   if (folder.empty()) return {};
   TRY_ASSIGN(auto found, bpelhost::find_packages(folder));
+  options.packages_are_complete = true;
   for (auto& one : found) {
-    if (one.package)
-      options.packages.emplace_back(one.package->name, std::move(one.package->files));
-    else
+    if (one.package) {
+      options.packages.emplace_back(std::move(one.name), std::move(one.package->files));
+    } else {
       log_error("bpel", one.package.error().to_string(), {{"package", one.path}});
+      options.unreadable.push_back(std::move(one.name));
+    }
   }
   return {};
 }

@@ -224,7 +224,7 @@ Status Daemon::Parts::open_control() {
   TRY_ASSIGN(images, images::ImageStore::open(settings.state + "/images"));
   bpel::EngineOptions engine_options;
   engine_options.own_base = base;
-  engine_options.packages_are_complete = true;
+  engine_options.others = bpel::OtherPackages::kRetire;
   engine_options.validate_messages = true;
   engine_options.history_retention = settings.retention.history;
   engine_options.history_limit = settings.retention.instances;
