@@ -80,7 +80,11 @@ std::shared_ptr<const PreparedPackage> Registry::prepare(const std::string& pack
   prepared->descriptor = read_descriptor(prepared->files, diagnostics);
   for (auto& parsed : parse_package(prepared->files)) {
     diagnostics.insert(diagnostics.end(), parsed.diagnostics.begin(), parsed.diagnostics.end());
-    if (parsed.definition) prepared->definitions.push_back(std::move(parsed.definition));
+    if (!parsed.definition) continue;
+    const auto named = prepared->descriptor.processes.find(parsed.definition->file());
+    if (named != prepared->descriptor.processes.end())
+      resolve_ports(parsed.definition->wsdl(), prepared->descriptor.source, named->second, &diagnostics);
+    prepared->definitions.push_back(std::move(parsed.definition));
   }
   if (prepared->definitions.empty() && diagnostics.empty()) {
     diagnostics.push_back({"", package, {}, "the package holds no process: no file ends in .bpel", false});
@@ -120,6 +124,7 @@ DeployedProcess Registry::describe(const runtime::Program& program, const Packag
   for (const auto& receiver : program.receivers) {
     routes.insert({receiver.path, receiver.event->endpoint.operation->name});
     own_routes.insert({receiver.own_path, receiver.event->endpoint.operation->name});
+    for (const auto& path : receiver.more_paths) routes.insert({path, receiver.event->endpoint.operation->name});
   }
   process.routes.assign(routes.begin(), routes.end());
   process.own_routes.assign(own_routes.begin(), own_routes.end());
@@ -306,6 +311,9 @@ void Registry::rebuild_index() {
           const auto& operation = receiver.event->endpoint.operation->name;
           fresh[{receiver.path, operation}].push_back(entry);
           if (receiver.own_path != receiver.path) fresh[{receiver.own_path, operation}].push_back(entry);
+          for (const auto& path : receiver.more_paths) {
+            if (path != receiver.own_path) fresh[{path, operation}].push_back(entry);
+          }
         }
       }
     }

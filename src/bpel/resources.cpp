@@ -35,7 +35,7 @@ bool is_schema_node(xml::Node node, std::string_view local) { return node.is(wsd
 // The texts from which the one schema of a process is compiled.
 class Gatherer {
  public:
-  explicit Gatherer(const wsdl::Definitions& wsdl) {
+  explicit Gatherer(const wsdl::Definitions& wsdl) : schemas_(wsdl.schemas()) {
     for (const auto& [location, text] : wsdl.schemas()) add(location, text);
     for (const auto& [location, ns] : namespaces_) {
       if (!included_.contains(location)) roots_[ns].push_back(location);
@@ -74,8 +74,14 @@ class Gatherer {
     namespaces_[location] = root.attribute_or("targetNamespace", "");
     for (auto node : root.children()) {
       if (is_schema_node(node, "import")) node.remove_attribute("schemaLocation");
-      if (is_schema_node(node, "include") || is_schema_node(node, "redefine"))
-        included_.insert(wsdl::resolve_location(location, node.attribute_or("schemaLocation", "")));
+      if (!is_schema_node(node, "include") && !is_schema_node(node, "redefine")) continue;
+      const auto found = wsdl::find_file(schemas_, location, node.attribute_or("schemaLocation", ""));
+      if (found.empty()) {
+        node.remove();
+        continue;
+      }
+      included_.insert(found);
+      node.set_attribute("schemaLocation", found);
     }
     files[location] = document->to_string();
   }
@@ -94,6 +100,7 @@ class Gatherer {
     files[location] = document.to_string();
   }
 
+  const std::map<std::string, std::string>& schemas_;
   std::map<std::string, std::string> namespaces_;          // by location
   std::set<std::string> included_;                         // locations
   std::map<std::string, std::vector<std::string>> roots_;  // namespace → files that nobody includes
@@ -117,7 +124,8 @@ std::map<xml::QName, std::string> types_of(const ProcessDefinition& definition) 
 }  // namespace
 
 Evaluated<std::shared_ptr<const xml::Stylesheet>> Resources::stylesheet(std::string_view location) const {
-  const std::string path = wsdl::resolve_location(definition_->file(), location);
+  std::string path = wsdl::find_file(definition_->files(), definition_->file(), location);
+  if (path.empty()) path = wsdl::resolve_location(definition_->file(), location);
   const std::lock_guard lock(mutex_);
   const auto known = stylesheets_.find(path);
   if (known != stylesheets_.end()) return known->second;

@@ -48,7 +48,11 @@ std::shared_ptr<const Service> make_service(const std::shared_ptr<const Program>
   service->order = process.order;
   service->own_path = fmt::format("/processes/{}/{}", process.name.local, link.name);
   service->shared_path = shared_path;
-  service->address = wsdl.address_of_port_type(link.my_port_type->name);
+  for (const auto& address : wsdl.addresses_of_port_type(link.my_port_type->name)) {
+    const bool of_path = bpel::runtime::path_of_address(address) == shared_path;
+    if (service->address.empty() || of_path) service->address = address;
+    if (of_path) break;
+  }
   set_versions(*service, wsdl);
   for (const auto& operation : link.my_port_type->operations) {
     service->operations.push_back(
@@ -102,6 +106,7 @@ std::shared_ptr<const Catalogue> Catalogue::of(const bpel::Engine& engine) {
       // deploy.xml may serve the role elsewhere: then somebody else is at the address.
       if (!service->address.empty() && bpel::runtime::path_of_address(service->address) == service->shared_path)
         catalogue->addresses_[service->address] = service->shared_path;
+      catalogue->add_more_paths(program, ref, service);
     }
   }
   for (auto& [path, services] : catalogue->paths_) {
@@ -110,6 +115,19 @@ std::shared_ptr<const Catalogue> Catalogue::of(const bpel::Engine& engine) {
     });
   }
   return catalogue;
+}
+
+void Catalogue::add_more_paths(const std::shared_ptr<const Program>& program, const bpel::PartnerLinkRef& ref,
+                               const std::shared_ptr<const Service>& service) {
+  const auto more = program->more_paths.find(ref);
+  if (more == program->more_paths.end()) return;
+  for (const auto& path : more->second) {
+    if (path != service->own_path) paths_[path].push_back(service);
+  }
+  for (const auto& address : program->definition->wsdl().addresses_of_port_type(service->link->my_port_type->name)) {
+    const auto path = bpel::runtime::path_of_address(address);
+    if (std::find(more->second.begin(), more->second.end(), path) != more->second.end()) addresses_[address] = path;
+  }
 }
 
 const DeployedPackage* Catalogue::package(const std::string& id) const {

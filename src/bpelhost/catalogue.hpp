@@ -59,6 +59,9 @@ class Catalogue {
   std::string path_of_address(std::string_view address) const;
 
  private:
+  // Those of the service's other addresses.
+  void add_more_paths(const std::shared_ptr<const bpel::runtime::Program>& program, const bpel::PartnerLinkRef& ref,
+                      const std::shared_ptr<const Service>& service);
   std::map<std::string, DeployedPackage> packages_;
   std::map<std::string, std::vector<std::shared_ptr<const Service>>, std::less<>> paths_;
   std::map<std::string, std::string, std::less<>> addresses_;

@@ -45,8 +45,8 @@ class Live {
   void relocate(xml::Node node, std::string_view attribute) {
     const auto location = node.attribute(attribute);
     if (!location) return;
-    const std::string path = wsdl::resolve_location(file_, *location);
-    if (!service_.definition().files().contains(path)) return;
+    const std::string path = wsdl::find_file(service_.definition().files(), file_, *location);
+    if (path.empty()) return;
     const char* kind = path.ends_with(".wsdl") ? "wsdl" : "xsd";
     node.set_attribute(attribute, fmt::format("{}?{}={}", address_, kind, net::percent_encode(path)));
   }

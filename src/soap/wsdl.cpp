@@ -55,6 +55,67 @@ std::string resolve_location(std::string_view base, std::string_view location) {
   return path;
 }
 
+namespace {
+
+// Percent escapes and backslashes undone, the rest as it is.
+std::string plain_location(std::string_view location) {
+  const auto digit = [](char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+  };
+  std::string plain;
+  for (std::size_t i = 0; i < location.size(); ++i) {
+    const bool escape =
+        location[i] == '%' && i + 2 < location.size() && digit(location[i + 1]) >= 0 && digit(location[i + 2]) >= 0;
+    if (escape) {
+      plain.push_back(static_cast<char>(digit(location[i + 1]) * 16 + digit(location[i + 2])));
+      i += 2;
+    } else {
+      plain.push_back(location[i] == '\\' ? '/' : location[i]);
+    }
+  }
+  return plain;
+}
+
+// How many steps at the end of both paths are equal.
+std::size_t common_tail(std::string_view left, std::string_view right) {
+  std::size_t steps = 0;
+  while (!left.empty() && !right.empty()) {
+    const auto from_left = left.rfind('/') + 1, from_right = right.rfind('/') + 1;
+    if (left.substr(from_left) != right.substr(from_right)) break;
+    ++steps;
+    left = left.substr(0, from_left == 0 ? 0 : from_left - 1);
+    right = right.substr(0, from_right == 0 ? 0 : from_right - 1);
+  }
+  return steps;
+}
+
+}  // namespace
+
+std::string find_file(const Files& files, std::string_view base, std::string_view location) {
+  if (location.empty()) return {};
+  std::string path = resolve_location(base, location);
+  if (files.contains(path)) return path;
+  const std::string plain = plain_location(location);
+  path = resolve_location(base, plain);
+  if (files.contains(path)) return path;
+  if (!has_scheme(plain)) return {};
+  std::string best;
+  std::size_t most = 0;
+  for (const auto& [candidate, text] : files) {
+    const std::size_t steps = common_tail(plain.substr(plain.find(':') + 1), candidate);
+    if (steps > most) {
+      most = steps;
+      best = candidate;
+    } else if (steps == most) {
+      best.clear();
+    }
+  }
+  return best;
+}
+
 std::optional<TypeClass> builtin_type_class(std::string_view local) {
   static constexpr std::array<std::string_view, 16> kNumbers = {
       "decimal",     "float",         "double",       "integer",        "nonPositiveInteger", "negativeInteger",
@@ -99,6 +160,11 @@ const BindingOperation* Binding::operation(std::string_view operation_name) cons
   return find_named(operations, operation_name);
 }
 
+const Port* Service::port(std::string_view port_name) const {
+  if (port_name.empty()) return ports.empty() ? nullptr : &ports.front();
+  return find_named(ports, port_name);
+}
+
 const Role* PartnerLinkType::role(std::string_view role_name) const { return find_named(roles, role_name); }
 
 const Message* Definitions::message(const QName& name) const { return find_in(messages_, name); }
@@ -132,21 +198,35 @@ const PropertyAlias* Definitions::alias_for_type(const QName& property, const QN
 }
 
 std::string Definitions::address_of_port_type(const QName& port_type) const {
-  for (const auto& [name, service] : services_) {
-    for (const Port& port : service.ports) {
-      const Binding* of_port = binding(port.binding);
-      if (of_port != nullptr && of_port->port_type == port_type && of_port->soap_version != 0 && !port.address.empty())
-        return port.address;
+  const auto addresses = addresses_of_port_type(port_type);
+  return addresses.empty() ? std::string() : addresses.front();
+}
+
+std::vector<std::string> Definitions::addresses_of_port_type(const QName& port_type) const {
+  std::vector<std::string> addresses;
+  for (const bool imported : {true, false}) {
+    for (const auto& [name, service] : services_) {
+      if (service.imported != imported) continue;
+      for (const Port& port : service.ports) {
+        const Binding* of_port = binding(port.binding);
+        const bool fits = of_port != nullptr && of_port->port_type == port_type && of_port->soap_version != 0;
+        if (fits && !port.address.empty() &&
+            std::find(addresses.begin(), addresses.end(), port.address) == addresses.end())
+          addresses.push_back(port.address);
+      }
     }
   }
-  return {};
+  return addresses;
 }
 
 const Binding* Definitions::binding_of_port_type(const QName& port_type) const {
-  for (const auto& [name, service] : services_) {
-    for (const Port& port : service.ports) {
-      const Binding* of_port = binding(port.binding);
-      if (of_port != nullptr && of_port->port_type == port_type && of_port->soap_version != 0) return of_port;
+  for (const bool imported : {true, false}) {
+    for (const auto& [name, service] : services_) {
+      if (service.imported != imported) continue;
+      for (const Port& port : service.ports) {
+        const Binding* of_port = binding(port.binding);
+        if (of_port != nullptr && of_port->port_type == port_type && of_port->soap_version != 0) return of_port;
+      }
     }
   }
   for (const auto& [name, candidate] : bindings_) {

@@ -32,6 +32,10 @@ using Files = std::map<std::string, std::string>;
 // `location` as written in the file `base`: the path that it names ("a/b.wsdl" + "../c.xsd" = "c.xsd"). A location with
 // a scheme (http:, urn:) is returned as it is.
 std::string resolve_location(std::string_view base, std::string_view location);
+// The file that a location means which stands in the file `base`: the one that it names, as it is or with its percent
+// escapes and backslashes undone; for one with a scheme (http:, project:) the file whose path ends like it, when there
+// is only one. Empty: none.
+std::string find_file(const Files& files, std::string_view base, std::string_view location);
 
 struct Where {
   std::string file;
@@ -99,6 +103,8 @@ struct Service {
   QName name;
   std::vector<Port> ports;
   Where where;
+  bool imported = true;                                // false: from ReadOptions::deployment_files
+  const Port* port(std::string_view port_name) const;  // the first when the name is empty; null: none
 };
 
 struct Role {
@@ -151,6 +157,9 @@ struct SchemaElement {
 
 struct ReadOptions {
   std::vector<std::string> extra_schemas;  // paths of XSD files to read besides those that WSDL imports
+  // Paths of WSDL files of which bindings and services are taken, and nothing else: how the port types are reached
+  // where what is imported does not say it. Nothing in them is a finding.
+  std::vector<std::string> deployment_files = {};
   // Files that were parsed already, by path; what is parsed now is added. Several readings of one set of files share
   // it.
   std::map<std::string, xml::DocumentPtr>* parsed = nullptr;
@@ -185,10 +194,12 @@ class Definitions {
 
   // The address of the first SOAP port whose binding is of this port type; empty when there is none.
   std::string address_of_port_type(const QName& port_type) const;
+  // Those of all such ports, without repetition: imported services first, in the order of their names.
+  std::vector<std::string> addresses_of_port_type(const QName& port_type) const;
   // The binding of the first SOAP port of this port type, else the first binding of it; null when there is none.
   const Binding* binding_of_port_type(const QName& port_type) const;
 
-  // The binding of the SOAP port of this port type at that address, else as binding_of_port_type.
+  // The binding of the SOAP port of this port type at that address, else as binding_of_port_type. Null: none.
   const Binding* binding_at(const QName& port_type, std::string_view address) const;
 
   // Schemas by location ("a.xsd", or "a.wsdl#schema1" for one inside a WSDL), each a stand-alone text with the

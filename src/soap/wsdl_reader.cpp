@@ -52,11 +52,14 @@ std::shared_ptr<const Definitions> Definitions::read(const std::vector<std::stri
   Reader reader(files, findings, options);
   for (const std::string& path : paths) reader.read_file(path);
   for (const std::string& path : options.extra_schemas) reader.read_file(path);
+  reader.find_awaited_schemas();
+  for (const std::string& path : options.deployment_files) reader.read_deployment_file(path);
   return reader.finish();
 }
 
-void Reader::add(const std::string& source, xml::Node node, std::string message) {
+void Reader::add(const std::string& source, xml::Node node, std::string message, bool warning) {
   xml::Finding finding;
+  finding.warning = warning;
   finding.source = source;
   if (node) {
     finding.position = node.position();
@@ -129,13 +132,42 @@ bool Reader::is_new(const File& file, xml::Node node, const char* sort, const QN
 
 void Reader::follow_import(const File& file, xml::Node node, std::string_view location_attribute) {
   const auto location = node.attribute(location_attribute);
-  if (!location) return;  // by namespace: another import brings it
-  const std::string path = resolve_location(file.path, *location);
-  if (files_.contains(path)) {
-    read_file(path);
-  } else if (path.find(':') == std::string::npos) {
-    add(file.path, node, fmt::format("the imported file '{}' is not in the package", path));
+  if (!location || location->empty()) {  // by namespace
+    if (node.namespace_uri() == kSchemaNamespace) awaited_.insert(node.attribute_or("namespace", ""));
+    return;
   }
+  const std::string path = find_file(files_, file.path, *location);
+  if (!path.empty()) return read_file(path);
+  // What is used of it will be missed where it is used.
+  if (location->find(':') == std::string::npos)
+    add(file.path, node, fmt::format("the imported file '{}' is not in the package", *location), true);
+}
+
+// A schema that is imported by its namespace alone may be a file that nothing else leads to.
+void Reader::find_awaited_schemas() {
+  for (const auto& [path, text] : files_) {
+    if (!path.ends_with(".xsd") || awaited_.empty() || read_.contains(path + "|")) continue;
+    const auto before = findings_.size();
+    const xml::DocumentPtr document = parse(path);
+    findings_.resize(before);
+    if (document == nullptr || !document->root().is(kSchemaNamespace, "schema")) continue;
+    const std::string target = document->root().attribute_or("targetNamespace", "");
+    if (awaited_.contains(target) && !result_->namespaces_.contains(target)) read_file(path);
+  }
+}
+
+void Reader::read_deployment_file(const std::string& path) {
+  if (read_.contains(path + "|")) return;
+  const auto before = findings_.size();
+  const xml::DocumentPtr document = parse(path);
+  if (document != nullptr && document->root().is(kWsdlNamespace, "definitions")) {
+    const File file{path, document->root().attribute_or("targetNamespace", "")};
+    for (const xml::Node node : document->root().children()) {
+      if (node.is(kWsdlNamespace, "binding")) read_binding(file, node);
+      if (node.is(kWsdlNamespace, "service")) read_service(file, node, false);
+    }
+  }
+  findings_.resize(before);
 }
 
 void Reader::read_definitions(const File& file, xml::Node root) {
@@ -242,8 +274,9 @@ void Reader::read_binding(const File& file, xml::Node node) {
   if (is_new(file, node, "binding", binding.name)) result_->bindings_.emplace(binding.name, std::move(binding));
 }
 
-void Reader::read_service(const File& file, xml::Node node) {
+void Reader::read_service(const File& file, xml::Node node, bool imported) {
   Service service;
+  service.imported = imported;
   service.name = {file.target, required(file, node, "name")};
   service.where = where_of(file.path, node);
   for (const xml::Node child : node.children(kWsdlNamespace, "port")) {

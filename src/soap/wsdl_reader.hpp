@@ -19,6 +19,10 @@ class Reader {
         result_(std::make_shared<Definitions>()) {}
   // Reads a WSDL or XSD file, once.
   void read_file(const std::string& path, const std::string& chameleon_namespace = {});
+  // Reads the schema files of namespaces that are imported without a location and not read yet.
+  void find_awaited_schemas();
+  // Takes bindings and services of a WSDL file that was not read; what is wrong with it is nobody's business.
+  void read_deployment_file(const std::string& path);
   std::shared_ptr<const Definitions> finish();
 
  private:
@@ -28,7 +32,7 @@ class Reader {
     bool chameleon = false;  // a schema without namespace, included by one that has one
   };
   xml::DocumentPtr parse(const std::string& path);  // null and a finding when it is not well-formed
-  void add(const std::string& source, xml::Node node, std::string message);
+  void add(const std::string& source, xml::Node node, std::string message, bool warning = false);
   QName qname(const File& file, xml::Node node, std::string_view attribute);
   // True when `name` is new; a second, different definition of the same name is a finding (SA00014).
   bool is_new(const File& file, xml::Node node, const char* sort, const QName& name);
@@ -40,7 +44,7 @@ class Reader {
   void read_port_type(const File& file, xml::Node node);
   Operation read_operation(const File& file, xml::Node node);
   void read_binding(const File& file, xml::Node node);
-  void read_service(const File& file, xml::Node node);
+  void read_service(const File& file, xml::Node node, bool imported = true);
   void read_partner_link_type(const File& file, xml::Node node);
   void read_property(const File& file, xml::Node node);
   void read_alias(const File& file, xml::Node node);
@@ -57,6 +61,7 @@ class Reader {
   std::map<std::string, xml::DocumentPtr>& parsed_;  // kept until finish(): positions and nodes are used
   std::shared_ptr<Definitions> result_;
   std::set<std::string> read_;
+  std::set<std::string> awaited_;              // namespaces that schemas import without a location
   std::map<std::string, xml::Node> defined_;   // "sort name" → where first, to tell repetition from conflict
   std::map<QName, QName> simple_bases_;        // a simple type → its base
   std::map<QName, QName> anonymous_elements_;  // an element with an inline simple type → the base

@@ -50,11 +50,12 @@ void Reader::read_schema(const std::string& location, xml::Node schema, const st
     if (local == "import") {
       follow_import(file, node, "schemaLocation");
     } else if (local == "include" || local == "redefine") {
-      const std::string path = resolve_location(file.path, node.attribute_or("schemaLocation", ""));
-      if (files_.contains(path)) {
+      const std::string written = node.attribute_or("schemaLocation", "");
+      const std::string path = find_file(files_, file.path, written);
+      if (!path.empty()) {
         read_file(path, file.target);  // a schema without namespace takes that of the schema that includes it
       } else {
-        add(file.path, node, fmt::format("the included file '{}' is not in the package", path));
+        add(file.path, node, fmt::format("the included file '{}' is not in the package", written), true);
       }
     } else {
       read_schema_component(file, node);

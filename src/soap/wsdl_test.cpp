@@ -79,6 +79,19 @@ TEST(Wsdl, LocationsAreRelativeToTheImportingFile) {
   EXPECT_EQ(resolve_location("a/b.wsdl", "http://h/c.xsd"), "http://h/c.xsd");
 }
 
+TEST(Wsdl, FindsTheFileThatALocationMeans) {
+  const Files given = {{"a/c d.xsd", ""}, {"a/e%20f.xsd", ""}, {"x/y/m.xsd", ""}, {"z/y/m.xsd", ""}, {"u/v.xsd", ""}};
+  EXPECT_EQ(find_file(given, "a/b.wsdl", "c%20d.xsd"), "a/c d.xsd");
+  EXPECT_EQ(find_file(given, "b.wsdl", ".\\a\\c d.xsd"), "a/c d.xsd");
+  EXPECT_EQ(find_file(given, "a/b.wsdl", "e%20f.xsd"), "a/e%20f.xsd");  // as it is goes first
+  EXPECT_EQ(find_file(given, "a/b.wsdl", "http://host/w/u/v.xsd"), "u/v.xsd");
+  EXPECT_EQ(find_file(given, "a/b.wsdl", "project:/v.xsd"), "u/v.xsd");
+  EXPECT_EQ(find_file(given, "a/b.wsdl", "http://host/x/y/m.xsd"), "x/y/m.xsd");
+  EXPECT_EQ(find_file(given, "a/b.wsdl", "http://host/y/m.xsd"), "");  // two would fit
+  EXPECT_EQ(find_file(given, "a/b.wsdl", "v.xsd"), "");
+  EXPECT_EQ(find_file(given, "a/b.wsdl", ""), "");
+}
+
 TEST(Wsdl, MessagesAndPortTypes) {
   const auto wsdl = read(files());
   const Message* in = wsdl->message({"urn:m", "in"});

@@ -17,6 +17,7 @@ struct Finding {
   Position position;              // where
   std::string element;            // the element's local name, or empty
   std::string message;            // what is wrong and what would be right, one sentence
+  bool warning = false;           // true: it may be left as it is
   std::string to_string() const;  // "file:line:column: element: message"
 };
 

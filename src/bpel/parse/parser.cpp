@@ -109,23 +109,47 @@ void Parser::read_imports(xml::Node process) {
                          wsdl::kSchemaNamespace));
       continue;
     }
-    const auto location = import.attribute("location");
-    if (!location) continue;  // what is meant comes with another import
-    const std::string path = wsdl::resolve_location(path_, *location);
-    if (!package_.files.contains(path)) {
-      report(import, "SA00010", fmt::format("the imported file '{}' is not in the package", path));
-      continue;
-    }
-    (type == wsdl::kWsdlNamespace ? paths : options.extra_schemas).push_back(path);
+    auto& into = type == wsdl::kWsdlNamespace ? paths : options.extra_schemas;
+    for (auto& path : imported_files(import)) into.push_back(std::move(path));
+  }
+  for (const auto& [path, text] : package_.files) {
+    if (path.ends_with(".wsdl")) options.deployment_files.push_back(path);
   }
   std::vector<xml::Finding> findings;
   options.parsed = &parsed_;
   definition_->wsdl_ = wsdl::Definitions::read(paths, package_.files, findings, options);
   take_wsdl_findings(std::move(findings));
   for (const xml::Node import : children(process, "import")) {
-    const std::string path = wsdl::resolve_location(path_, attribute(import, "location"));
-    if (import.attribute("location") && parsed_.contains(path)) check_imported_namespace(import, path);
+    const std::string path = wsdl::find_file(package_.files, path_, attribute(import, "location"));
+    if (!path.empty() && parsed_.contains(path)) check_imported_namespace(import, path);
   }
+}
+
+// The files that an import means: the one at its location; without a location, or with one outside of the package,
+// those of its namespace. A name that is missing then is a finding where it is used.
+std::vector<std::string> Parser::imported_files(xml::Node import) {
+  const std::string location = attribute(import, "location");
+  if (!location.empty()) {
+    if (auto path = wsdl::find_file(package_.files, path_, location); !path.empty()) return {std::move(path)};
+    if (location.find(':') == std::string::npos) {
+      report(import, "SA00010", fmt::format("the imported file '{}' is not in the package", location));
+      return {};
+    }
+  }
+  std::vector<std::string> paths;
+  const bool of_wsdl = attribute(import, "importType") == wsdl::kWsdlNamespace;
+  for (const auto& [path, text] : package_.files) {
+    if (!path.ends_with(of_wsdl ? ".wsdl" : ".xsd")) continue;
+    xml::ParseOptions options;
+    options.source = path;
+    const auto document = xml::Document::parse(text, options);
+    if (!document) continue;
+    const bool fits = of_wsdl ? document->root().is(wsdl::kWsdlNamespace, "definitions")
+                              : document->root().is(wsdl::kSchemaNamespace, "schema");
+    if (fits && document->root().attribute_or("targetNamespace", "") == attribute(import, "namespace"))
+      paths.push_back(path);
+  }
+  return paths;
 }
 
 void Parser::check_imported_namespace(xml::Node import, const std::string& file) {
@@ -150,7 +174,7 @@ void Parser::check_imported_namespace(xml::Node import, const std::string& file)
 
 void Parser::take_wsdl_findings(std::vector<xml::Finding> findings) {
   for (xml::Finding& finding : findings) {
-    Diagnostic diagnostic{"", finding.source, finding.position, finding.message, false};
+    Diagnostic diagnostic{"", finding.source, finding.position, finding.message, finding.warning};
     if (finding.message.starts_with("[SA")) {  // "[SA00002] ..."
       diagnostic.rule = finding.message.substr(1, 7);
       diagnostic.sentence = finding.message.substr(10);

@@ -42,6 +42,7 @@ class Parser : private NameScope {
   void check_language(xml::Node node, std::string_view attribute_name);
   void read_extensions(xml::Node process);
   void read_imports(xml::Node process);
+  std::vector<std::string> imported_files(xml::Node import);
   void check_imported_namespace(xml::Node import, const std::string& file);
   void take_wsdl_findings(std::vector<xml::Finding> findings);
   void read_process(xml::Node process);

@@ -23,26 +23,78 @@ std::string own_path_of(const ProcessDefinition& definition, const PartnerLink& 
   return "/processes/" + definition.name().local + "/" + link.name;
 }
 
+// The paths of the soap:addresses of a port type; what is no address (a placeholder of a designer) gives none.
+std::vector<std::string> paths_of(const wsdl::Definitions& wsdl, const xml::QName& port_type) {
+  std::vector<std::string> paths;
+  for (const auto& address : wsdl.addresses_of_port_type(port_type)) {
+    auto path = path_of_address(address);
+    if (path.starts_with('/') && std::find(paths.begin(), paths.end(), path) == paths.end())
+      paths.push_back(std::move(path));
+  }
+  return paths;
+}
+
+template <class Test>
+bool any_link(const ProcessDefinition& definition, const Test& test) {
+  return std::any_of(definition.scopes().begin(), definition.scopes().end(), [&](const Scope* scope) {
+    return std::any_of(scope->partner_links.begin(), scope->partner_links.end(), test);
+  });
+}
+
+void add_own_role(Program& program, const PartnerLinkRef& ref, const PartnerLink& link, const ProgramOptions& options) {
+  const auto& definition = *program.definition;
+  const auto& port_type = link.my_port_type->name;
+  program.keys[ref] = fmt::format("{}/{}#{}.{}", options.package, definition.file(), ref.scope, link.name);
+  const auto given = options.my_paths.find(link.name);
+  if (given != options.my_paths.end()) {
+    program.my_paths[ref] = given->second;
+    return;
+  }
+  auto paths = paths_of(definition.wsdl(), port_type);
+  if (paths.empty()) {
+    program.my_paths[ref] = own_path_of(definition, link);
+    return;
+  }
+  program.my_paths[ref] = paths.front();
+  // Where partners have this port type too, the other addresses may be theirs.
+  const bool shared = any_link(definition, [&](const PartnerLink& other) {
+    return other.partner_port_type != nullptr && other.partner_port_type->name == port_type;
+  });
+  if (!shared) program.more_paths[ref].assign(paths.begin() + 1, paths.end());
+}
+
+// The address at which the WSDL has a partner: where the process itself serves the same port type, another one than
+// its own, if there is one.
+std::string address_of_partner(const ProcessDefinition& definition, const PartnerLink& link,
+                               const ProgramOptions& options) {
+  const auto& port_type = link.partner_port_type->name;
+  const auto addresses = definition.wsdl().addresses_of_port_type(port_type);
+  if (addresses.empty()) return {};
+  const PartnerLink* own = nullptr;
+  static_cast<void>(any_link(definition, [&](const PartnerLink& other) {
+    if (other.my_port_type != nullptr && other.my_port_type->name == port_type) own = &other;
+    return own != nullptr;
+  }));
+  if (own == nullptr) return addresses.front();
+  const auto given = options.my_paths.find(own->name);
+  const auto own_path = given == options.my_paths.end() ? path_of_address(addresses.front()) : given->second;
+  const auto other = std::find_if(addresses.begin(), addresses.end(),
+                                  [&](const std::string& address) { return path_of_address(address) != own_path; });
+  return other == addresses.end() ? addresses.front() : *other;
+}
+
 void add_partner_links(Program& program, const ProgramOptions& options) {
   const auto& definition = *program.definition;
   for (const auto* scope : definition.scopes()) {
     for (std::uint32_t slot = 0; slot < scope->partner_links.size(); ++slot) {
       const auto& link = scope->partner_links[slot];
       const PartnerLinkRef ref{scope->self, slot};
-      if (link.my_port_type != nullptr) {
-        program.keys[ref] = fmt::format("{}/{}#{}.{}", options.package, definition.file(), ref.scope, link.name);
-        const auto given = options.my_paths.find(link.name);
-        const auto address = definition.wsdl().address_of_port_type(link.my_port_type->name);
-        program.my_paths[ref] = given != options.my_paths.end() ? given->second
-                                : !address.empty()              ? path_of_address(address)
-                                                                : own_path_of(definition, link);
-      }
+      if (link.my_port_type != nullptr) add_own_role(program, ref, link, options);
       // With initializePartnerRole="no" only the process itself may say who the partner is (§6.3).
       if (link.partner_port_type != nullptr && link.initialize_partner_role.value_or(true)) {
         const auto given = options.partner_addresses.find(link.name);
-        const auto address = given != options.partner_addresses.end()
-                                 ? given->second
-                                 : definition.wsdl().address_of_port_type(link.partner_port_type->name);
+        const auto address =
+            given != options.partner_addresses.end() ? given->second : address_of_partner(definition, link, options);
         if (!address.empty()) program.partner_addresses[ref] = address;
       }
     }
@@ -54,6 +106,8 @@ void add_receiver(Program& program, const MessageEvent& event, Receiver receiver
   if (path == program.my_paths.end()) return;
   receiver.event = &event;
   receiver.path = path->second;
+  if (const auto more = program.more_paths.find(event.endpoint.partner_link); more != program.more_paths.end())
+    receiver.more_paths = more->second;
   receiver.own_path = own_path_of(*program.definition, *event.endpoint.link);
   receiver.key = program.keys.at(event.endpoint.partner_link);
   program.receivers.push_back(std::move(receiver));
@@ -69,19 +123,20 @@ void add_receivers(Program& program) {
       case NodeKind::kReceive: {
         const auto& receive = as<Receive>(*node);
         add_receiver(program, receive.event,
-                     {node->index, nullptr, "", "", "", receive.create_instance ? node->index : kNone, 0});
+                     {node->index, nullptr, "", {}, "", "", receive.create_instance ? node->index : kNone, 0});
         break;
       }
       case NodeKind::kPick: {
         const auto& pick = as<Pick>(*node);
         for (std::uint32_t i = 0; i < pick.messages.size(); ++i) {
-          add_receiver(program, pick.messages[i]->event,
-                       {pick.messages[i]->index, nullptr, "", "", "", pick.create_instance ? node->index : kNone, i});
+          add_receiver(
+              program, pick.messages[i]->event,
+              {pick.messages[i]->index, nullptr, "", {}, "", "", pick.create_instance ? node->index : kNone, i});
         }
         break;
       }
       case NodeKind::kOnEvent:
-        add_receiver(program, as<OnEvent>(*node).event, {node->index, nullptr, "", "", "", kNone, 0});
+        add_receiver(program, as<OnEvent>(*node).event, {node->index, nullptr, "", {}, "", "", kNone, 0});
         break;
       default:
         break;
@@ -136,8 +191,13 @@ std::string Program::where(NodeIndex index) const {
 std::string path_of_address(std::string_view address) {
   const auto scheme = address.find("://");
   if (scheme == std::string_view::npos) return std::string(address);
+  address = address.substr(0, address.find_first_of("?#"));
   const auto slash = address.find('/', scheme + 3);
-  return slash == std::string_view::npos ? "/" : std::string(address.substr(slash));
+  if (slash == std::string_view::npos) return "/";
+  // As a request names it.
+  std::string path;
+  for (const char c : address.substr(slash)) path += c == ' ' ? "%20" : std::string(1, c);
+  return path;
 }
 
 std::shared_ptr<const Program> make_program(std::shared_ptr<const ProcessDefinition> definition,

@@ -19,11 +19,12 @@ namespace nuraghe::bpel::runtime {
 struct Receiver {
   NodeIndex node = kNone;  // receive, onMessage or onEvent
   const MessageEvent* event = nullptr;
-  std::string path;               // where its partner link is served: the shared path
-  std::string own_path;           // and where no other process is: "/processes/PROCESS/PARTNERLINK"
-  std::string key;                // what subscription keys are made with (Program::keys)
-  NodeIndex start_node = kNone;   // the receive or pick with createInstance="yes"; kNone: it starts nothing
-  std::uint32_t alternative = 0;  // the number of the onMessage in its pick
+  std::string path;                     // where its partner link is served: the shared path
+  std::vector<std::string> more_paths;  // Program::more_paths
+  std::string own_path;                 // and where no other process is: "/processes/PROCESS/PARTNERLINK"
+  std::string key;                      // what subscription keys are made with (Program::keys)
+  NodeIndex start_node = kNone;         // the receive or pick with createInstance="yes"; kNone: it starts nothing
+  std::uint32_t alternative = 0;        // the number of the onMessage in its pick
 };
 
 struct Program {
@@ -32,8 +33,9 @@ struct Program {
   std::shared_ptr<const ProcessDefinition> definition;
   std::unique_ptr<const Resources> resources;
   Duration invoke_deadline = std::chrono::hours(1);
-  std::map<PartnerLinkRef, std::string> my_paths;           // "/services/vcf"
-  std::map<PartnerLinkRef, std::string> partner_addresses;  // absent: none known
+  std::map<PartnerLinkRef, std::string> my_paths;                 // "/services/vcf"
+  std::map<PartnerLinkRef, std::vector<std::string>> more_paths;  // of the WSDL's other addresses of the port type
+  std::map<PartnerLinkRef, std::string> partner_addresses;        // absent: none known
   // What stands for an own role in subscription keys: a message is looked for where its partner link waits, by whatever
   // path it came.
   std::map<PartnerLinkRef, std::string> keys;
