@@ -199,7 +199,9 @@ class World {
     wanted.observer = [this](const runtime::Progress& progress) { observe(progress); };
     engine = std::make_unique<Engine>(wanted);
     auto deployment = engine->deploy("package", {files_});
-    for (const auto& diagnostic : deployment.diagnostics) ADD_FAILURE() << diagnostic.to_string();
+    for (const auto& diagnostic : deployment.diagnostics) {
+      if (!diagnostic.warning) ADD_FAILURE() << diagnostic.to_string();
+    }
     for (const auto& process : deployment.processes) definition = process.id;
     partner = std::make_unique<Partner>(log);
     partner->script = script;

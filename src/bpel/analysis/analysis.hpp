@@ -15,6 +15,8 @@ void analyse(const ProcessDefinition& definition, std::vector<Diagnostic>& diagn
 void check_start_activities(const ProcessDefinition& definition, std::vector<Diagnostic>& diagnostics);
 // links.cpp: SA00066, SA00067, SA00070, SA00071, SA00072, SA00082.
 void check_links(const ProcessDefinition& definition, std::vector<Diagnostic>& diagnostics);
+// exchanges.cpp: SA00060.
+void check_message_exchanges(const ProcessDefinition& definition, std::vector<Diagnostic>& diagnostics);
 // scopes.cpp: SA00003, SA00079, SA00091, SA00092, SA00093.
 void check_scopes(const ProcessDefinition& definition, std::vector<Diagnostic>& diagnostics);
 

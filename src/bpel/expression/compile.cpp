@@ -84,7 +84,7 @@ class Checker {
         (syntax.text == "not" || syntax.text == "true" || syntax.text == "false" || syntax.text == "boolean");
     if (!operators && !boolean_function) {
       if (syntax.kind == SyntaxKind::kFunction && is_bpel_function(syntax.text))
-        add("SA00028", "a join condition may not call functions of WS-BPEL");
+        return add("SA00028", "a join condition may not call functions of WS-BPEL");
       add("SA00073", "a join condition may use only Boolean operators and the statuses of the incoming links");
       return;
     }
@@ -153,7 +153,9 @@ class Checker {
       return;
     }
     use.alias = alias_of(wsdl_, use.property, *use.declaration);
-    if (use.alias == nullptr) {
+    if (wsdl_.property(use.property) == nullptr) {
+      add("SA00010", fmt::format("the property {} is not imported", use.property.to_string()));
+    } else if (use.alias == nullptr) {
       add("SA00021", fmt::format("no property alias says where {} is in the variable '{}' ({})",
                                  use.property.to_string(), use.variable_name, use.declaration->type.to_string()));
     }

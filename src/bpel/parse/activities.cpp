@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "bpel/parse/grammar.hpp"
 #include "bpel/parse/parser.hpp"
@@ -9,6 +10,8 @@
 namespace nuraghe::bpel {
 
 namespace {
+
+constexpr double kMaxCounter = 4294967295.0;  // of xsd:unsignedInt
 
 // Gives a member its old value back at the end of a block.
 template <class T>
@@ -243,11 +246,7 @@ const Activity* Parser::read_for_each(xml::Node node, NodeIndex parent) {
   made->parallel = yes_no(node, "parallel", false);
   made->start = required_expression(child(node, "startCounterValue"));
   made->final = required_expression(child(node, "finalCounterValue"));
-  for (const Expression* bound : {&made->start, &made->final}) {
-    const auto constant = bound->xpath == nullptr ? std::nullopt : constant_of(*bound);
-    if (constant && (constant->empty() || constant->find_first_not_of("0123456789+ ") != std::string::npos))
-      report(node, "SA00074", fmt::format("'{}' is no counter: it must be an xsd:unsignedInt", *constant));
-  }
+  for (const Expression* bound : {&made->start, &made->final}) check_counter(node, *bound, "SA00074");
   read_completion(node, *made);
   Variable counter;
   counter.name = attribute(node, "counterName");
@@ -272,18 +271,32 @@ void Parser::read_completion(xml::Node node, ForEach& for_each) {
   for_each.completion_branches = expression(branches);
   for_each.successful_branches_only = yes_no(branches, "successfulBranchesOnly", false);
   if (!for_each.completion_branches) return;
+  if (!check_counter(branches, *for_each.completion_branches, "SA00075")) return;
   const auto constant = constant_of(*for_each.completion_branches);
-  if (!constant) return;
-  if (constant->empty() || constant->find_first_not_of("0123456789") != std::string::npos) {
-    report(branches, "SA00075", fmt::format("'{}' is no number of branches", *constant));
-    return;
-  }
   const auto start = for_each.start.xpath == nullptr ? std::nullopt : constant_of(for_each.start);
   const auto last = for_each.final.xpath == nullptr ? std::nullopt : constant_of(for_each.final);
-  if (!start || !last) return;
+  if (!constant || !start || !last) return;
   const double count = std::max(0.0, xml::to_number(*last) - xml::to_number(*start) + 1);
-  if (xml::to_number(*constant) > count)
-    report(branches, "SA00075", fmt::format("{} branches are wanted, but only {} run", *constant, count));
+  if (xml::to_number(*constant) > count) {
+    warn(
+        branches, "SA00075",
+        fmt::format("{} branches are wanted, but only {} run: it will be an invalidBranchCondition", *constant, count));
+  }
+}
+
+// Constants that are no xsd:unsignedInt: a text that is no number can never be one and is refused; a number that is
+// negative, fractional or too large is the process's own matter, an invalidExpressionValue when it is reached (§11.7).
+bool Parser::check_counter(xml::Node node, const Expression& bound, const char* rule) {
+  const auto constant = bound.xpath == nullptr ? std::nullopt : constant_of(bound);
+  if (!constant) return true;
+  const double value = xml::to_number(*constant);
+  if (std::isnan(value)) {
+    report(node, rule, fmt::format("'{}' is no number: it must be an xsd:unsignedInt", *constant));
+    return false;
+  }
+  if (value >= 0 && value <= kMaxCounter && value == std::floor(value)) return true;
+  warn(node, rule, fmt::format("{} is no xsd:unsignedInt: it will be an invalidExpressionValue", *constant));
+  return false;
 }
 
 const Activity* Parser::read_flow(xml::Node node, NodeIndex parent) {
@@ -297,8 +310,10 @@ const Activity* Parser::read_flow(xml::Node node, NodeIndex parent) {
       link.name = attribute(element, "name");
       link.flow = made->index;
       link.where = element.position();
-      if (!flows_.back().emplace(link.name, index).second)
+      if (!flows_.back().emplace(link.name, index).second) {
         report(element, "SA00064", fmt::format("the flow has two links named '{}'", link.name));
+        continue;
+      }
       made->links.push_back(index);
       definition_->links_.push_back(std::move(link));
     }

@@ -64,6 +64,8 @@ Copy Parser::read_copy(xml::Node node) {
 FromSpec Parser::read_from(xml::Node node) {
   FromSpec from;
   from.where = node.position();
+  const bool text = !is_blank(own_text(node));
+  if (!text) check_language(node, "expressionLanguage");  // of a text the expression's reader does
   const bool variable = node.attribute("variable").has_value();
   const bool part = node.attribute("part").has_value();
   const bool property = node.attribute("property").has_value();
@@ -71,7 +73,6 @@ FromSpec Parser::read_from(xml::Node node) {
   const bool role = node.attribute("endpointReference").has_value();
   const xml::Node literal = child(node, "literal");
   const xml::Node query = child(node, "query");
-  const bool text = !is_blank(own_text(node));
   const bool plain = !part && !property && !role && !query;
   if (variable && !partner_link && !literal && !text && !role && !property) {
     read_variable_from(node, from);
@@ -119,7 +120,9 @@ void Parser::read_variable_from(xml::Node node, FromSpec& from) {
 
 const wsdl::PropertyAlias* Parser::find_alias(xml::Node node, const Variable& variable, const xml::QName& property) {
   const wsdl::PropertyAlias* const alias = alias_of(definition_->wsdl(), property, variable);
-  if (alias == nullptr && !property.empty()) {
+  if (!property.empty() && definition_->wsdl().property(property) == nullptr) {
+    report(node, "SA00010", fmt::format("the property {} is not imported", property.to_string()));
+  } else if (alias == nullptr && !property.empty()) {
     report(node, "SA00021",
            fmt::format("no property alias says where {} is in the variable '{}' ({})", property.to_string(),
                        variable.name, variable.type.to_string()));
@@ -184,6 +187,7 @@ ToSpec Parser::read_to(xml::Node node) {
   const bool partner_link = node.attribute("partnerLink").has_value();
   const xml::Node query = child(node, "query");
   const bool text = !is_blank(own_text(node));
+  if (!text) check_language(node, "expressionLanguage");
   if (variable && !property && !partner_link && !text) {
     read_variable_to(node, to);
   } else if (variable && property && !partner_link && !part && !query && !text) {

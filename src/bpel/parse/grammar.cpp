@@ -6,6 +6,8 @@
 #include <array>
 #include <map>
 
+#include "bpel/expression/compile.hpp"
+
 namespace nuraghe::bpel {
 
 namespace {
@@ -108,6 +110,36 @@ const std::map<std::string_view, Rule>& rules() {
   return kRules;
 }
 
+// How the standard's schema writes the values of attributes; others are free texts or looked at by the parser.
+constexpr std::array<std::string_view, 17> kNameAttributes = {
+    "name",           "linkName",   "messageExchange", "myRole",      "operation",     "part",         "partnerLink",
+    "partnerRole",    "set",        "target",          "counterName", "faultVariable", "fromVariable", "inputVariable",
+    "outputVariable", "toVariable", "variable"};
+constexpr std::array<std::string_view, 10> kQNameAttributes = {
+    "element",         "faultElement", "faultMessageType", "faultName", "messageType",
+    "partnerLinkType", "portType",     "property",         "type",      "properties"};
+
+template <class Names>
+bool holds(const Names& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// An NCName, as far as ASCII goes.
+bool is_name(std::string_view text) {
+  const auto starts = [](unsigned char c) { return std::isalpha(c) != 0 || c == '_' || c >= 0x80; };
+  return !text.empty() && starts(static_cast<unsigned char>(text.front())) &&
+         std::all_of(text.begin(), text.end(), [&](char c) {
+           return starts(static_cast<unsigned char>(c)) || std::isdigit(static_cast<unsigned char>(c)) != 0 ||
+                  c == '-' || c == '.';
+         });
+}
+
+bool is_qname(std::string_view text) {
+  const auto colon = text.find(':');
+  if (colon == std::string_view::npos) return is_name(text);
+  return is_name(text.substr(0, colon)) && is_name(text.substr(colon + 1));
+}
+
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> words;
   while (!text.empty()) {
@@ -119,6 +151,20 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
   return words;
 }
 
+// False for a value that its attribute cannot have.
+bool is_value_of(std::string_view attribute, std::string value) {
+  std::replace_if(
+      value.begin(), value.end(), [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
+  const auto words = split(value, ' ');
+  if (holds(kNameAttributes, attribute)) return words.size() == 1 && is_name(words.front());
+  if (attribute == "variables") return !words.empty() && std::all_of(words.begin(), words.end(), is_name);
+  if (!holds(kQNameAttributes, attribute)) return true;
+  return !words.empty() && (words.size() == 1 || attribute == "properties") &&
+         std::all_of(words.begin(), words.end(), is_qname);
+}
+
+bool is_blank(const std::string& text) { return text.find_first_not_of(" \t\r\n") == std::string::npos; }
+
 class ShapeChecker {
  public:
   ShapeChecker(const std::string& file, std::vector<Diagnostic>& diagnostics)
@@ -126,7 +172,7 @@ class ShapeChecker {
 
   void check(xml::Node element) {
     const std::string_view local = element.local_name();
-    if (local == "extensionActivity") return;  // its inside is somebody else's language
+    if (local == "extensionActivity") return check_attributes(element, {}, false);  // its inside is another language
     const auto rule = rules().find(local);
     if (rule == rules().end()) {
       report(element, fmt::format("WS-BPEL 2.0 has no element <{}>", local));
@@ -135,6 +181,8 @@ class ShapeChecker {
     const bool activity = is_activity_name(local);
     check_attributes(element, rule->second, activity);
     if (rule->second.content == "#") return;
+    if (local != "from" && local != "to" && !is_blank(own_text(element)))
+      report(element, fmt::format("<{}> may not hold text", local));
     check_content(element, rule->second, activity);
   }
 
@@ -148,10 +196,15 @@ class ShapeChecker {
     for (const auto& attribute : element.attributes()) {
       const std::string& name = attribute.name.local;
       if (!attribute.name.ns.empty()) continue;
-      if (activity && (name == "name" || name == "suppressJoinFailure")) continue;
+      if (activity && name == "suppressJoinFailure") continue;
+      if (activity && name == "name") {
+        check_value(element, attribute);
+        continue;
+      }
       const bool allowed = std::any_of(known.begin(), known.end(),
                                        [&](std::string_view word) { return word.substr(0, word.find('!')) == name; });
       if (!allowed) report(element, fmt::format("<{}> has no attribute '{}'", element.local_name(), name));
+      if (allowed) check_value(element, attribute);
     }
     for (std::string_view word : known) {
       if (!word.ends_with('!')) continue;
@@ -159,6 +212,12 @@ class ShapeChecker {
       if (!element.attribute(word))
         report(element, fmt::format("<{}> lacks the attribute '{}'", element.local_name(), word));
     }
+  }
+
+  void check_value(xml::Node element, const xml::Node::Attribute& attribute) {
+    if (is_value_of(attribute.name.local, attribute.value)) return;
+    report(element, fmt::format("<{}>: {}=\"{}\" is no name as the attribute must be", element.local_name(),
+                                attribute.name.local, attribute.value));
   }
 
   static bool matches(std::string_view item, xml::Node child) {

@@ -19,7 +19,8 @@ Endpoint Parser::read_endpoint(xml::Node node, bool my_role) {
   endpoint.link = &definition_->partner_link(endpoint.partner_link);
   const std::string& role = my_role ? endpoint.link->my_role : endpoint.link->partner_role;
   if (role.empty()) {
-    report(node, "", fmt::format("the partner link '{}' has no {}", link_name, my_role ? "myRole" : "partnerRole"));
+    report(node, node.attribute("portType") ? "SA00005" : "",
+           fmt::format("the partner link '{}' has no {}", link_name, my_role ? "myRole" : "partnerRole"));
     return endpoint;
   }
   endpoint.port_type = my_role ? endpoint.link->my_port_type : endpoint.link->partner_port_type;
@@ -56,7 +57,7 @@ MessageBinding Parser::bind_variable(xml::Node node, const wsdl::Message* messag
                                      const char* rule) {
   MessageBinding binding;
   const auto [ref, variable] = variable_named(node, name);
-  if (variable == nullptr) return binding;
+  if (variable == nullptr || variable->type.empty()) return binding;  // reported where it is declared
   if (variable->kind == VariableKind::kMessage && (message == nullptr || variable->type == message->name)) {
     binding.variable = ref;
     binding.declaration = variable;

@@ -57,6 +57,10 @@ void Parser::report(xml::Node where, std::string rule, std::string sentence) {
   diagnostics_.push_back({std::move(rule), path_, where.position(), std::move(sentence), false});
 }
 
+void Parser::warn(xml::Node where, std::string rule, std::string sentence) {
+  diagnostics_.push_back({std::move(rule), path_, where.position(), std::move(sentence), true});
+}
+
 xml::QName Parser::qname(xml::Node node, std::string_view attribute_name) {
   const auto text = node.attribute(attribute_name);
   if (!text) return {};

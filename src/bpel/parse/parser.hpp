@@ -34,6 +34,7 @@ class Parser : private NameScope {
 
   // ---- parser.cpp: findings, attributes, the process ----
   void report(xml::Node where, std::string rule, std::string sentence);
+  void warn(xml::Node where, std::string rule, std::string sentence);
   std::string attribute(xml::Node node, std::string_view name) const { return node.attribute_or(name, ""); }
   xml::QName qname(xml::Node node, std::string_view attribute_name);
   bool yes_no(xml::Node node, std::string_view name, bool fallback);
@@ -130,6 +131,7 @@ class Parser : private NameScope {
   const Activity* read_if(xml::Node node, NodeIndex parent);
   const Activity* read_for_each(xml::Node node, NodeIndex parent);
   void read_completion(xml::Node node, ForEach& for_each);
+  bool check_counter(xml::Node node, const Expression& bound, const char* rule);  // false: it said something
   const Activity* read_flow(xml::Node node, NodeIndex parent);
   template <class Loop>
   const Activity* read_loop(xml::Node node, NodeIndex parent);

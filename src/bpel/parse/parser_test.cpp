@@ -196,6 +196,13 @@ TEST(Parser, ShapeOfTheProcess) {
   EXPECT_THAT(findings_of_body("<pick><onAlarm><for>'PT1S'</for><empty/></onAlarm></pick>"),
               HasSubstr("lacks <onMessage>"));
   EXPECT_THAT(findings_of_body("<empty suppressJoinFailure='maybe'/>"), HasSubstr("yes or no"));
+  EXPECT_THAT(findings_of_body("<sequence>text<empty/></sequence>"), HasSubstr("<sequence> may not hold text"));
+  EXPECT_THAT(findings_of_body("<empty name='two words'/>"), HasSubstr("name=\"two words\" is no name"));
+  EXPECT_THAT(findings_of_body("<throw faultName='t:x y'/>"), HasSubstr("faultName=\"t:x y\" is no name"));
+  EXPECT_THAT(findings_of_body("<validate variables=''/>"), HasSubstr("variables=\"\" is no name"));
+  EXPECT_THAT(findings_of_body("<extensionActivity name='n'><x:any/></extensionActivity>"),
+              HasSubstr("<extensionActivity> has no attribute 'name'"));
+  EXPECT_EQ(findings_of_body("<validate variables=' order\n id '/><empty name='\u00e0-1.b'/>"), "");
   EXPECT_EQ(findings_of_body("<empty x:note='1'><documentation>said</documentation><x:any/></empty>"), "");
 }
 

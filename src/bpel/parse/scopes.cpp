@@ -170,7 +170,10 @@ void Parser::declare_event_variables(xml::Node node, Scope& associated) {
   const auto name = node.attribute("variable");
   const bool typed = node.attribute("messageType") || node.attribute("element");
   if (!name) {
-    if (typed) report(node, "", "messageType and element need the attribute variable");
+    if (typed) {
+      report(node, child(node, "fromParts") ? "SA00085" : "SA00090",
+             "messageType and element need the attribute variable, which may not stand beside <fromParts>");
+    }
     return;
   }
   if (name->find('.') != std::string::npos)
@@ -179,11 +182,16 @@ void Parser::declare_event_variables(xml::Node node, Scope& associated) {
   variable.name = *name;
   variable.implicit = true;
   variable.where = node.position();
-  if (!typed) {
+  if (!typed && child(node, "fromParts")) {
+    // SA00085 is reported where the message is read.
+  } else if (!typed) {
     report(node, "SA00090", fmt::format("the event's variable '{}' needs a messageType or an element", *name));
     if (find_variable(*name).second != nullptr)
       report(node, "SA00095",
              fmt::format("an event has a variable of its own; it cannot use the '{}' around it", *name));
+  } else if (node.attribute("messageType") && node.attribute("element")) {
+    report(node, "SA00090",
+           fmt::format("the event's variable '{}' needs a messageType or an element, not both", *name));
   } else {
     resolve_variable_type(node, variable);
   }
@@ -196,6 +204,8 @@ void Parser::declare_event_parts(xml::Node from_parts, Scope& associated, const 
     variable.name = attribute(element, "toVariable");
     variable.implicit = true;
     variable.where = element.position();
+    if (variable.name.find('.') != std::string::npos)
+      report(element, "SA00024", fmt::format("the variable's name '{}' may not contain a dot", variable.name));
     const wsdl::Part* const part = message == nullptr ? nullptr : message->part(attribute(element, "part"));
     if (part != nullptr && !part->element.empty()) {
       variable.kind = VariableKind::kElement;

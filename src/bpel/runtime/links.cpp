@@ -19,25 +19,26 @@ Evaluated<bool> Machine::link_status(LinkIndex link) {
   return state != nullptr && state->status == 1;
 }
 
-// False, with the frame waiting, while an incoming link is not determined.
+// False, with the frame waiting, while an incoming link is not determined. Links of several flows may be kept in
+// several regions: it waits where the first one is that is missing.
 bool Machine::links_ready(Region& region, Frame& frame, const Activity& activity) {
+  const auto is_this = [&](const LinkWaiter& waiter) { return waiter.frame == frame.number; };
   for (const LinkIndex link : activity.targets) {
     const auto [owner, state] = find_link(region, link);
     if (state == nullptr || (state->status >= 0 && state->status < kHiddenStatus)) continue;
-    if (frame.state != FrameState::kLinks) {
+    auto& waiters = owner->row.waiters;
+    if (frame.state != FrameState::kLinks || std::none_of(waiters.begin(), waiters.end(), is_this)) {
       frame.state = FrameState::kLinks;
-      owner->row.waiters.push_back({frame.node, region.path, frame.number});
+      waiters.push_back({frame.node, region.path, frame.number});
       touch(*owner);
       touch(region);
     }
     return false;
   }
-  if (frame.state == FrameState::kLinks) {
-    const auto [owner, state] = find_link(region, activity.targets.front());
-    if (owner != nullptr) {
-      std::erase_if(owner->row.waiters, [&](const LinkWaiter& waiter) { return waiter.frame == frame.number; });
-      touch(*owner);
-    }
+  if (frame.state != FrameState::kLinks) return true;
+  for (const LinkIndex link : activity.targets) {
+    const auto [owner, state] = find_link(region, link);
+    if (owner != nullptr && std::erase_if(owner->row.waiters, is_this) > 0) touch(*owner);
   }
   return true;
 }

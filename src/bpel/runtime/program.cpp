@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "bpel/analysis/control_order.hpp"
+
 namespace nuraghe::bpel::runtime {
 namespace {
 
@@ -144,43 +146,6 @@ void add_receivers(Program& program) {
   }
 }
 
-// What stands immediately inside `outer` around a node: a scope, else the node itself.
-NodeIndex unit_around(const ProcessDefinition& definition, NodeIndex node, NodeIndex outer) {
-  NodeIndex unit = node;
-  for (NodeIndex at = node; at != kNone && at != outer; at = definition.node(at).parent) {
-    if (definition.node(at).kind == NodeKind::kScope) unit = at;
-  }
-  return unit;
-}
-
-std::map<NodeIndex, std::set<NodeIndex>> peer_dependents(const ProcessDefinition& definition) {
-  std::map<NodeIndex, std::set<NodeIndex>> next;  // within one enclosing scope, by links
-  for (const auto& link : definition.links()) {
-    // A link's ends are in one flow: the scope around that flow is the one in which both have a place.
-    const NodeIndex outer = definition.scope(definition.node(link.flow).scope).index;
-    const NodeIndex from = unit_around(definition, link.source, outer);
-    const NodeIndex to = unit_around(definition, link.target, outer);
-    if (from != to) next[from].insert(to);
-  }
-  std::map<NodeIndex, std::set<NodeIndex>> dependents;
-  for (const auto& [unit, followers] : next) {
-    if (definition.node(unit).kind != NodeKind::kScope) continue;
-    std::vector<NodeIndex> open{unit};
-    std::set<NodeIndex> seen{unit};
-    while (!open.empty()) {
-      const auto found = next.find(open.back());
-      open.pop_back();
-      if (found == next.end()) continue;
-      for (const NodeIndex follower : found->second) {
-        if (!seen.insert(follower).second) continue;
-        open.push_back(follower);
-        if (definition.node(follower).kind == NodeKind::kScope) dependents[unit].insert(follower);
-      }
-    }
-  }
-  return dependents;
-}
-
 }  // namespace
 
 std::string Program::where(NodeIndex index) const {
@@ -210,7 +175,7 @@ std::shared_ptr<const Program> make_program(std::shared_ptr<const ProcessDefinit
   program->invoke_deadline = options.invoke_deadline;
   program->validate = options.validate;
   program->subtree_end = subtree_ends(*program->definition);
-  program->dependents = peer_dependents(*program->definition);
+  program->dependents = overlapping_dependents(*program->definition);
   program->isolated = isolated_accesses(*program->definition, program->subtree_end);
   const auto& links = program->definition->links();
   for (LinkIndex link = 0; link < links.size(); ++link) program->links_by_source.push_back(link);

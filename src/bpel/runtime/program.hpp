@@ -47,7 +47,7 @@ struct Program {
   std::set<CorrelationSetRef> joined_sets;   // of receivers with initiate="join"
   std::vector<Receiver> receivers;
   std::map<ScopeIndex, SharedAccess> isolated;  // the isolated scopes
-  // Scope → its peers that depend on it by links, directly or through others: compensated before it (§12.5.2).
+  // Scope → the peers that are compensated before it although they may have ended first (§12.5.2).
   std::map<NodeIndex, std::set<NodeIndex>> dependents;
 
   const Node& node(NodeIndex index) const { return definition->node(index); }

@@ -288,6 +288,30 @@ TEST(Events, UntilAndRepeatEvery) {
   world.expect_replays();
 }
 
+// ---- links ----
+
+// The links of an activity may be declared by flows in different scopes.
+TEST(Links, OfSeveralScopesAreAllAwaited) {
+  for (const bool outer_first : {true, false}) {
+    const std::string targets = outer_first ? "<target linkName=\"out\"/><target linkName=\"in\"/>"
+                                            : "<target linkName=\"in\"/><target linkName=\"out\"/>";
+    World world(process_text(
+        round_trip("<flow><links><link name=\"out\"/></links>" +
+                   scope("<flow><links><link name=\"in\"/></links>" +
+                         empty("T", "<targets><joinCondition>$out and $in</joinCondition>" + targets + "</targets>") +
+                         "<sequence>" + from("in") + "@call(I)</sequence></flow>") +
+                   "<sequence>" + from("out") + "@call(O)</sequence></flow>")));
+    world.script = defer;
+    world.request("start", "x");
+    world.answer("O");
+    world.reopen();
+    world.answer("I");
+    EXPECT_EQ(world.trace(), "O I T");
+    world.expect_clean();
+    world.expect_replays();
+  }
+}
+
 // ---- the order of compensation ----
 
 TEST(CompensationOrder, FollowsLinksBetweenPeersNotOnlyCompletion) {
@@ -317,6 +341,10 @@ TEST(CompensationOrder, FollowsLinksBetweenPeersNotOnlyCompletion) {
   EXPECT_EQ(run("<flow><links><link name=\"l\"/><link name=\"m\"/></links>" + a + empty("X", to("l") + from("m")) + b2 +
                 "</flow>"),
             "A X B UB UA");
+  // Through a sequence between them.
+  EXPECT_EQ(run("<flow><links><link name=\"l\"/><link name=\"m\"/></links>" + a + "<sequence>" + empty("X", to("l")) +
+                empty("Y", from("m")) + "</sequence>" + b2 + "</flow>"),
+            "A X Y B UB UA");
 }
 
 TEST(CompensationOrder, RepeatedScopesAreCompensatedFromTheLastBack) {

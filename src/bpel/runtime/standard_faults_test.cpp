@@ -100,6 +100,10 @@ std::vector<FaultCase> fault_cases() {
       {"invalidExpressionValue", "duration", waiting("'soon'"), "", ""},
       {"invalidExpressionValue", "deadline", "<wait><until>'tomorrow'</until></wait>", "", ""},
       {"invalidExpressionValue", "counter", each("$n - 2", ""), "", ""},
+      {"invalidExpressionValue", "negative counter", each("-3", ""), "", ""},
+      {"invalidExpressionValue", "counter too large", each("4294967296", ""), "", ""},
+      {"invalidExpressionValue", "negative branches", each("3", branches("-1")), "", ""},
+      {"invalidBranchCondition", "a constant of more branches than there are", each("3", branches("4")), "", ""},
       {"invalidExpressionValue", "branches", each("$n", branches("$n div 2")), "", ""},
       {"invalidExpressionValue", "alarm of a pick",
        "<pick><onMessage partnerLink=\"client\" operation=\"note\" "
