@@ -2,8 +2,8 @@
 // what the disk holds, and lets the client repeat what was not answered: what partner and client see must be what they
 // see without a crash, but for repeats with the same message id; nothing may be left; every history must replay.
 //
-// Over two disks: one in memory, and SQLite on a disk that loses with the crash what was not synced. Some over
-// PostgreSQL too.
+// Over two disks: one in memory, and SQLite on a disk that loses with the crash what was not synced; there also with
+// syncs that come after the next turns. Some over PostgreSQL too.
 #include <gtest/gtest.h>
 
 #include "bpel/crash_scenarios.hpp"
@@ -60,13 +60,14 @@ bool answered(const World& world, const std::string& id) {
   return found != world.answers.end() && !(found->second.fault && found->second.fault->code == ErrorCode::kUnavailable);
 }
 
-enum class DiskKind { kMemory, kSqlite, kPostgres };
+enum class DiskKind { kMemory, kSqlite, kSqliteLate, kPostgres };
 
 Outcome play(const Scenario& scenario, DiskKind kind, int at, int* places) {
   Doom doom;
   store::VolatileDisk disk;  // outlives what is open on it
   World world(scenario.files());
-  if (kind == DiskKind::kSqlite) {
+  world.late_syncs = kind == DiskKind::kSqliteLate;
+  if (kind == DiskKind::kSqlite || kind == DiskKind::kSqliteLate) {
     world.open_store = [&](bool read_only) {
       store::SqliteOptions options;
       options.vfs = disk.name();
@@ -157,13 +158,15 @@ TEST_P(Crash, AtEveryCommitAndSend) {
   std::printf("%s: %d places to die at\n", scenario.name.c_str(), places);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Crash,
-                         ::testing::Combine(::testing::ValuesIn(testing::crash_scenarios()),
-                                            ::testing::Values(DiskKind::kMemory, DiskKind::kSqlite)),
-                         [](const auto& each) {
-                           return std::get<0>(each.param).name +
-                                  (std::get<1>(each.param) == DiskKind::kSqlite ? "_sqlite" : "");
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    All, Crash,
+    ::testing::Combine(::testing::ValuesIn(testing::crash_scenarios()),
+                       ::testing::Values(DiskKind::kMemory, DiskKind::kSqlite, DiskKind::kSqliteLate)),
+    [](const auto& each) {
+      const DiskKind kind = std::get<1>(each.param);
+      const char* suffix = kind == DiskKind::kMemory ? "" : kind == DiskKind::kSqlite ? "_sqlite" : "_sqlite_late";
+      return std::get<0>(each.param).name + suffix;
+    });
 
 std::vector<Scenario> some_scenarios() {
   std::vector<Scenario> some;

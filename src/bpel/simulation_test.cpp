@@ -208,6 +208,7 @@ class Simulation : public exchange::RemoteTransport {
     options.clock = &clock_;
     options.random = &random_;
     options.batch_limit = 1 + chance_.below(8);
+    options.late_syncs = chance_.below(2) == 0;
     options.crash_hook = [this](CrashPoint) {
       if (is_dead_) return true;
       is_dead_ = weather_.crash_one_in > 0 && chance_.below(weather_.crash_one_in) == 0;

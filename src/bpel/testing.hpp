@@ -211,6 +211,8 @@ class World {
     exchange_options.clock = &clock;
     exchange_options.random = &random;
     exchange_options.crash_hook = crash_hook;
+    exchange_options.late_syncs = late_syncs;
+    if (late_syncs) exchange_options.batch_limit = 2;
     control = exchange::make_exchange(open_store(false), *router, exchange_options);
     control->add_actor(*engine);
     control->add_actor(*partner);
@@ -351,6 +353,7 @@ class World {
   EngineOptions options;
   std::function<Answer(const std::string&, const exchange::Message&)> script;
   std::function<bool(CrashPoint)> crash_hook;  // of the exchange
+  bool late_syncs = false;                     // each commit is synced after the turns of the next two events
   std::shared_ptr<store::MemoryDisk> disk = store::make_memory_disk();
   // Where everything is stored; in memory unless a test says otherwise.
   std::function<std::unique_ptr<store::Store>(bool read_only)> open_store = [this](bool) {

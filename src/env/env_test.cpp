@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <set>
@@ -43,6 +44,26 @@ TEST(Ids, HaveTheirFormAndDoNotRepeat) {
   EXPECT_EQ(urn.substr(0, 9), "urn:uuid:");
   EXPECT_EQ(urn[9 + 14], '4');
   EXPECT_NE(std::string("89ab").find(urn[9 + 19]), std::string::npos);
+}
+
+TEST(Ids, AChildHasItsOwn) {
+  static_cast<void>(make_id(system_random(), "vh"));  // what is left of the kernel's bytes the child gets, too
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const std::string id = make_id(system_random(), "vh");
+    ::_exit(::write(ends[1], id.data(), id.size()) == static_cast<ssize_t>(id.size()) ? 0 : 1);
+  }
+  std::string of_child(29, ' ');
+  EXPECT_EQ(::read(ends[0], of_child.data(), of_child.size()), 29);
+  int status = 1;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  ::close(ends[0]);
+  ::close(ends[1]);
+  EXPECT_NE(of_child, make_id(system_random(), "vh"));
 }
 
 TEST(Ids, EachOfTheirCharactersTakesEveryValue) {

@@ -1,8 +1,13 @@
 #include "env/posix.hpp"
 
+#include <pthread.h>
+#include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <atomic>
 #include <cerrno>
 #include <ctime>
 
@@ -22,7 +27,37 @@ class SystemClock : public Clock {
 
 class SystemRandom : public Random {
  public:
+  // Ids are short and many: they share a call of the kernel.
   void fill(std::span<std::uint8_t> out) override {
+    thread_local Store store;
+    if (out.size() > store.bytes.size() / 4) return ask_kernel(out);
+    if (store.left < out.size() || store.forks != forks()) {
+      store.forks = forks();
+      ask_kernel(store.bytes);
+      store.left = store.bytes.size();
+    }
+    store.left -= out.size();
+    std::copy_n(store.bytes.data() + store.left, out.size(), out.data());
+    // What was given out is not kept.
+    ::explicit_bzero(store.bytes.data() + store.left, out.size());
+  }
+
+ private:
+  struct Store {
+    std::array<std::uint8_t, 512> bytes{};
+    std::size_t left = 0;
+    unsigned forks = 0;
+  };
+
+  // How often this process is a child that goes on without exec: it must not repeat its parent's bytes.
+  static unsigned forks() {
+    static std::atomic<unsigned> count = 0;
+    static const bool counted = ::pthread_atfork(nullptr, nullptr, [] { ++count; }) == 0;
+    CHECK(counted);
+    return count.load(std::memory_order_relaxed);
+  }
+
+  static void ask_kernel(std::span<std::uint8_t> out) {
     while (!out.empty()) {
       const ssize_t count = ::getrandom(out.data(), out.size(), 0);
       if (count < 0 && errno == EINTR) continue;

@@ -11,8 +11,8 @@ namespace {
 
 constexpr Duration kFirstPause = std::chrono::milliseconds(100);
 constexpr Duration kLongestPause = std::chrono::seconds(5);
-// How often a batch takes in what came while it was handled.
-constexpr int kMostRounds = 8;
+// Events that are handled before it is looked whether a sync is done.
+constexpr std::size_t kRound = 8;
 
 // Whether another try may succeed.
 bool may_retry(ErrorCode code) {
@@ -43,35 +43,45 @@ Message fault_reply(const RequestContext& context, const std::string& request_id
   return reply;
 }
 
-void ExchangeImpl::process(std::vector<Incoming>& events) {
-  Batch batch;
-  auto transaction = store_->begin();
-  if (!transaction) return undo_batch(events, batch, transaction.error());
-  batch.transaction = std::move(*transaction);
+bool ExchangeImpl::advance() {
+  const bool took = take_turns();
+  if (!open_ || failed_) return took;
+  commit_or_go_on();
+  return took || !open_;
+}
+
+bool ExchangeImpl::take_turns() {
+  const std::size_t taken = open_ ? open_->events.size() : 0;
+  if (taken >= options_.batch_limit) return false;
+  if (!is_anything_due()) return false;
+  Status status;
+  if (!open_) status = begin_work();
+  collect(open_->events, std::min(taken + (has_thread_ ? kRound : options_.batch_limit), options_.batch_limit));
+  ++open_->rounds;
+  if (status) status = handle_from(taken, *open_);
+  if (!status) undo_open(status.error());
+  return true;
+}
+
+Status ExchangeImpl::begin_work() {
+  open_ = std::make_unique<Work>();
   state_.jobs_waiting = static_cast<std::int64_t>(lanes_.waiting());
-  Status handled = handle_all(events, batch);
-  // What came meanwhile, such as the answers of services that had nothing to write, shares the commit.
-  for (int round = 0; handled && round < kMostRounds && batch.transaction->has_writes(); ++round) {
-    const std::size_t before = events.size();
-    if (before < options_.batch_limit) mailbox_->take(events, options_.batch_limit - before);
-    if (events.size() == before) break;
-    handled = handle_from(events, before, batch);
+  if (unsynced_) state_.jobs_waiting += unsynced_->batch.jobs_started;
+  TRY_ASSIGN(open_->batch.transaction, store_->begin());
+  return {};
+}
+
+Status ExchangeImpl::handle_from(std::size_t first, Work& work) {
+  // An actor sees on_start before any timer: timers that became due meanwhile wait.
+  const auto is_start = [](const Incoming& event) { return std::holds_alternative<StartEvent>(event); };
+  const bool starting =
+      std::any_of(work.events.begin() + static_cast<std::ptrdiff_t>(first), work.events.end(), is_start);
+  if (!starting && !work.timers_run && timers_are_due()) {
+    work.timers_run = true;
+    TRY(handle_due_timers(work.batch));
   }
-  if (!handled) return undo_batch(events, batch, handled.error());
-  finish(events, batch);
-}
-
-Status ExchangeImpl::handle_all(std::vector<Incoming>& events, Batch& batch) {
-  // An actor sees on_start before any timer: timers that became due meanwhile wait for the next batch.
-  const bool starting = std::any_of(events.begin(), events.end(),
-                                    [](const Incoming& event) { return std::holds_alternative<StartEvent>(event); });
-  if (!starting) TRY(handle_due_timers(batch));
-  return handle_from(events, 0, batch);
-}
-
-Status ExchangeImpl::handle_from(std::vector<Incoming>& events, std::size_t first, Batch& batch) {
-  for (std::size_t i = first; i < events.size(); ++i) {
-    TRY(std::visit([&](auto& event) { return handle(batch, event); }, events[i]));
+  for (std::size_t i = first; i < work.events.size(); ++i) {
+    TRY(std::visit([&](auto& event) { return handle(work.batch, event); }, work.events[i]));
   }
   return {};
 }
@@ -96,7 +106,6 @@ Actor* ExchangeImpl::find_actor(std::string_view name) const {
 
 Status ExchangeImpl::handle_due_timers(Batch& batch) {
   const TimePoint now = state_.clock->now();
-  if (!next_timer_ || *next_timer_ > now || timers_paused_until_ > now) return {};
   store::Transaction& rows = *batch.transaction;
   TRY_ASSIGN(const auto due, rows.scan(state_.tables.timers, "", "", options_.batch_limit));
   batch.timers_changed = true;

@@ -91,7 +91,7 @@ using OpenStore = std::function<std::unique_ptr<store::Store>(const std::string&
 class Process {
  public:
   Process(const OpenStore& open_store, env::SimClock& clock, env::SimRandom& random,
-          const std::function<bool(CrashPoint)>& hook, std::size_t batch_limit = 512)
+          const std::function<bool(CrashPoint)>& hook, std::size_t batch_limit = 512, bool late_syncs = false)
       : clock_(clock) {
     const auto make = [&](const std::string& name, const std::vector<Actor*>& actors) {
       ExchangeOptions options;
@@ -100,6 +100,7 @@ class Process {
       options.random = &random;
       options.crash_hook = hook;
       options.batch_limit = batch_limit;
+      options.late_syncs = late_syncs;
       auto exchange = make_exchange(open_store(name), *router_, options);
       for (Actor* actor : actors) {
         exchange->add_actor(*actor);
@@ -175,6 +176,7 @@ struct Simulation {
   std::set<std::uint64_t> crashes;
   bool dead = false;
   std::size_t batch_limit = 512;
+  bool late_syncs = false;
   std::function<void(Process&)> between;
 
   std::unique_ptr<store::Store> open(const std::string& name) { return store::open_memory(disks.at(name)); }
@@ -186,7 +188,8 @@ struct Simulation {
                       [this](CrashPoint) {
                         if (!dead && crashes.contains(++crossings)) dead = true;
                         return dead;
-                      });
+                      },
+                      batch_limit, late_syncs);
       if (process.run()) return true;
     }
     return false;
@@ -202,23 +205,33 @@ TEST(Crash, TheCrossingsOfOneWorkloadAreTheSameInEachRun) {
   expect_done([&](const std::string& name) { return first.open(name); });
 }
 
-TEST(Crash, AtEveryCrossingNothingIsLostDoubledOrLeft) {
+void crash_at_every_crossing(std::size_t batch_limit, bool late_syncs) {
+  const auto prepare = [&](Simulation& simulation) {
+    simulation.batch_limit = batch_limit;
+    simulation.late_syncs = late_syncs;
+  };
   Simulation quiet;
+  prepare(quiet);
   ASSERT_TRUE(quiet.run());
   for (std::uint64_t n = 1; n <= quiet.crossings; ++n) {
     SCOPED_TRACE(fmt::format("crash at crossing {} of {}", n, quiet.crossings));
     Simulation simulation;
+    prepare(simulation);
     simulation.crashes = {n};
     ASSERT_TRUE(simulation.run());
     expect_done([&](const std::string& name) { return simulation.open(name); });
   }
 }
 
+TEST(Crash, AtEveryCrossingNothingIsLostDoubledOrLeft) { crash_at_every_crossing(512, false); }
+TEST(Crash, AtEveryCrossingOfCommitsThatAreSyncedLateNeither) { crash_at_every_crossing(2, true); }
+
 // Any batch size, any crashes, and repeats of any message at any time, which must get the first answer.
 RC_GTEST_PROP(Crash, WithRepeatsAndAnyCrashesNothingIsLostDoubledOrLeft,
               (const std::vector<std::uint16_t>& gaps, const std::vector<std::uint8_t>& repeats)) {
   Simulation simulation;
   simulation.batch_limit = 1 + gaps.size() % 7;
+  simulation.late_syncs = gaps.size() % 2 == 1;
   std::uint64_t at = 0;
   for (const std::uint16_t gap : gaps) simulation.crashes.insert(at += 1 + gap % 12);
   std::size_t round = 0;

@@ -128,23 +128,30 @@ Status ExchangeImpl::find_last_sequence(store::Transaction& transaction) {
 void ExchangeImpl::start() {
   CHECK(opened_ && !thread_.joinable() && !stopping_);
   lanes_.start();
+  has_thread_ = true;
   thread_ = std::thread([this] { run(); });
 }
 
 void ExchangeImpl::run() {
-  std::vector<Incoming> events;
   bool rests = false;
   while (!stopping_ && !failed_) {
-    events.clear();
-    if (collect(events)) {
-      process(events);
+    if (unsynced_ && syncer_.done()) land();
+    if (advance()) {
       rests = false;
+      continue;
+    }
+    if (unsynced_ && open_ && open_->events.size() >= options_.batch_limit) {
+      land();
       continue;
     }
     const Duration span = time_to_wait();
     const bool came = mailbox_->wait(std::min(span, kQuiet));
-    if (!came && span >= kQuiet && !failed_ && !std::exchange(rests, true)) rest();
+    if (!came && span >= kQuiet && !failed_ && !unsynced_ && !std::exchange(rests, true)) rest();
   }
+  // What is in hand is finished.
+  if (!failed_ && unsynced_) land();
+  if (!failed_ && open_) commit(false);
+  if (!failed_ && unsynced_) land();
 }
 
 void ExchangeImpl::rest() {
@@ -160,26 +167,33 @@ void ExchangeImpl::stop() {
     CHECK(thread_.get_id() != std::this_thread::get_id());
     thread_.join();
   }
+  syncer_.stop();
   lanes_.stop();
   close();
 }
 
 Result<std::optional<TimePoint>> ExchangeImpl::drain() {
   CHECK(opened_ && !thread_.joinable());
-  std::vector<Incoming> events;
   while (!failed_) {
-    events.clear();
-    if (collect(events))
-      process(events);
-    else if (!lanes_.run_one())
+    const bool worked = advance();
+    if (failed_) break;
+    if (unsynced_ && (open_ || !worked))
+      land();
+    else if (!worked && !lanes_.run_one())
       return next_due();
   }
   return internal(fmt::format("exchange {} has failed", options_.name));
 }
 
-bool ExchangeImpl::collect(std::vector<Incoming>& events) {
+bool ExchangeImpl::is_anything_due() const {
   const TimePoint now = state_.clock->now();
-  while (!delayed_.empty() && delayed_.begin()->first <= now && events.size() < options_.batch_limit) {
+  return mailbox_->size() > 0 || (!delayed_.empty() && delayed_.begin()->first <= now) || next_collection_ <= now ||
+         (timers_are_due() && !(open_ && open_->timers_run));
+}
+
+void ExchangeImpl::collect(std::deque<Incoming>& events, std::size_t limit) {
+  const TimePoint now = state_.clock->now();
+  while (!delayed_.empty() && delayed_.begin()->first <= now && events.size() < limit) {
     events.push_back(std::move(delayed_.begin()->second));
     delayed_.erase(delayed_.begin());
   }
@@ -187,13 +201,17 @@ bool ExchangeImpl::collect(std::vector<Incoming>& events) {
     next_collection_ = now + kCollectionPeriod;
     events.emplace_back(CollectEvent{});
   }
-  if (events.size() < options_.batch_limit) mailbox_->take(events, options_.batch_limit - events.size());
-  return !events.empty() || (next_timer_ && *next_timer_ <= now && timers_paused_until_ <= now);
+  if (events.size() < limit) mailbox_->take(events, limit - events.size());
+}
+
+bool ExchangeImpl::timers_are_due() const {
+  const TimePoint now = state_.clock->now();
+  return next_timer_ && *next_timer_ <= now && timers_paused_until_ <= now;
 }
 
 std::optional<TimePoint> ExchangeImpl::next_due() const {
   std::optional<TimePoint> due;
-  if (next_timer_) due = std::max(*next_timer_, timers_paused_until_);
+  if (next_timer_ && !(open_ && open_->timers_run)) due = std::max(*next_timer_, timers_paused_until_);
   if (!delayed_.empty() && (!due || delayed_.begin()->first < *due)) due = delayed_.begin()->first;
   return due;
 }
@@ -207,6 +225,9 @@ Duration ExchangeImpl::time_to_wait() const {
 void ExchangeImpl::fail(const Error& error) {
   log_error("exchange", "the exchange gives up", {{"exchange", options_.name}, {"error", error.to_string()}});
   failed_ = true;
+  for (const std::unique_ptr<Work>* work : {&unsynced_, &open_}) {
+    if (*work) refuse_events(**work, unavailable("the service has stopped"));
+  }
   close();
 }
 

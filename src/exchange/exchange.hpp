@@ -18,9 +18,12 @@
 // repeat's sender to it. A request that was answered at once by a turn that wrote nothing leaves no row: repeating it
 // is harmless. Such an answer does not wait for the batch's commit either, unless its actor wrote in the same batch.
 //
-// Threading: one thread per exchange calls its actors; submit/post are thread safe. Without start(), drain() does all
-// work in the calling thread, jobs inline: the deterministic form of simulation and crash tests.
-// Bounds: mailbox 100,000 events (submit answers kExhausted), jobs waiting 100,000, job lanes as given.
+// With threads, the next turns run while the disk syncs a commit. They see what it changed; no effect of theirs is
+// released before their own commit is synced, which the disk does later.
+//
+// Threading: one thread per exchange calls its actors, another one waits for the disk; submit/post are thread safe.
+// Without start(), drain() does all work in the calling thread, jobs inline: the deterministic form of simulation and
+// crash tests. Bounds: mailbox 100,000 events (submit answers kExhausted), jobs waiting 100,000, job lanes as given.
 #pragma once
 
 #include <functional>
@@ -197,6 +200,8 @@ struct ExchangeOptions {
   std::int64_t event_limit = 100'000;   // events of one virtual organisation that are kept; the oldest go first
   std::size_t mailbox_limit = 100'000;  // requests waiting
   std::size_t job_limit = 100'000;      // jobs waiting
+  // Without threads: a commit is synced after the turns of the next events, as it may be with threads.
+  bool late_syncs = false;
   // Test seam: called at each crash point of this exchange; true = from now on behave as if the process had been killed
   // there (nothing is committed, sent or answered any more, failed() is true).
   std::function<bool(CrashPoint)> crash_hook;

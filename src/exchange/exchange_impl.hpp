@@ -1,13 +1,14 @@
 // The exchange: takes batches of events off its mailbox, hands them to the actors within one transaction, commits,
 // releases the effects.
 //
-// exchange.cpp: its life (open, threads, drain). batch.cpp: one batch, event by event. release.cpp: the commit and what
-// follows it. retention.cpp: how long first answers are kept; trimming.cpp: events.
+// exchange.cpp: its life (open, threads, drain). batch.cpp: one batch, event by event. commit.cpp: its commit, or its
+// end without one. release.cpp: what follows. retention.cpp: how long first answers are kept; trimming.cpp: events.
 //
 // Threading: everything but the mailbox, the lanes and what the mutex guards belongs to the exchange's thread.
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -15,6 +16,7 @@
 #include "exchange/lanes.hpp"
 #include "exchange/mailbox.hpp"
 #include "exchange/state.hpp"
+#include "exchange/syncer.hpp"
 #include "exchange/turn.hpp"
 
 namespace nuraghe::exchange {
@@ -44,8 +46,10 @@ class ExchangeImpl : public Exchange {
   void run();
   // After a second without work.
   void rest();
-  // Takes what can be handled now; true when there is something, due timers included.
-  bool collect(std::vector<Incoming>& events);
+  bool is_anything_due() const;
+  // Appends what can be handled now, until there are `limit` events.
+  void collect(std::deque<Incoming>& events, std::size_t limit);
+  bool timers_are_due() const;
   Duration time_to_wait() const;
   std::optional<TimePoint> next_due() const;
   Status find_last_sequence(store::Transaction& transaction);
@@ -54,9 +58,12 @@ class ExchangeImpl : public Exchange {
   void close();
 
   // ---- a batch: batch.cpp ----
-  void process(std::vector<Incoming>& events);
-  Status handle_all(std::vector<Incoming>& events, Batch& batch);
-  Status handle_from(std::vector<Incoming>& events, std::size_t first, Batch& batch);
+  // Takes in what has come and commits what can be. False: there is nothing to be done until something comes or a sync
+  // is done.
+  bool advance();
+  bool take_turns();
+  Status begin_work();
+  Status handle_from(std::size_t first, Work& work);
   Status handle_due_timers(Batch& batch);
   Status handle(Batch& batch, StartEvent& event);
   Status handle(Batch& batch, RequestEvent& event);
@@ -80,11 +87,22 @@ class ExchangeImpl : public Exchange {
   Actor* find_actor(std::string_view name) const;
   void attach(Pending& pending, DeliveryHandler handler);
 
-  // ---- the commit: release.cpp ----
-  void finish(std::vector<Incoming>& events, Batch& batch);
-  void undo_batch(std::vector<Incoming>& events, Batch& batch, const Error& error);
+  // ---- the commit: commit.cpp ----
+  // Commits the open work when nothing else is to come into it.
+  void commit_or_go_on();
+  // `ahead`: the disk is waited for by another thread, or later.
+  void commit(bool ahead);
+  Status find_next_timer(Batch& batch);
+  // The sync is done, or to be made here.
+  void land();
+  void count(const Work& work);
+  void undo_open(const Error& error);
+  void undo_work(Work& work, const Error& error);
+  static void refuse_events(Work& work, const Error& refusal);
   void refuse_arrivals(const Batch& batch, const Error& error);
-  void release(Batch& batch);
+
+  // ---- what follows it: release.cpp ----
+  void release(Work& work);
   void release(SendEffect& effect);
   void release(ReplyEffect& effect);
   void release(StartJobEffect& effect);
@@ -112,12 +130,17 @@ class ExchangeImpl : public Exchange {
   Lanes lanes_;
   ConversationProbe probe_;
 
+  std::unique_ptr<Work> open_;      // takes in events
+  std::unique_ptr<Work> unsynced_;  // committed; what follows from it waits for the disk
+  Syncer syncer_;
+
   // What waits for its time: tries of a delivery, events of a batch that could not commit.
   std::multimap<TimePoint, Incoming> delayed_;
   std::optional<TimePoint> next_timer_;
   TimePoint timers_paused_until_;
   TimePoint next_collection_;
   bool opened_ = false;
+  bool has_thread_ = false;
   bool dead_ = false;
 
   std::thread thread_;

@@ -39,12 +39,17 @@ void Mailbox::put(Incoming event) {
   if (waiting_) changed_.notify_one();
 }
 
-void Mailbox::take(std::vector<Incoming>& out, std::size_t limit) {
+void Mailbox::take(std::deque<Incoming>& out, std::size_t limit) {
   const std::lock_guard lock(mutex_);
   for (; limit > 0 && !events_.empty(); --limit) {
     out.push_back(std::move(events_.front()));
     events_.pop_front();
   }
+}
+
+std::size_t Mailbox::size() const {
+  const std::lock_guard lock(mutex_);
+  return events_.size();
 }
 
 bool Mailbox::wait(Duration span) {

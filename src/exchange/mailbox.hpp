@@ -81,7 +81,8 @@ class Mailbox : public Inbox {
   void put(Incoming event);
 
   // Appends at most `limit` events in the order of their coming.
-  void take(std::vector<Incoming>& out, std::size_t limit);
+  void take(std::deque<Incoming>& out, std::size_t limit);
+  std::size_t size() const;
   // Until something is there, wake() is called (both: true), or the span is over.
   bool wait(Duration span);
   void wake();
@@ -94,7 +95,7 @@ class Mailbox : public Inbox {
   Status admit(std::unique_lock<std::mutex>& lock) const;
 
   const std::size_t limit_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Incoming> events_;
   bool woken_ = false;

@@ -2,6 +2,7 @@
 // Only the exchange's thread touches it.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "exchange/exchange.hpp"
+#include "exchange/mailbox.hpp"
 #include "exchange/rows.hpp"
 
 namespace nuraghe::exchange {
@@ -74,6 +76,15 @@ struct Batch {
   bool timers_changed = false;
 };
 
+// Events whose turns have been run, and what is to be done when they are committed.
+struct Work {
+  std::deque<Incoming> events;
+  Batch batch;
+  std::int64_t newest_event = 0;  // the last sequence, after its commit
+  int rounds = 0;                 // how often events were taken in
+  bool timers_run = false;        // those that were due
+};
+
 struct State {
   Tables tables;
   env::Clock* clock = nullptr;
@@ -81,8 +92,9 @@ struct State {
   std::unordered_map<std::string, Pending, StringHash, std::equal_to<>> pending;
   std::int64_t last_sequence = 0;  // of the committed events
   std::int64_t last_number = 0;    // of jobs and requests sent; unique for ever: the epoch is its upper half
-  std::int64_t jobs_waiting = 0;   // on the lanes, as of the batch's begin
+  std::int64_t jobs_waiting = 0;   // on the lanes and unsynced, as of the batch's begin
   std::int64_t job_limit = 0;
+  std::vector<std::string_view> unsynced_writers;  // actors with a turn whose commit is not synced
 };
 
 }  // namespace nuraghe::exchange

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "env/posix.hpp"
@@ -22,17 +23,42 @@ using namespace std::chrono_literals;
 
 constexpr Duration kPatience = 60s;
 
+// A memory store that can commit ahead, whose syncs are counted and may fail.
+class AheadStore : public store::Store {
+ public:
+  struct Disk {
+    std::atomic<int> syncs{0};
+    std::atomic<bool> fails{false};
+  };
+  explicit AheadStore(Disk& disk) : disk_(disk) {}
+  Result<store::Table> table(std::string_view name) override { return inner_->table(name); }
+  Result<std::int64_t> acquire(std::string_view owner) override { return inner_->acquire(owner); }
+  Result<std::unique_ptr<store::Transaction>> begin() override { return inner_->begin(); }
+  store::Statistics statistics() const override { return inner_->statistics(); }
+  bool can_commit_ahead() const override { return true; }
+  Status sync() override {
+    ++disk_.syncs;
+    if (disk_.fails) return internal("the disk is broken");
+    return {};
+  }
+
+ private:
+  Disk& disk_;
+  std::unique_ptr<store::Store> inner_ = store::open_memory(store::make_memory_disk());
+};
+
 struct Live {
   std::unique_ptr<Router> router = make_router({});
   std::vector<std::unique_ptr<Exchange>> exchanges;
 
-  Exchange& add(const std::string& name, const std::vector<Actor*>& actors, std::size_t lanes = 4) {
+  Exchange& add(const std::string& name, const std::vector<Actor*>& actors, std::size_t lanes = 4,
+                std::unique_ptr<store::Store> store = store::open_memory(store::make_memory_disk())) {
     ExchangeOptions options;
     options.name = name;
     options.lanes = lanes;
     options.clock = &env::system_clock();
     options.random = &env::system_random();
-    exchanges.push_back(make_exchange(store::open_memory(store::make_memory_disk()), *router, options));
+    exchanges.push_back(make_exchange(std::move(store), *router, options));
     for (Actor* actor : actors) {
       exchanges.back()->add_actor(*actor);
       router->add_route("/services/" + std::string(actor->name()), "*", *exchanges.back(), std::string(actor->name()));
@@ -99,6 +125,72 @@ TEST(Threads, ManyCallersThroughTwoExchangesAndLanes) {
   EXPECT_EQ(newest, 400);
   EXPECT_EQ(two.statistics().jobs_run, 400);
   for (auto& exchange : live.exchanges) exchange->stop();
+}
+
+// So many requests at once that their commits are worth a thread that waits for the disk.
+constexpr int kMany = 400;
+
+struct Counter : FunctionActor {
+  Counter() : FunctionActor("counter") {
+    request = [this](Turn& turn, const Message& message) -> Status {
+      const std::int64_t sum = add(turn, "sum");
+      TRY(turn.publish({.kind = "counted", .text = text_of(message)}));
+      return turn.reply(message.message_id, body_of(std::to_string(sum)));
+    };
+  }
+};
+
+TEST(Threads, TurnsRunWhileTheDiskSyncs) {
+  AheadStore::Disk disk;
+  Live live;
+  Counter counter;
+  Exchange& exchange = live.add("one", {&counter}, 4, std::make_unique<AheadStore>(disk));
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::set<std::string> sums;
+  for (int i = 0; i < kMany; ++i) {
+    exchange.submit("counter", request_to("/services/counter", "count", fmt::format("urn:{}", i)), [&](Message reply) {
+      const std::lock_guard lock(mutex);
+      sums.insert(text_of(reply));
+      changed.notify_one();
+    });
+  }
+  live.start();
+  std::unique_lock lock(mutex);
+  ASSERT_TRUE(changed.wait_for(lock, kPatience, [&] { return sums.size() == kMany; }));
+  lock.unlock();
+  EXPECT_TRUE(sums.contains(std::to_string(kMany)));
+  EXPECT_GT(disk.syncs, 0);
+  EXPECT_EQ(exchange.statistics().newest_event, kMany);
+}
+
+TEST(Threads, ADiskThatCannotSyncEndsTheExchangeAndEverybodyIsTold) {
+  AheadStore::Disk disk;
+  disk.fails = true;
+  Live live;
+  Counter counter;
+  Exchange& exchange = live.add("one", {&counter}, 4, std::make_unique<AheadStore>(disk));
+  std::mutex mutex;
+  std::condition_variable changed;
+  int refused = 0;
+  int answered = 0;
+  const auto count = [&](bool good) {
+    const std::lock_guard lock(mutex);
+    ++(good ? answered : refused);
+    changed.notify_one();
+  };
+  for (int i = 0; i < kMany; ++i) {
+    exchange.submit("counter", request_to("/services/counter", "count", fmt::format("urn:{}", i)),
+                    [&](const Message& reply) { count(!reply.fault); });
+    exchange.post(
+        "counter", [](Turn& turn) { return turn.publish({.kind = "posted"}); },
+        [&](const Status& status) { count(bool(status)); });
+  }
+  live.start();
+  std::unique_lock lock(mutex);
+  ASSERT_TRUE(changed.wait_for(lock, kPatience, [&] { return refused + answered == 2 * kMany; }));
+  EXPECT_TRUE(exchange.failed());
+  EXPECT_EQ(answered, 0);
 }
 
 TEST(Threads, TimersFireByThemselves) {

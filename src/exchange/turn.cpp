@@ -58,7 +58,8 @@ void ActorTurn::note_write() {
 }
 
 bool ActorTurn::is_clean_answer() const {
-  return !wrote_ && own_answer_ && std::ranges::find(batch_.writers, actor_) == batch_.writers.end();
+  const auto contains = [this](const auto& writers) { return std::ranges::find(writers, actor_) != writers.end(); };
+  return !wrote_ && own_answer_ && !contains(batch_.writers) && !contains(state_.unsynced_writers);
 }
 
 Status ActorTurn::undo() {

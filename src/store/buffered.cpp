@@ -86,17 +86,20 @@ class BufferedTransaction : public Transaction {
     return {};
   }
 
-  Status commit() override {
-    CHECK(open_);
-    open_ = false;
-    undo_.clear();
-    if (buffered_ == 0) return backend_.end_reading();
-    return backend_.write(std::move(changes_));
-  }
+  Status commit() override { return end(false); }
+  Status commit_ahead() override { return end(true); }
 
   bool has_writes() const override { return buffered_ > 0; }
 
  private:
+  Status end(bool ahead) {
+    CHECK(open_);
+    open_ = false;
+    undo_.clear();
+    if (buffered_ == 0) return backend_.end_reading();
+    return backend_.write(std::move(changes_), ahead);
+  }
+
   struct Undo {
     Changes* changes;
     Changes::iterator position;

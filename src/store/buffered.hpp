@@ -50,8 +50,9 @@ class Backend {
   // Appends rows with lower <= key < upper (nullopt: no bound) in key order, at most limit.
   virtual Status read_range(int table, std::string_view lower, const std::optional<std::string>& upper,
                             std::size_t limit, std::vector<Row>& out) = 0;
-  // Applies all changes (index = table) and makes them durable, or none of them and an error.
-  virtual Status write(std::vector<Changes> changes) = 0;
+  // Applies all changes (index = table) and makes them durable, or none of them and an error. `ahead`: durable only
+  // after the next Store::sync(), where the store can.
+  virtual Status write(std::vector<Changes> changes, bool ahead) = 0;
   // Ends the transaction without changes; called unless write was.
   virtual void abandon() = 0;
   // As abandon, for a commit of nothing: an error when what was read may not have been all.

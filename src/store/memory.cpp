@@ -93,7 +93,7 @@ class MemoryStore : public Store, private Backend {
     return {};
   }
 
-  Status write(std::vector<Changes> changes) override {
+  Status write(std::vector<Changes> changes, bool) override {
     in_transaction_ = false;
     const WriteSize size = size_of(changes);
     pass_crash_point(CrashPoint::kBeforeCommit);

@@ -53,7 +53,7 @@ class PostgresStore : public Store, private Backend {
   Result<std::optional<std::string>> read(int table, std::string_view key) override;
   Status read_range(int table, std::string_view lower, const std::optional<std::string>& upper, std::size_t limit,
                     std::vector<Row>& out) override;
-  Status write(std::vector<Changes> changes) override;
+  Status write(std::vector<Changes> changes, bool ahead) override;
   void abandon() override;
   Status end_reading() override;
   int table_count() const override { return static_cast<int>(tables_.size()); }
@@ -487,7 +487,7 @@ Status PostgresStore::look_after(Error error) {
   return error;
 }
 
-Status PostgresStore::write(std::vector<Changes> changes) {
+Status PostgresStore::write(std::vector<Changes> changes, bool) {
   in_transaction_ = false;
   pass_crash_point(CrashPoint::kBeforeCommit);
   if (failed_ || !connection_.usable()) {

@@ -88,14 +88,17 @@ Status RecentChanges::read_range(int table, std::string_view lower, const std::o
 
 // Fresh says something of what is below the layer that it stands in: `from`'s entries are about `into` and below.
 void RecentChanges::merge(Changes&& from, Changes& into) {
+  // Rows of one thing have neighbouring keys: the next one's place is often just behind this one's.
+  auto behind = into.end();
   while (!from.empty()) {
     auto node = from.extract(from.begin());
     if (node.mapped().is_nothing()) continue;
-    auto inserted = into.insert(std::move(node));
-    if (inserted.inserted) continue;
-    Change& there = inserted.position->second;
-    there.value = std::move(inserted.node.mapped().value);
-    if (there.is_nothing()) into.erase(inserted.position);
+    auto place = into.insert(behind, std::move(node));
+    behind = std::next(place);
+    // A node whose key is there already is left as it was.
+    if (node.empty()) continue;  // NOLINT(bugprone-use-after-move)
+    place->second.value = std::move(node.mapped().value);
+    if (place->second.is_nothing()) into.erase(place);
   }
 }
 

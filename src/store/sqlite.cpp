@@ -9,6 +9,7 @@
 #include "base/log.hpp"
 #include "env/posix.hpp"
 #include "store/buffered.hpp"
+#include "store/log_vfs.hpp"
 #include "store/recent_changes.hpp"
 #include "store/sqlite_connection.hpp"
 
@@ -49,6 +50,8 @@ class SqliteStore : public Store, private Backend {
   Result<Table> table(std::string_view name) override;
   Result<std::int64_t> acquire(std::string_view owner) override;
   Result<std::unique_ptr<Transaction>> begin() override;
+  Status sync() override { return log_vfs_ ? log_vfs_->sync() : Status(); }
+  bool can_commit_ahead() const override { return log_vfs_ != nullptr; }
   void tidy() override;
   Statistics statistics() const override { return statistics_; }
 
@@ -56,7 +59,7 @@ class SqliteStore : public Store, private Backend {
   Result<std::optional<std::string>> read(int table, std::string_view key) override;
   Status read_range(int table, std::string_view lower, const std::optional<std::string>& upper, std::size_t limit,
                     std::vector<Row>& out) override;
-  Status write(std::vector<Changes> changes) override;
+  Status write(std::vector<Changes> changes, bool ahead) override;
   void abandon() override;
   int table_count() const override { return static_cast<int>(tables_.size()); }
   bool read_only() const override { return options_.read_only; }
@@ -69,7 +72,7 @@ class SqliteStore : public Store, private Backend {
   Status prepare_statements();
   Status verify_epoch();
   Result<int> table_index(std::string_view name);
-  // Reads the journal again when another connection has written.
+  // Verifies the epoch and reads the journal again when another connection has written.
   Status follow_others();
   Status read_journal();
   Result<std::optional<std::string>> read_stored(int table, std::string_view key);
@@ -78,7 +81,7 @@ class SqliteStore : public Store, private Backend {
   Status append(const std::vector<Changes>& changes);
   // Puts about so many bytes of the ripe changes into the tables, within the open transaction.
   Status store_ripe(std::size_t bytes);
-  Status write_journal(std::vector<Changes>& changes, const WriteSize& size);
+  Status write_journal(std::vector<Changes>& changes, const WriteSize& size, bool ahead);
   Status write_directly(std::vector<Changes>& changes);
   Error undo_failed_write(Error error);
   TableStatements& at(int table) { return tables_[static_cast<std::size_t>(table)]; }
@@ -86,6 +89,7 @@ class SqliteStore : public Store, private Backend {
   static int on_wal(void* self, sqlite3* connection, const char* database, int pages);
 
   const SqliteOptions options_;
+  std::unique_ptr<LogVfs> log_vfs_;  // of a store whose commits are synced
   Connection connection_;
   Statement begin_;
   Statement commit_;
@@ -122,7 +126,10 @@ Status SqliteStore::create_file(const std::string& path) {
 Status SqliteStore::open(const std::string& path) {
   const int flags = options_.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
   if (!options_.read_only && options_.vfs.empty()) TRY(create_file(path));
-  TRY(connection_.open(path, flags, options_.vfs));
+  if (!options_.read_only && options_.synchronous_full) {
+    TRY_ASSIGN(log_vfs_, LogVfs::make(options_.vfs));
+  }
+  TRY(connection_.open(path, flags, log_vfs_ ? log_vfs_->name() : options_.vfs));
   sqlite3_busy_timeout(connection_.handle(), kBusyTimeoutMs);
   TRY(verify_format());
   TRY(configure());
@@ -221,6 +228,7 @@ int SqliteStore::on_wal(void* self, sqlite3* connection, const char* database, i
   store.statistics_.journal_bytes += grown * (store.page_size_ + kFrameHeader);
   store.log_pages_ = pages;
   store.log_copied_ = false;
+  if (store.log_vfs_) store.log_vfs_->end_commit();
   if (pages < kCheckpointPages) return SQLITE_OK;
   // The commit stands whether or not this succeeds; a checkpoint that could not finish is tried again by the next.
   sqlite3_wal_checkpoint_v2(connection, database, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
@@ -308,9 +316,8 @@ Result<std::unique_ptr<Transaction>> SqliteStore::begin() {
   CHECK(!in_transaction_);
   TRY(begin_.run());
   in_transaction_ = true;
-  // This read fixes the snapshot: a newer owner's epoch or any other commit after it makes our write fail.
-  Status ready = verify_epoch();
-  if (ready) ready = follow_others();
+  // Its read fixes the snapshot: a newer owner's epoch or any other commit after it makes our write fail.
+  Status ready = follow_others();
   if (!ready) {
     abandon();
     return std::move(ready).error();
@@ -323,7 +330,9 @@ Status SqliteStore::follow_others() {
   CHECK(row);
   const std::int64_t version = data_version_.number(0);
   data_version_.reset();
+  // The epochs are the same, too, when nobody else has written.
   if (version == known_version_) return {};
+  TRY(verify_epoch());
   TRY(read_journal());
   known_version_ = version;
   return {};
@@ -460,7 +469,6 @@ Status SqliteStore::write_directly(std::vector<Changes>& changes) {
   const std::int64_t version = known_version_;
   TRY(begin_.run());
   in_transaction_ = true;
-  TRY(verify_epoch());
   TRY(follow_others());
   if (known_version_ != version) return unavailable(connection_.path() + ": another writer was first");
   // If this fails, the journal tells again what was committed.
@@ -477,20 +485,23 @@ Status SqliteStore::write_directly(std::vector<Changes>& changes) {
   return {};
 }
 
-Status SqliteStore::write_journal(std::vector<Changes>& changes, const WriteSize& size) {
+Status SqliteStore::write_journal(std::vector<Changes>& changes, const WriteSize& size, bool ahead) {
   const bool ripens = recent_.must_ripen();
   if (size.rows > 0) TRY(append(changes));
   if (ripens) TRY(store_ripe(recent_.portion(static_cast<std::size_t>(size.bytes))));
-  TRY(commit_.run());
+  if (log_vfs_) log_vfs_->begin_commit(ahead);
+  const Status committed = commit_.run();
+  if (log_vfs_) log_vfs_->end_commit();
+  TRY(committed);
   if (ripens) recent_.drop_stored();
   if (size.rows > 0) recent_.absorb(std::move(changes), ++journal_number_);
   return {};
 }
 
-Status SqliteStore::write(std::vector<Changes> changes) {
+Status SqliteStore::write(std::vector<Changes> changes, bool ahead) {
   pass_crash_point(CrashPoint::kBeforeCommit);
   const WriteSize size = size_of(changes);
-  Status written = write_journal(changes, size);
+  Status written = write_journal(changes, size, ahead);
   if (!written && written.error().code() == ErrorCode::kExhausted) written = write_directly(changes);
   if (!written) return undo_failed_write(std::move(written).error());
   in_transaction_ = false;

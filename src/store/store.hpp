@@ -7,8 +7,8 @@
 //
 // Invariants: a committed transaction survives a kill at any instruction; one that did not commit leaves no trace; a
 // transaction that a newer owner's epoch fences out cannot commit.
-// Threading: a Store and its transactions are used by one thread at a time (its exchange's); Snapshot reads may come
-// from another thread through a second Store opened read-only on the same path.
+// Threading: a Store and its transactions are used by one thread at a time (its exchange's), but for sync(); Snapshot
+// reads may come from another thread through a second Store opened read-only on the same path.
 #pragma once
 
 #include <cstdint>
@@ -57,6 +57,8 @@ class Transaction {
   // kExhausted when the disk is full, kUnavailable when another writer was first or holds the lock too long (repeat the
   // transaction); the transaction is rolled back then. It cannot be used afterwards.
   virtual Status commit() = 0;
+  // As commit, but what is seen by later transactions at once may be durable only after the next Store::sync().
+  virtual Status commit_ahead() { return commit(); }
   // True when there are changes that were not undone: commit will write.
   virtual bool has_writes() const = 0;
 };
@@ -78,6 +80,11 @@ class Store {
   virtual Result<std::int64_t> acquire(std::string_view owner) = 0;
   // One transaction at a time. kConflict when this store's owner is fenced out.
   virtual Result<std::unique_ptr<Transaction>> begin() = 0;
+  // Makes durable what was committed ahead before the call; any thread, beside the store's own; blocks. After an error
+  // nobody knows what the disk has: this store can only be closed.
+  virtual Status sync() { return {}; }
+  // Whether that is worth a thread: commit_ahead() waits for no disk.
+  virtual bool can_commit_ahead() const { return false; }
   // What can wait until nothing else is to be done, and may take a tenth of a second then. Not within a transaction.
   virtual void tidy() {}
   virtual Statistics statistics() const = 0;

@@ -1,0 +1,42 @@
+// Syncer: the thread that waits for the disk while the exchange's thread goes on with the next turns.
+//
+// Bounds: one sync at a time. Threading: start, wait, take and stop by the exchange's thread; done by any.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include "store/store.hpp"
+
+namespace nuraghe::exchange {
+
+class Syncer {
+ public:
+  ~Syncer() { stop(); }
+  // Begins store.sync() and returns at once; the one before is done. `on_done` is called by the thread afterwards; it
+  // must not block. Store and on_done are the same each time.
+  void start(store::Store& store, const std::function<void()>& on_done);
+  // Nothing is in hand.
+  bool done() const { return done_.load(std::memory_order_acquire); }
+  // Blocks until done(): the last sync's result.
+  Status take();
+  // Finishes the sync in hand first. Idempotent.
+  void stop();
+
+ private:
+  void run();
+  store::Store* store_ = nullptr;
+  std::function<void()> on_done_;
+  std::thread thread_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  Status result_;
+  bool wanted_ = false;
+  std::atomic<bool> done_{true};
+  bool stopping_ = false;
+};
+
+}  // namespace nuraghe::exchange

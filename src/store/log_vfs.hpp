@@ -1,0 +1,48 @@
+// LogVfs: a VFS between one SQLite connection and another VFS, which looks after the connection's write-ahead log.
+//
+//  - What a commit appends goes to the file in one piece; SQLite hands it over page by page, each with a header.
+//  - A commit can leave the sync of the log to another thread (begin_commit, sync). SQLite itself goes on as after a
+//    commit with synchronous=NORMAL: the log is valid up to the first frame that did not reach the disk.
+//
+// Whatever else SQLite syncs is synced at once: the log's header when it begins anew, and both files when the log is
+// copied into the database.
+//
+// Sources: sqlite.org/vfs.html, sqlite.org/c3ref/io_methods.html, sqlite.org/wal.html.
+// Threading: as its connection; but for sync().
+#pragma once
+
+#include <sqlite3.h>
+
+#include <memory>
+#include <string>
+
+#include "base/result.hpp"
+
+namespace nuraghe::store {
+
+class LogVfs {
+ public:
+  // `base`: a registered VFS; empty for the usual one. It outlives this, and this its connection, which opens it by
+  // name(); synchronous is FULL there.
+  static Result<std::unique_ptr<LogVfs>> make(const std::string& base);
+  ~LogVfs();
+  LogVfs(const LogVfs&) = delete;
+  LogVfs& operator=(const LogVfs&) = delete;
+
+  // Unique in the process.
+  const std::string& name() const;
+  // Before a COMMIT: its writes are collected until it syncs them. `defers_sync`: it does not.
+  void begin_commit(bool defers_sync);
+  // After it, or before anything else within it: all is as SQLite wants it.
+  void end_commit();
+  // Makes durable what was written before the call; on any thread, blocks.
+  Status sync();
+
+  struct Implementation;
+
+ private:
+  LogVfs();
+  std::unique_ptr<Implementation> implementation_;
+};
+
+}  // namespace nuraghe::store
