@@ -16,7 +16,7 @@ namespace nuraghe::store {
 struct SqliteOptions {
   bool synchronous_full = true;  // false only in benchmarks that say so
   bool read_only = false;        // every change is kDenied; missing tables are kNotFound
-  std::int64_t max_pages = 0;    // the file's size limit in pages of 8 KiB, for tests of a full disk; 0: none
+  std::int64_t max_pages = 0;    // the file's size limit in pages of 4 KiB, for tests of a full disk; 0: none
   Bytes recent = mib(64);        // of changes that are collected before they go into the tables
   std::string vfs{};             // a registered SQLite VFS, for tests (volatile_disk.hpp); empty: the usual one
 };

@@ -57,7 +57,7 @@ class SqliteKind : public Disk {
     EXPECT_TRUE(store) << store.error().to_string();
     return std::move(store).value();
   }
-  void limit(Bytes bytes) override { options_.max_pages = bytes.count / 8192; }
+  void limit(Bytes bytes) override { options_.max_pages = bytes.count / 4096; }
 
  private:
   std::string directory_;
