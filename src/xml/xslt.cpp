@@ -28,7 +28,6 @@ namespace {
 constexpr const char* kParameterNamespace = "urn:nuraghe:xslt-parameter";
 constexpr const char* kScheme = "package:///";
 constexpr int kMaxStylesheets = 64;
-constexpr std::size_t kMaxConcatenated = std::size_t{16} << 20U;
 
 // What libxslt does on this thread just now: it has one loader and one message handler for the whole process.
 struct Work {
@@ -36,6 +35,7 @@ struct Work {
   const std::vector<XsltParameter>* parameters = nullptr;     // while transforming
   std::vector<xmlDoc*> parameter_documents;                   // one per parameter; null: no nodes
   std::string message;                                        // the first one
+  std::size_t longest_text = 0;                               // that concat() may make
   int loaded = 0;
 };
 thread_local Work* work = nullptr;
@@ -151,8 +151,8 @@ void call_concat(xmlXPathParserContext* parser, int count) {
     *text = view(popped);
     xmlFree(popped);
     size += text->size();
-    if (size > kMaxConcatenated) {
-      if (work != nullptr) work->message = fmt::format("a text is longer than {} bytes", kMaxConcatenated);
+    if (work != nullptr && size > work->longest_text) {
+      work->message = fmt::format("a text is longer than {} bytes", work->longest_text);
       stop(parser);
       return xmlXPathErr(parser, XPATH_MEMORY_ERROR);
     }
@@ -257,6 +257,7 @@ Result<XsltResult> Stylesheet::transform(Node source, const std::vector<XsltPara
   std::vector<Document> holders;
   Work now;
   now.parameters = &parameters;
+  now.longest_text = static_cast<std::size_t>(limits.text.count);
   for (const XsltParameter& parameter : parameters) {
     const auto* nodes = std::get_if<NodeSet>(&parameter.value);
     if (nodes != nullptr) holders.push_back(holding(*nodes));

@@ -19,6 +19,7 @@ struct XsltLimits {
   int template_depth = 1000;             // calls of templates within one another
   std::int64_t operations = 10'000'000;  // steps of XSLT and XPath together
   int result_depth = 250;                // nested elements of the result
+  Bytes text = mib(16);                  // of a text that concat() makes
 };
 
 struct XsltParameter {

@@ -113,6 +113,12 @@ TEST(Xslt, TextsDoNotGrowWithoutEnd) {
                 "<xsl:call-template name='r'><xsl:with-param name='t' select='concat($t, $t)'/></xsl:call-template>"
                 "</xsl:template>")),
       ::testing::AllOf(::testing::StartsWith("error"), ::testing::HasSubstr("longer")));
+  XsltLimits few;
+  few.text = Bytes{10};
+  EXPECT_EQ(run({{"main.xsl", root("<xsl:value-of select=\"concat('01234', '56789')\"/>")}}, {}, "<in/>", few),
+            "0123456789");
+  EXPECT_THAT(run({{"main.xsl", root("<xsl:value-of select=\"concat('01234', '567890')\"/>")}}, {}, "<in/>", few),
+              ::testing::HasSubstr("longer than 10 bytes"));
 }
 
 TEST(Xslt, SaysWhatIsWrong) {

@@ -1,0 +1,1 @@
+<r xsl:version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform"><xsl:copy-of select="document('x')|//*[generate-id()=generate-id(current())]"/><xsl:value-of select="format-number(1234.5, '#,##0.0')"/></r>
