@@ -329,10 +329,13 @@ class World {
   }
   // Rows of a table, counted.
   std::size_t rows(const std::string& table) {
+    const auto store = open_store(true);
+    return rows(*store, table);
+  }
+  static std::size_t rows(store::Store& store, const std::string& table) {
     std::size_t count = 0;
-    auto store = open_store(true);
-    auto found = store->table(table);
-    auto transaction = store->begin();
+    auto found = store.table(table);
+    auto transaction = store.begin();
     if (!found || !transaction) return 0;
     std::string after;
     for (;;) {
@@ -344,9 +347,10 @@ class World {
   }
   // Every row of living instances must be gone when all have ended.
   void expect_clean() {
+    const auto store = open_store(true);
     for (const char* table : {"bpel_scope", "bpel_subscription", "bpel_correlation", "bpel_open", "bpel_early",
                               "bpel_held", "bpel_running", "bpel_child"}) {
-      EXPECT_EQ(rows(table), 0U) << table;
+      EXPECT_EQ(rows(*store, table), 0U) << table;
     }
   }
 
