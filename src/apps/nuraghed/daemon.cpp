@@ -25,6 +25,7 @@
 #include "services/vhir/vhir.hpp"
 #include "services/workflow/workflow.hpp"
 #include "soap/transport.hpp"
+#include "store/location.hpp"
 #include "store/sqlite.hpp"
 
 namespace nuraghe::daemon {
@@ -241,7 +242,9 @@ Status Daemon::Parts::open_control() {
   vcf = std::make_unique<services::vcf::Factory>(std::move(cluster_options));
   workflow = std::make_unique<services::workflow::Administration>(*engine);
   TRY(deploy_workflows());
-  TRY_ASSIGN(auto store, store::open_sqlite(settings.state + "/control.db"));
+  auto opened = settings.store.empty() ? store::open_sqlite(settings.state + "/control.db")
+                                       : store::open_location(settings.store, settings.store_schema);
+  TRY_ASSIGN(auto store, std::move(opened));
   exchange::ExchangeOptions options;
   options.name = "control";
   options.lanes = 4;

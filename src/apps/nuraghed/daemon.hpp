@@ -6,7 +6,7 @@
 //   STATE/site-token       the token that it shares with the controllers outside of it (mode 0600)
 //   STATE/nuraghed.sock    the UNIX socket
 //   STATE/port             the TCP port on 127.0.0.1, kept from the first start on
-//   STATE/control.db       engine, VHF, VHIR, VCF
+//   STATE/control.db       engine, VHF, VHIR, VCF, where they are not in a database server
 //   STATE/images/          the OCI image layout of the VHIR
 //   STATE/vhc/NAME/        one Virtual Host Controller: vhc.db, hosts/ (driver), seeds/, switch/
 #pragma once
@@ -37,7 +37,9 @@ struct Settings {
   std::string contracts;  // folder of WSDL and XSD files
   std::string workflows;  // folder of BPEL files
   std::string programs;   // folder of nuraghe-shim and nuraghe-switch
-  int port = 0;           // 0: as kept in the state folder, else any free one
+  std::string store;      // as store::open_location; empty: STATE/control.db
+  std::string store_schema = "nuraghe";
+  int port = 0;  // 0: as kept in the state folder, else any free one
   bool tcp = true;
   std::vector<std::string> listen;  // further TCP addresses, for controllers on other machines
   std::string site_token;           // file; empty: STATE/site-token

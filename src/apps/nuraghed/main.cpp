@@ -39,6 +39,11 @@ int main(int argc, char** argv) {
     app.add_option(option, durations.back().first, what)->capture_default_str();
   };
   app.add_option("--state", settings.state, "State folder");
+  app.add_option("--store", settings.store,
+                 "Keep the control plane's rows in PostgreSQL: postgres:CONNECTION or postgresql://USER@HOST/DATABASE "
+                 "(default: STATE/control.db)");
+  app.add_option("--store-schema", settings.store_schema, "Its schema that holds them; made when missing")
+      ->capture_default_str();
   app.add_option("--port", settings.port, "TCP port on 127.0.0.1; 0: the one of before, else any free one");
   app.add_flag("--no-tcp", no_tcp, "Serve on the UNIX socket only");
   app.add_option("--vhc", controllers,
