@@ -41,7 +41,7 @@ bool same_secret(std::string_view a, std::string_view b) {
 }
 
 void show_instance(Host& host, const std::string& id, bool drawing, const HttpResponder& responder) {
-  host.show(id, [drawing, responder](Result<InstanceView> view) {
+  host.show(id, Host::Detail::kWithHistory, [drawing, responder](Result<InstanceView> view) {
     if (!view) return responder.respond(json_error(view.error()));
     if (!drawing) return responder.respond(json_response(200, instance_json(*view)));
     if (!view->definition)
@@ -182,7 +182,9 @@ void Doors::handle_instances(const HttpRequest& request, const HttpResponder& re
                                         : Host::Verb::kTerminate;
   host_.change(id, meant, request.query("reason").value_or(""), [this, id, responder](const Status& status) {
     if (!status) return responder.respond(json_error(status.error()));
-    show_instance(host_, id, false, responder);
+    host_.show(id, Host::Detail::kNow, [responder](Result<InstanceView> view) {
+      responder.respond(view ? json_response(200, instance_json(*view)) : json_error(view.error()));
+    });
   });
 }
 

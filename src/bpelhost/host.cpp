@@ -23,7 +23,8 @@ using exchange::Message;
 
 constexpr std::size_t kWorkWaiting = 64;
 constexpr std::size_t kChildrenShown = 1000;
-constexpr std::int64_t kStepsShown = 20'000;  // beyond, states of activities that are not active are not told
+// Activities that were started, beyond which only the active ones are told: running the history again takes a second.
+constexpr std::int64_t kActivitiesShown = 2'000'000;
 
 // Addresses of own roles lead back into this process, whatever host the WSDL names.
 class OwnAddresses final : public exchange::Router {
@@ -88,7 +89,7 @@ class HostImpl final : public Host {
   void deploy(std::string name, bpel::Package files, std::function<void(Result<DeployOutcome>)> done) override;
   void undeploy(std::string id, std::function<void(Status)> done) override;
   void list(bpel::Engine::Filter filter, std::function<void(Result<std::vector<bpel::InstanceSummary>>)> done) override;
-  void show(std::string id, std::function<void(Result<InstanceView>)> done) override;
+  void show(std::string id, Detail detail, std::function<void(Result<InstanceView>)> done) override;
   void replay(std::string id, std::function<void(Result<bpel::journal::Replay>)> done) override;
   void change(std::string id, Verb verb, std::string reason, std::function<void(Status)> done) override;
 
@@ -261,18 +262,19 @@ namespace {
 // What the history tells of every activity, and on top of it what is active now.
 void fill_nodes(InstanceView& view, const bpel::Engine::Recorded& recorded, const bpel::Engine& engine) {
   view.nodes.resize(view.definition->nodes().size());
-  const auto observe = [&view](const bpel::runtime::Progress& progress) {
+  std::int64_t started = 0;
+  const auto observe = [&](const bpel::runtime::Progress& progress) {
+    if (progress.what == "started") ++started;
     if (progress.node >= view.nodes.size()) return;
     auto& node = view.nodes[progress.node];
     if (progress.what == "started") ++node.times;
     node.state = progress.what == "started" ? "running" : std::string(progress.what);
   };
   const bool ended = view.details.summary.ended.micros != 0;
-  if (static_cast<std::int64_t>(recorded.history.size()) <= kStepsShown) {
-    const auto replayed = bpel::journal::replay(recorded.history, view.details.summary.id, *recorded.program,
-                                                engine.limits(), engine.own_base(), observe);
-    if (!replayed || !replayed->same) view.nodes.assign(view.nodes.size(), {});
-  }
+  const auto replayed =
+      bpel::journal::replay(recorded.history, view.details.summary.id, *recorded.program, engine.limits(),
+                            engine.own_base(), observe, [&started] { return started <= kActivitiesShown; });
+  if (!replayed || !replayed->same) view.nodes.assign(view.nodes.size(), {});
   // What the replay left running and is not active was ended with what is around it.
   for (auto& node : view.nodes) {
     if (node.state == "running") node.state = ended ? "terminated" : "";
@@ -301,15 +303,16 @@ void fill_nodes(InstanceView& view, const bpel::Engine::Recorded& recorded, cons
 
 }  // namespace
 
-void HostImpl::show(std::string id, std::function<void(Result<InstanceView>)> done) {
+void HostImpl::show(std::string id, Detail detail, std::function<void(Result<InstanceView>)> done) {
   struct Found {
     InstanceView view;
     bpel::Engine::Recorded recorded;
   };
   ask<Found>(
-      [this, id = std::move(id)](exchange::Turn& turn, Found& found) -> Status {
+      [this, id = std::move(id), detail](exchange::Turn& turn, Found& found) -> Status {
         TRY_ASSIGN(found.view.details, engine_->show(turn, id));
         TRY_ASSIGN(found.view.children, engine_->children(turn, id, kChildrenShown));
+        if (detail == Detail::kNow) return {};
         auto recorded = engine_->recorded(turn, id);
         if (recorded) found.recorded = std::move(*recorded);
         return {};

@@ -74,7 +74,9 @@ class Host {
 
   virtual void list(bpel::Engine::Filter filter,
                     std::function<void(Result<std::vector<bpel::InstanceSummary>>)> done) = 0;
-  virtual void show(std::string id, std::function<void(Result<InstanceView>)> done) = 0;
+  // kNow: without the states of activities that the history tells, for which it is run again.
+  enum class Detail { kNow, kWithHistory };
+  virtual void show(std::string id, Detail detail, std::function<void(Result<InstanceView>)> done) = 0;
   virtual void replay(std::string id, std::function<void(Result<bpel::journal::Replay>)> done) = 0;
   enum class Verb { kSuspend, kResume, kTerminate };
   virtual void change(std::string id, Verb verb, std::string reason, std::function<void(Status)> done) = 0;

@@ -25,6 +25,7 @@ constexpr int kMaxAttributes = 1000;
 struct ParseState {
   std::string_view text;
   int max_depth = 0;
+  int elements_left = 0;
   std::string problem;  // the first one
   Position where;
   // The scan for positions: everything before `scanned` is counted.
@@ -98,6 +99,7 @@ void on_start_element(void* user, const xmlChar* local, const xmlChar* prefix, c
     xmlStopParser(context);
     return;
   }
+  if (--state.elements_left < 0) return stop(context, "there are too many elements");
   xmlSAX2StartElementNs(user, local, prefix, uri, namespaces, declarations, attributes, defaulted, values);
   if (context->node != nullptr) set_position(context->node, position);
 }
@@ -233,6 +235,7 @@ Result<Document> Document::parse(std::string_view text, const ParseOptions& opti
   ParseState state;
   state.text = text;
   state.max_depth = options.max_depth;
+  state.elements_left = options.max_elements;
   if (text.empty()) return invalid(options.source + ":1:1: the document is empty");
   if (const std::size_t crowded = find_crowded_tag(text); crowded != std::string_view::npos) {
     state.fail(fmt::format("more than {} attributes in one element", kMaxAttributes),

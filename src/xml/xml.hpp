@@ -112,6 +112,7 @@ class Node {
 struct ParseOptions {
   Bytes max_size = mib(64);
   int max_depth = 256;
+  int max_elements = 1'000'000;
   std::string source = "input";  // how errors name it: a file's path
   bool keep_whitespace = true;
 };
@@ -122,7 +123,8 @@ class Document {
   Document& operator=(Document&&) noexcept;
   ~Document();
 
-  // kInvalid with "source:line:column: ..." when not well-formed, too deep or with a DTD that defines entities.
+  // kInvalid with "source:line:column: ..." when not well-formed, too deep, of too many elements or with a DTD that
+  // defines entities.
   static Result<Document> parse(std::string_view text, const ParseOptions& options = {});
   static Result<Document> parse_file(const std::string& path, ParseOptions options = {});
   // A new document with an empty root element.

@@ -124,6 +124,10 @@ TEST(Parse, Limits) {
   ParseOptions small;
   small.max_size = {10};
   EXPECT_EQ(refused("<aaaaaaaaa/>", small).code(), ErrorCode::kExhausted);
+  ParseOptions few;
+  few.max_elements = 3;
+  EXPECT_TRUE(Document::parse("<r><a/><a/></r>", few));
+  EXPECT_THAT(refused("<r><a/><a/><a/></r>", few).message(), HasSubstr("too many elements"));
   std::string crowded = "<r>\n<a";
   for (int i = 0; i < 1001; ++i) crowded += " a" + std::to_string(i) + "='>'";
   EXPECT_THAT(refused(crowded + "/></r>").message(), StartsWith("input:2:1: more than 1000 attributes"));

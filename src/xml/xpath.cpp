@@ -174,15 +174,68 @@ void call_function(xmlXPathParserContext* parser, int count) {
   fail(parser, evaluation, std::move(error));
 }
 
+constexpr std::size_t kBytesOfAStep = 256;
+
+// What reading the text of a node costs, in steps; it stops counting beyond `most`.
+unsigned long cost_of_text(const xmlNode* node, unsigned long most) {
+  constexpr unsigned long kNodesOfAStep = 4;
+  unsigned long nodes = 0;
+  std::size_t bytes = 0;
+  const xmlNode* at = node;
+  while (at != nullptr) {
+    ++nodes;
+    if (at->type == XML_TEXT_NODE || at->type == XML_CDATA_SECTION_NODE) bytes += view(at->content).size();
+    if (nodes / kNodesOfAStep + bytes / kBytesOfAStep > most) break;
+    const bool has_children =
+        at->type == XML_ELEMENT_NODE || at->type == XML_DOCUMENT_NODE || at->type == XML_ATTRIBUTE_NODE;
+    if (has_children && at->children != nullptr) {
+      at = at->children;
+      continue;
+    }
+    while (at != node && at->next == nullptr) at = at->parent;
+    at = at == node ? nullptr : at->next;
+  }
+  return nodes / kNodesOfAStep + bytes / kBytesOfAStep;
+}
+
+// libxml2 counts the steps of an expression, but not what its functions do with the texts of whole trees. False: more
+// than is allowed.
+bool charge_texts(xmlXPathParserContext* parser, int count) {
+  xmlXPathContext& context = *parser->context;
+  if (context.opLimit == 0) return true;
+  const auto left = [&] { return context.opLimit - std::min(context.opLimit, context.opCount); };
+  const auto charge = [&](unsigned long cost) {
+    context.opCount += cost;
+    if (left() > 0) return true;
+    xmlXPathErr(parser, XPATH_OP_LIMIT_EXCEEDED);
+    return false;
+  };
+  if (count == 0) return charge(cost_of_text(context.node, left()));
+  for (int i = std::max(0, parser->valueNr - count); i < parser->valueNr; ++i) {
+    const xmlXPathObject* value = parser->valueTab[i];
+    if (value->type == XPATH_STRING && !charge(view(value->stringval).size() / kBytesOfAStep)) return false;
+    if (value->type != XPATH_NODESET || value->nodesetval == nullptr) continue;
+    for (int n = 0; n < value->nodesetval->nodeNr; ++n) {
+      const xmlNode* node = value->nodesetval->nodeTab[n];
+      if (node->type != XML_NAMESPACE_DECL && !charge(cost_of_text(node, left()))) return false;
+      // All but sum() read the first one.
+      if (std::string_view("sum") != view(context.function)) break;
+    }
+  }
+  return true;
+}
+
 // string() and concat() of our own: libxml2 writes 1e10 as "1e+10", which XPath 1.0 §4.2 does not allow.
 void call_string(xmlXPathParserContext* parser, int count) {
   if (count > 1) return xmlXPathErr(parser, XPATH_INVALID_ARITY);
+  if (!charge_texts(parser, count)) return;
   const XPathValue value = count == 0 ? XPathValue(NodeSet{Node(parser->context->node)}) : pop_arguments(parser, 1)[0];
   valuePush(parser, to_object(to_string(value)));
 }
 
 void call_concat(xmlXPathParserContext* parser, int count) {
   if (count < 2) return xmlXPathErr(parser, XPATH_INVALID_ARITY);
+  if (!charge_texts(parser, count)) return;
   std::string result;
   for (const XPathValue& argument : pop_arguments(parser, count)) {
     result += to_string(argument);
@@ -194,36 +247,37 @@ void call_concat(xmlXPathParserContext* parser, int count) {
   valuePush(parser, to_object(result));
 }
 
+// libxml2's functions that read texts.
+constexpr std::pair<std::string_view, xmlXPathFunction> kOfTexts[] = {
+    {"contains", xmlXPathContainsFunction},
+    {"id", xmlXPathIdFunction},
+    {"normalize-space", xmlXPathNormalizeFunction},
+    {"number", xmlXPathNumberFunction},
+    {"starts-with", xmlXPathStartsWithFunction},
+    {"string-length", xmlXPathStringLengthFunction},
+    {"substring", xmlXPathSubstringFunction},
+    {"substring-after", xmlXPathSubstringAfterFunction},
+    {"substring-before", xmlXPathSubstringBeforeFunction},
+    {"sum", xmlXPathSumFunction},
+    {"translate", xmlXPathTranslateFunction},
+};
+
+void call_of_texts(xmlXPathParserContext* parser, int count) {
+  const std::string_view name = view(parser->context->function);
+  if (!charge_texts(parser, count)) return;
+  for (const auto& [its_name, function] : kOfTexts) {
+    if (name == its_name) return function(parser, count);
+  }
+}
+
 xmlXPathFunction look_up_function(void*, const xmlChar* local, const xmlChar* uri) {
   if (uri != nullptr) return call_function;
-  constexpr std::string_view kCore[] = {"boolean",
-                                        "ceiling",
-                                        "contains",
-                                        "count",
-                                        "false",
-                                        "floor",
-                                        "id",
-                                        "lang",
-                                        "last",
-                                        "local-name",
-                                        "name",
-                                        "namespace-uri",
-                                        "normalize-space",
-                                        "not",
-                                        "number",
-                                        "position",
-                                        "round",
-                                        "starts-with",
-                                        "string-length",
-                                        "substring",
-                                        "substring-after",
-                                        "substring-before",
-                                        "sum",
-                                        "translate",
-                                        "true"};
+  constexpr std::string_view kCore[] = {"boolean",    "ceiling", "count",         "false", "floor",    "lang",  "last",
+                                        "local-name", "name",    "namespace-uri", "not",   "position", "round", "true"};
   const std::string_view name = view(local);
   if (name == "string") return call_string;
   if (name == "concat") return call_concat;
+  if (std::ranges::any_of(kOfTexts, [&](const auto& one) { return one.first == name; })) return call_of_texts;
   return std::find(std::begin(kCore), std::end(kCore), name) != std::end(kCore) ? nullptr : call_function;
 }
 

@@ -14,7 +14,7 @@ namespace nuraghe::xml {
 
 using NodeSet = std::vector<Node>;  // elements, attributes and text nodes, in document order
 // No text that concat() makes is longer.
-inline constexpr std::size_t kMaxText = std::size_t{128} << 20U;
+inline constexpr std::size_t kMaxText = std::size_t{16} << 20U;
 // One of XPath's four types.
 using XPathValue = std::variant<bool, double, std::string, NodeSet>;
 

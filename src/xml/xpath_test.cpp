@@ -183,6 +183,24 @@ TEST(XPath, StepsAreBounded) {
   EXPECT_EQ(f.string("count(//a)"), "2000");
 }
 
+// A function that reads the text of a whole tree takes as many steps as that tree is large.
+TEST(XPath, TextsOfWholeTreesAreBounded) {
+  std::string text = "<r>";
+  for (int i = 0; i < 2000; ++i) text += "<a>text</a>";
+  const Document d = parsed(text + "</r>");
+  Fixture f;
+  f.context.node = d.root();
+  f.context.max_operations = 100'000;
+  for (const char* test : {"string(/)", "string-length(/)", "concat(/, 'x')", "contains(/, 'x')", "starts-with(/, 'x')",
+                           "substring(/, 2)", "substring-before(/, 'x')", "substring-after(/, 'x')",
+                           "normalize-space(/)", "translate(/, 'x', 'y')", "number(/)", "sum(/r/a)", "id(/)"}) {
+    EXPECT_EQ(f.evaluate(std::string("count(a[") + test + "])").error().code(), ErrorCode::kExhausted) << test;
+    EXPECT_TRUE(f.evaluate(test)) << test;
+  }
+  EXPECT_EQ(f.string("string-length(/)"), "8000");
+  EXPECT_EQ(f.string("count(a[string() = 'text'])"), "2000");
+}
+
 TEST(XPath, PositionByVariable) {
   std::string text = "<r>";
   for (int i = 1; i <= 2000; ++i) text += fmt::format("<a>{}</a>", i);

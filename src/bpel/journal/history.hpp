@@ -71,9 +71,11 @@ struct Replay {
   std::int64_t different = 0;  // the first step that differs, counted from 1
   std::string explanation;     // what that step was
 };
-// Runs the history (oldest first) on an empty state in memory. The observer is told what happens meanwhile.
+// Runs the history (oldest first) on an empty state in memory. The observer is told what happens meanwhile; before each
+// step `goes_on` (when there is one) may end it: kCancelled.
 Result<Replay> replay(const std::vector<HistoryRow>& history, const std::string& id, const runtime::Program& program,
                       const runtime::Limits& limits, const std::string& own_base,
-                      const std::function<void(const runtime::Progress&)>& observer = {});
+                      const std::function<void(const runtime::Progress&)>& observer = {},
+                      const std::function<bool()>& goes_on = {});
 
 }  // namespace nuraghe::bpel::journal

@@ -40,7 +40,8 @@ class ReplayTurn : public exchange::Turn {
 
 Result<Replay> replay(const std::vector<HistoryRow>& history, const std::string& id, const runtime::Program& program,
                       const runtime::Limits& limits, const std::string& own_base,
-                      const std::function<void(const runtime::Progress&)>& observer) {
+                      const std::function<void(const runtime::Progress&)>& observer,
+                      const std::function<bool()>& goes_on) {
   auto store = store::open_memory(store::make_memory_disk());
   TRY_ASSIGN(const auto tables, runtime::Tables::open_all(*store));
   TRY_ASSIGN(auto transaction, store->begin());
@@ -51,6 +52,7 @@ Result<Replay> replay(const std::vector<HistoryRow>& history, const std::string&
     if (row.version > kHistoryVersion) {
       return unsupported(fmt::format("the history has format {}, this engine knows {}", row.version, kHistoryVersion));
     }
+    if (goes_on && !goes_on()) return Error(ErrorCode::kCancelled, "the replay was ended");
     turn.set_now(row.now);
     if (row.event.kind == EventKind::kCreate) {
       TRY_ASSIGN(instance.header, header_for(row.event, program, id, row.now));

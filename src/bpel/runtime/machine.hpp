@@ -35,8 +35,9 @@ namespace nuraghe::bpel::runtime {
 
 struct Limits {
   std::int64_t activities_per_turn = 10'000;
-  std::int64_t regions = 200'000;       // living regions of an instance
-  Bytes variable = mib(64);             // one variable's text
+  std::int64_t regions = 100'000;       // living regions of an instance
+  std::int64_t completed = 100'000;     // completed scopes that one scope keeps, to be compensated
+  Bytes variable = mib(16);             // one variable's text
   std::int64_t early_messages = 1'000;  // that wait in an instance for their receive
   std::int64_t held_events = 10'000;    // that wait for a suspended instance
 };

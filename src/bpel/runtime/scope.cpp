@@ -197,6 +197,10 @@ void Machine::complete_scope(Region& region) {
   const auto frame = region.row.parent_frame;
   const auto& scope = definition_.scope(region.row.scope);
   if (scope.compensation_handler != nullptr || region.row.completed_children > 0) {
+    if (parent.row.completed_children >= limits_.completed) {
+      return fail(exhausted(fmt::format("{} keeps more than {} completed scopes for a compensation",
+                                        instance_.header.id, limits_.completed)));
+    }
     region.row.state = RegionState::kCompleted;
     region.row.completion = next_number();
     touch(region);

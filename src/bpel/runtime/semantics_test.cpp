@@ -1,5 +1,6 @@
 // What the text of WS-BPEL 2.0 says in passing: message exchanges (§10.4.1), events (§12.7), order of compensation
 // (§12.5.2), termination (§12.6), links through structured activities (§11.6), completion conditions (§11.7).
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "bpel/testing.hpp"
@@ -363,6 +364,19 @@ TEST(CompensationOrder, RepeatedScopesAreCompensatedFromTheLastBack) {
       R"(<variable name="k" type="xsd:int"><from>1</from></variable><variable name="log" type="xsd:string"><from>''</from></variable>)"));
   EXPECT_EQ(world.answer_text(world.request("start", "x")), "b3a3b3a3");
   world.expect_replays();
+}
+
+TEST(CompensationOrder, WhatIsKeptForItIsBounded) {
+  World world(
+      process_text("<sequence>" + kReceive + "<while><condition>$k &lt; 5</condition>" +
+                       scope(undo("<empty/>") + "<assign><copy><from>$k + 1</from><to>$k</to></copy></assign>") +
+                       "</while>" + set_reply("'done'") + kReply + "</sequence>",
+                   "", R"(<variable name="k" type="xsd:int"><from>1</from></variable>)"));
+  world.options.limits.completed = 4;
+  EXPECT_EQ(world.answer_text(world.request("start", "x")), "done");
+  world.options.limits.completed = 3;
+  world.reopen();
+  EXPECT_THAT(world.answer_text(world.request("start", "x")), ::testing::HasSubstr("more than 3 completed scopes"));
 }
 
 TEST(CompensationOrder, BranchesOfForEach) {
