@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "base/log.hpp"
+#include "bpel/runtime/machine.hpp"
+#include "soap/envelope.hpp"
 
 namespace nuraghe::bpel {
 namespace {
@@ -39,23 +41,18 @@ std::vector<std::string> starts_for(const wsdl::Definitions& wsdl, const xml::QN
 }  // namespace
 
 Status check_element(const wsdl::Message& message, const std::string& operation, const xml::DocumentPtr& body) {
+  const auto lacking = runtime::lacking_part(message, body);
+  if (lacking.empty()) return {};
   const bool is_bare = message.parts.size() == 1 && !message.parts.front().element.empty();
-  if (is_bare) {
-    const auto& expected = message.parts.front().element;
-    if (!body) return invalid(fmt::format("the request {} has no body; expected {}", operation, expected.to_string()));
-    const auto got = body->root().name();
-    if (got == expected) return {};
-    return invalid(
-        fmt::format("the body of the request {} is {}; expected {}", operation, got.to_string(), expected.to_string()));
-  }
-  for (const auto& part : message.parts) {
-    const bool is_there = body && (body->root().child("", part.name) ||
-                                   (!part.element.empty() && body->root().child(part.element.ns, part.element.local)));
-    if (is_there) continue;
-    return invalid(fmt::format("the request {} lacks the part {} of the message {}", operation, part.name,
+  const auto got = soap::body_element(body);
+  if (!is_bare) {
+    return invalid(fmt::format("the request {} lacks the part {} of the message {}", operation, lacking,
                                message.name.to_string()));
   }
-  return {};
+  const auto expected = message.parts.front().element.to_string();
+  if (!got) return invalid(fmt::format("the request {} has no body; expected {}", operation, expected));
+  return invalid(
+      fmt::format("the body of the request {} is {}; expected {}", operation, got.name().to_string(), expected));
 }
 
 const xml::Schema* InputCheck::schema_of(const std::string& version, const wsdl::Definitions& wsdl,

@@ -37,6 +37,21 @@ std::string action_of(const wsdl::Definitions& wsdl, const xml::QName& port_type
   return {};
 }
 
+std::set<xml::QName> header_blocks_of(const wsdl::Definitions& wsdl, const xml::QName& port_type) {
+  std::set<xml::QName> blocks;
+  for (const auto& [name, binding] : wsdl.bindings()) {
+    if (binding.port_type != port_type) continue;
+    for (const auto& operation : binding.operations) {
+      for (const auto& header : operation.input.headers) {
+        const auto* message = wsdl.message(header.message);
+        const auto* part = message == nullptr ? nullptr : message->part(header.part);
+        if (part != nullptr && !part->element.empty()) blocks.insert(part->element);
+      }
+    }
+  }
+  return blocks;
+}
+
 std::shared_ptr<const Service> make_service(const std::shared_ptr<const Program>& program,
                                             const bpel::DeployedProcess& process, const bpel::PartnerLink& link,
                                             const std::string& shared_path) {
@@ -54,6 +69,7 @@ std::shared_ptr<const Service> make_service(const std::shared_ptr<const Program>
     if (of_path) break;
   }
   set_versions(*service, wsdl);
+  service->header_blocks = header_blocks_of(wsdl, link.my_port_type->name);
   for (const auto& operation : link.my_port_type->operations) {
     service->operations.push_back(
         {&operation, wsdl.message(operation.input), action_of(wsdl, link.my_port_type->name, operation.name)});
@@ -70,6 +86,9 @@ bool fits(const ServedOperation& served, const xml::QName& body) {
   if (served.input == nullptr) return false;
   if (is_bare(*served.input)) return served.input->parts.front().element == body;
   if (served.input->parts.empty() && body.empty()) return true;
+  const bool of_part = std::any_of(served.input->parts.begin(), served.input->parts.end(),
+                                   [&](const wsdl::Part& part) { return part.element == body; });
+  if (of_part && !body.empty()) return true;
   return served.operation->name == body.local || served.input->name.local == body.local;
 }
 

@@ -7,6 +7,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,7 @@ struct Service {
   std::string address;      // soap:address as the WSDL has it; may be empty
   bool soap_11 = true, soap_12 = false;
   std::vector<ServedOperation> operations;
+  std::set<xml::QName> header_blocks;  // that bindings make of parts of requests
   const bpel::ProcessDefinition& definition() const { return *program->definition; }
 };
 

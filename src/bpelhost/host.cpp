@@ -147,6 +147,7 @@ Status HostImpl::open(HostOptions options) {
   http_ = net::HttpClient::make();
   soap::SoapTransportOptions soap_options;
   soap_options.default_soap_action = false;
+  soap_options.parts = true;
   transport_ = std::make_unique<soap::SoapTransport>(*http_, std::move(soap_options));
   router_ = std::make_unique<OwnAddresses>(exchange::make_router({transport_.get(), false, ""}),
                                            [this] { return catalogue(); });

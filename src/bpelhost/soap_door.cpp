@@ -96,7 +96,13 @@ void serve_soap(Host& host, const std::vector<std::shared_ptr<const Service>>& s
   decode.speaks_12 = std::any_of(services.begin(), services.end(), [](const auto& one) { return one->soap_12; });
   decode.max_size = kMessageLimit;
   decode.empty_body = true;
-  const bool is_11 = net::equal_without_case(type.name, "text/xml");
+  decode.parts = true;
+  decode.any_reply_address = true;
+  decode.charset = soap::charset_of(request.header("Content-Type"));
+  for (const auto& service : services)
+    decode.header_blocks.insert(service->header_blocks.begin(), service->header_blocks.end());
+  const bool is_11 = type.name.empty() || net::equal_without_case(type.name, "text/xml") ||
+                     net::equal_without_case(type.name, "application/xml");
   const bool is_12 = net::equal_without_case(type.name, "application/soap+xml");
   const Version first = decode.speaks_11 ? Version::k11 : Version::k12;
   if (!is_11 && !is_12) {
@@ -116,11 +122,19 @@ void serve_soap(Host& host, const std::vector<std::shared_ptr<const Service>>& s
   message.to = std::string(request.path());
   if (message.traceparent.empty()) message.traceparent = std::string(request.header("traceparent"));
   Asked asked{message.message_id, envelope->action, message.operation, envelope->version, envelope->addressed};
-  const auto body = message.body ? message.body->root().name() : xml::QName();
+  const auto element = soap::body_element(message.body);
+  const auto body = element ? element.name() : xml::QName();
   const auto found = find_operation(services, envelope->action, message.operation, body);
   if (!found) return responder.respond(undelivered(found.error(), asked));
   message.operation = asked.operation = found->operation;
   message.one_way = message.one_way || found->one_way;
+  if (!message.one_way && !envelope->reply_address.empty()) {
+    const ProtocolFault fault{
+        Code::kWsAddressing,
+        fmt::format("replies to {} are not sent: only the anonymous address", envelope->reply_address),
+        "OnlyAnonymousAddressSupported", message.message_id, envelope->version};
+    return responder.respond(envelope_response(status_of(fault), fault.version, soap::encode(fault)));
+  }
   if (asked.action.empty()) asked.action = soap::default_action(message);
   const bool one_way = message.one_way;
   host.accept(std::move(message), [asked = std::move(asked), one_way, responder](Result<Message> outcome) {

@@ -24,6 +24,14 @@ void put(std::string& out, std::string_view name, std::string_view value) {
   fmt::format_to(std::back_inserter(out), "<{}>{}</{}>", name, xml::escape_text(value), name);
 }
 
+// Several entries come as a document of parts.
+std::string entries_of(xml::Node detail) {
+  if (!detail.is(kParts, "parts")) return detail.to_string();
+  std::string out;
+  for (const xml::Node child : detail.child(kParts, "body").children()) out += child.to_string();
+  return out;
+}
+
 std::string_view opening(Version version) { return version == Version::k11 ? kOpen11 : kOpen12; }
 
 // SOAP 1.2 part 1 §5.4; `subcode` may be empty.
@@ -36,14 +44,14 @@ void put_fault_12(std::string& out, std::string_view code, std::string_view subc
   fmt::format_to(std::back_inserter(out),
                  "</soap:Code><soap:Reason><soap:Text xml:lang=\"en\">{}</soap:Text></soap:Reason>",
                  xml::escape_text(reason));
-  if (detail) fmt::format_to(std::back_inserter(out), "<soap:Detail>{}</soap:Detail>", detail.to_string());
+  if (detail) fmt::format_to(std::back_inserter(out), "<soap:Detail>{}</soap:Detail>", entries_of(detail));
   out += "</soap:Fault>";
 }
 
 void put_fault(std::string& out, std::string_view code, std::string_view reason, xml::Node detail) {
   fmt::format_to(std::back_inserter(out), "<soap:Fault><faultcode>{}</faultcode><faultstring>{}</faultstring>", code,
                  xml::escape_text(reason));
-  if (detail) fmt::format_to(std::back_inserter(out), "<detail>{}</detail>", detail.to_string());
+  if (detail) fmt::format_to(std::back_inserter(out), "<detail>{}</detail>", entries_of(detail));
   out += "</soap:Fault>";
 }
 
@@ -77,7 +85,8 @@ std::string_view fault_code(const ProtocolFault& fault) {
 
 std::string default_action(const Message& message) {
   if (!message.body) return message.operation;
-  const std::string_view ns = message.body->root().namespace_uri();
+  const xml::Node element = body_element(message.body);
+  const std::string_view ns = element ? element.namespace_uri() : std::string_view();
   if (ns.empty()) return message.operation;
   const std::string_view delimiter = ns.back() == '/' ? "" : ns.starts_with("urn:") ? ":" : "/";
   return fmt::format("{}{}{}", ns, delimiter, message.operation);
@@ -109,7 +118,15 @@ void put_headers(std::string& out, const Message& message, const EncodeOptions& 
   put(out, "ctx:caller", message.caller);
   put(out, "ctx:conversation", message.conversation);
   put(out, "ctx:traceparent", message.traceparent);
-  out += kBody;
+}
+
+// The children of one half of a document of parts.
+std::string children_of(xml::Node parts, std::string_view half) {
+  std::string out;
+  if (const xml::Node around = parts.child(kParts, half)) {
+    for (const xml::Node child : around.children()) out += child.to_string();
+  }
+  return out;
 }
 
 }  // namespace
@@ -118,10 +135,16 @@ std::string encode(const Message& message, const EncodeOptions& options) {
   std::string out;
   out.reserve(2048);
   out += opening(options.version);
+  const bool parts = message.body && !message.fault && message.body->root().is(kParts, "parts");
+  const std::string blocks = parts ? children_of(message.body->root(), "header") : std::string();
   if (options.addressing)
     put_headers(out, message, options);
+  else if (!blocks.empty())
+    out += "><soap:Header>";
   else
     out += "><soap:Body>";
+  out += blocks;
+  if (options.addressing || !blocks.empty()) out += kBody;
   if (message.fault) {
     const xml::Node detail = message.fault->detail ? message.fault->detail->root() : xml::Node();
     const bool from_sender = message.fault->from_sender;
@@ -129,6 +152,8 @@ std::string encode(const Message& message, const EncodeOptions& options) {
       put_fault_12(out, from_sender ? "soap:Sender" : "soap:Receiver", "", message.fault->reason, detail);
     else
       put_fault(out, from_sender ? "soap:Client" : "soap:Server", message.fault->reason, detail);
+  } else if (parts) {
+    out += children_of(message.body->root(), "body");
   } else if (message.body) {
     out += message.body->root().to_string();
   }

@@ -2,12 +2,15 @@
 #include "soap/envelope.hpp"
 
 #include <fmt/format.h>
+#include <iconv.h>
 
 #include <algorithm>
 
 namespace nuraghe::soap {
 
 namespace {
+
+constexpr std::string_view kOldAddressing = "http://schemas.xmlsoap.org/ws/2004/08/addressing";
 
 using exchange::Fault;
 using exchange::Message;
@@ -49,7 +52,10 @@ bool set_once(std::string& field, std::string value, bool& seen) {
 
 class HeaderReader {
  public:
-  explicit HeaderReader(std::string_view envelope) : envelope_(envelope) {}
+  // `options`: which blocks belong to the message. `all`: all that are not addressing or context.
+  HeaderReader(std::string_view envelope, const DecodeOptions& options, bool all)
+      : envelope_(envelope), options_(options), all_(all) {}
+  const std::vector<xml::Node>& blocks() const { return blocks_; }
   Decoded<Headers> read(xml::Node header) {
     for (xml::Node block = header ? header.first_child() : xml::Node(); block; block = block.next_sibling()) {
       if (auto refused = take(block); !refused) {
@@ -73,6 +79,12 @@ class HeaderReader {
       take_context(block);
       return {};
     }
+    if (options_.parts && (all_ || options_.header_blocks.contains(block.name()))) {
+      blocks_.push_back(block);
+      return {};
+    }
+    // Of the submission before the standard the anonymous reply is all that is meant, and that is what is done.
+    if (ns == kOldAddressing) return {};
     const std::string must = trimmed(block.attribute_or("mustUnderstand", "0", envelope_));
     if (must == "0" || must == "false") return {};
     return refuse(Code::kMustUnderstand,
@@ -130,6 +142,9 @@ class HeaderReader {
   }
 
   const std::string_view envelope_;
+  const DecodeOptions& options_;
+  const bool all_;
+  std::vector<xml::Node> blocks_;
   Headers headers_;
   bool seen_message_id_ = false, seen_to_ = false, seen_action_ = false, seen_reply_to_ = false;
   bool seen_fault_to_ = false;
@@ -142,6 +157,22 @@ struct Parts {
   Version version = Version::k11;
   std::string_view envelope() const { return version == Version::k11 ? kEnvelope11 : kEnvelope12; }
 };
+
+// The text in UTF-8, without its XML declaration, which may say another encoding; nullopt: it is not in that charset.
+std::optional<std::string> in_utf8(std::string_view text, const std::string& charset) {
+  const iconv_t converter = iconv_open("UTF-8", charset.c_str());
+  if (converter == reinterpret_cast<iconv_t>(-1)) return std::nullopt;  // NOLINT: as POSIX says it
+  std::string input(text), output(text.size() * 4 + 16, '\0');
+  char *from = input.data(), *to = output.data();
+  std::size_t left = input.size(), room = output.size();
+  const bool done = iconv(converter, &from, &left, &to, &room) != static_cast<std::size_t>(-1);
+  iconv_close(converter);
+  if (!done) return std::nullopt;
+  output.resize(output.size() - room);
+  if (output.starts_with("\xEF\xBB\xBF")) output.erase(0, 3);
+  if (output.starts_with("<?xml")) output.erase(0, std::min(output.find("?>"), output.size() - 2) + 2);
+  return output;
+}
 
 // SOAP 1.1 §3: no document type declaration. The parser refuses entities; this refuses the rest.
 bool has_doctype(std::string_view text) {
@@ -156,6 +187,9 @@ Decoded<Parts> open_envelope(std::string_view text, const DecodeOptions& options
   parse.max_depth = options.max_depth;
   parse.source = "envelope";
   auto document = xml::Document::parse(text, parse);
+  if (!document && !options.charset.empty()) {
+    if (const auto converted = in_utf8(text, options.charset)) document = xml::Document::parse(*converted, parse);
+  }
   if (!document) return refuse(Code::kMalformed, document.error().message());
   const xml::Node root = document->root();
   if (root.local_name() != "Envelope") {
@@ -200,6 +234,23 @@ xml::DocumentPtr detach(xml::Node element) {
     if (!root.namespace_of_prefix(prefix)) xml::Node(root).declare_namespace(prefix, uri);
   }
   return std::move(document).share();
+}
+
+// What stands for the envelope's content in a message: the only body element, or all of it as parts.
+xml::DocumentPtr content_of(xml::Node body, const std::vector<xml::Node>& blocks, std::string_view envelope) {
+  const xml::Node first = body.first_child();
+  if (blocks.empty() && (!first || !first.next_sibling())) return first ? detach(first) : nullptr;
+  xml::Document parts = xml::Document::create({std::string(kParts), "parts"});
+  xml::Node header = parts.root().append_element(kParts, "header");
+  for (const xml::Node block : blocks) {
+    xml::Node copy = header.append_copy(detach(block)->root());
+    for (const char* attribute : {"mustUnderstand", "actor", "role", "relay"})
+      copy.remove_attribute(attribute, envelope);
+  }
+  xml::Node elements = parts.root().append_element(kParts, "body");
+  for (xml::Node element = first; element; element = element.next_sibling())
+    elements.append_copy(detach(element)->root());
+  return std::move(parts).share();
 }
 
 // "NAMESPACE:name" and "NAMESPACE/name" as default_action makes them.
@@ -266,6 +317,14 @@ void apply(Headers headers, Message& message) {
 
 }  // namespace
 
+xml::Node body_element(const xml::DocumentPtr& body) {
+  if (body == nullptr) return {};
+  const xml::Node root = body->root();
+  if (!root.is(kParts, "parts")) return root;
+  const xml::Node elements = root.child(kParts, "body");
+  return elements ? elements.first_child() : xml::Node();
+}
+
 Error ProtocolFault::to_error() const {
   switch (code) {
     case Code::kMustUnderstand:
@@ -282,11 +341,29 @@ std::string_view content_type(Version version) {
   return version == Version::k11 ? "text/xml; charset=utf-8" : "application/soap+xml; charset=utf-8";
 }
 
+std::string charset_of(std::string_view content_type) {
+  for (auto at = content_type.find(';'); at != std::string_view::npos; at = content_type.find(';', at + 1)) {
+    std::string parameter = trimmed(std::string(content_type.substr(at + 1, content_type.find(';', at + 1) - at - 1)));
+    const auto equals = parameter.find('=');
+    if (equals == std::string::npos) continue;
+    std::string name = trimmed(parameter.substr(0, equals));
+    for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    if (name != "charset") continue;
+    const std::string value = trimmed(parameter.substr(equals + 1));
+    const std::string_view plain = value.starts_with('\'') && value.size() > 1
+                                       ? std::string_view(value).substr(1, value.size() - 2)
+                                       : unquoted(value);
+    return std::string(plain);
+  }
+  return {};
+}
+
 Decoded<Envelope> decode_request(std::string_view text, const DecodeOptions& options) {
   auto parts = open_envelope(text, options);
   if (!parts) return tl::unexpected(std::move(parts.error()));
   const Version version = parts->version;
-  auto headers = HeaderReader(parts->envelope()).read(parts->header);
+  HeaderReader reader(parts->envelope(), options, false);
+  auto headers = reader.read(parts->header);
   if (!headers) {
     headers.error().version = version;
     return tl::unexpected(std::move(headers.error()));
@@ -294,8 +371,11 @@ Decoded<Envelope> decode_request(std::string_view text, const DecodeOptions& opt
   const auto refused = [id = headers->message_id, version](Code code, std::string reason, std::string subcode = {}) {
     return tl::unexpected(ProtocolFault{code, std::move(reason), std::move(subcode), id, version});
   };
+  std::string reply_address;
   for (const std::string* address : {&headers->reply_to, &headers->fault_to}) {
-    if (!address->empty() && *address != kAnonymous && *address != kNone) {
+    if (address->empty() || *address == kAnonymous || *address == kNone) continue;
+    if (reply_address.empty()) reply_address = *address;
+    if (!options.any_reply_address) {
       return refused(Code::kWsAddressing,
                      fmt::format("replies to {} are not sent: only the anonymous address", *address),
                      "OnlyAnonymousAddressSupported");
@@ -304,11 +384,13 @@ Decoded<Envelope> decode_request(std::string_view text, const DecodeOptions& opt
   const xml::Node payload = parts->body.first_child();
   if (!payload && !options.empty_body)
     return refused(Code::kClient, "the Body holds no element, so no operation is named");
-  if (payload && payload.next_sibling()) return refused(Code::kClient, "the Body holds more than one element");
+  if (payload && payload.next_sibling() && !options.parts)
+    return refused(Code::kClient, "the Body holds more than one element");
   if (payload && payload.is(parts->envelope(), "Fault")) return refused(Code::kClient, "a request cannot be a Fault");
   Envelope out;
   out.version = version;
   out.addressed = headers->addressed;
+  out.reply_address = std::move(reply_address);
   out.action = headers->action.empty() ? std::string(unquoted(options.soap_action)) : headers->action;
   out.had_message_id = !headers->message_id.empty();
   out.message.one_way = headers->reply_to == kNone;
@@ -319,7 +401,7 @@ Decoded<Envelope> decode_request(std::string_view text, const DecodeOptions& opt
   }
   if (payload) out.message.operation = operation_of(out.action, payload);
   apply(std::move(*headers), out.message);
-  if (payload) out.message.body = detach(payload);
+  out.message.body = content_of(parts->body, reader.blocks(), parts->envelope());
   return out;
 }
 
@@ -328,7 +410,8 @@ Result<Message> decode_reply(std::string_view text, const DecodeOptions& options
   any.speaks_11 = any.speaks_12 = true;
   auto parts = open_envelope(text, any);
   if (!parts) return corrupt("the answer is not a SOAP envelope: " + parts.error().reason);
-  auto headers = HeaderReader(parts->envelope()).read(parts->header);
+  HeaderReader reader(parts->envelope(), options, true);
+  auto headers = reader.read(parts->header);
   if (!headers) return corrupt("the answer's headers cannot be used: " + headers.error().reason);
   Message message;
   message.relates_to = std::move(headers->relates_to);
@@ -336,6 +419,8 @@ Result<Message> decode_reply(std::string_view text, const DecodeOptions& options
   const xml::Node payload = parts->body.first_child();
   if (payload && payload.is(parts->envelope(), "Fault")) {
     message.fault = parts->version == Version::k11 ? read_fault(payload) : read_fault_12(payload);
+  } else if (options.parts) {
+    message.body = content_of(parts->body, reader.blocks(), parts->envelope());
   } else if (payload) {
     message.body = detach(payload);
   }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,9 +25,19 @@ inline constexpr std::string_view kNone = "http://www.w3.org/2005/08/addressing/
 inline constexpr std::string_view kContext = "urn:nuraghe:context:1";
 inline constexpr std::string_view kFault = "urn:nuraghe:fault:1";
 
+// The body of a message whose envelope holds several body elements, or header blocks that belong to it:
+//   <parts xmlns="urn:nuraghe:parts:1"><header>BLOCK...</header><body>ELEMENT...</body></parts>
+// encode() takes it apart; it is made by decoding where DecodeOptions asks for it.
+inline constexpr std::string_view kParts = "urn:nuraghe:parts:1";
+// The first element in the SOAP body that a message's body stands for; null: none.
+xml::Node body_element(const xml::DocumentPtr& body);
+
 enum class Version { k11, k12 };
 // "text/xml; charset=utf-8" for 1.1, "application/soap+xml; charset=utf-8" for 1.2.
 std::string_view content_type(Version version);
+
+// The charset parameter of a media type without quotes; empty: none.
+std::string charset_of(std::string_view content_type);
 
 // Why something is not an acceptable envelope: the fault that its sender gets.
 struct ProtocolFault {
@@ -56,6 +67,7 @@ struct Envelope {
   bool wants_no_reply = false;  // wsa:ReplyTo is the "none" address
   std::string claimed_vo;       // requests only: the vo that the headers name, whether it is believed or not
   bool addressed = false;       // some header of WS-Addressing stood there
+  std::string reply_address;    // that of wsa:ReplyTo or wsa:FaultTo, when it is another than anonymous and none
 };
 
 struct DecodeOptions {
@@ -65,8 +77,14 @@ struct DecodeOptions {
   // What the receiver speaks: another version is a kVersionMismatch.
   bool speaks_11 = true;
   bool speaks_12 = false;
-  bool empty_body = false;     // true: a Body without element is a request without operation and body
-  bool trust_context = false;  // true: vo and caller are taken from the headers, too (from a peer process)
+  bool empty_body = false;  // true: a Body without element is a request without operation and body
+  bool parts = false;       // true: several body elements and header blocks make a document of parts (kParts)
+  // Header blocks that belong to the messages, and so are understood; of replies all others too.
+  std::set<xml::QName> header_blocks = {};
+  // The charset that the transport says, tried when the text is not what it says by itself; empty: none.
+  std::string charset = {};
+  bool any_reply_address = false;  // true: another wsa:ReplyTo than anonymous and none is no fault here
+  bool trust_context = false;      // true: vo and caller are taken from the headers, too (from a peer process)
 };
 
 // A request. `message.operation` is the local name of the body's element, unless the action is "NAMESPACE:name" or

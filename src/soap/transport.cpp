@@ -16,6 +16,7 @@ struct Sent {
   std::string message_id;
   bool one_way = false;
   Bytes reply_limit;
+  bool parts = false;
 };
 
 Error status_error(const Sent& sent, const net::ClientResponse& response) {
@@ -45,10 +46,12 @@ Error status_error(const Sent& sent, const net::ClientResponse& response) {
   }
 }
 
+// What says that it is XML, and what looks like it but for pages that proxies make.
 bool is_xml(const net::ClientResponse& response) {
-  const std::string_view type = response.header("Content-Type");
-  return net::equal_without_case(type.substr(0, 8), "text/xml") ||
-         net::equal_without_case(type.substr(0, 20), "application/soap+xml");
+  std::string_view type = response.header("Content-Type");
+  type = type.substr(0, type.find_first_of("; "));
+  if (type.size() >= 3 && net::equal_without_case(type.substr(type.size() - 3), "xml")) return true;
+  return !net::equal_without_case(type, "text/html") && response.body.find("Envelope") < 512;
 }
 
 Result<Message> read_answer(const Sent& sent, const Result<net::ClientResponse>& outcome) {
@@ -64,9 +67,12 @@ Result<Message> read_answer(const Sent& sent, const Result<net::ClientResponse>&
   if (!is_xml(response) || response.status == 503 || response.status == 401) return status_error(sent, response);
   DecodeOptions options;
   options.max_size = sent.reply_limit;
+  options.parts = sent.parts;
+  options.charset = charset_of(response.header("Content-Type"));
   auto reply = decode_reply(response.body, options);
   if (!reply) return std::move(reply).error().with(fmt::format("reading the answer of {}", sent.to));
-  if (!reply->fault && response.status != 200 && response.status != 202) return status_error(sent, response);
+  const bool successful = response.status >= 200 && response.status < 300;
+  if (!reply->fault && !successful) return status_error(sent, response);
   if (!reply->relates_to.empty() && reply->relates_to != sent.message_id) {
     return corrupt(fmt::format("{} answered {} when asked {}", sent.to, reply->relates_to, sent.message_id));
   }
@@ -96,7 +102,7 @@ void SoapTransport::send(const Message& request, std::function<void(Result<Messa
   if (options_.token) {
     if (const auto url = net::parse_url(request.to)) http.bearer = options_.token(url->base());
   }
-  Sent sent{request.to, request.message_id, request.one_way, options_.reply_limit};
+  Sent sent{request.to, request.message_id, request.one_way, options_.reply_limit, options_.parts};
   client_.send(std::move(http), [sent = std::move(sent), done = std::move(done)](
                                     const Result<net::ClientResponse>& outcome) { done(read_answer(sent, outcome)); });
 }

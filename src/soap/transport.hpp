@@ -29,6 +29,7 @@ struct SoapTransportOptions {
   // For one attempt: operations take minutes, and a repeat with the same MessageID joins the first.
   Duration timeout = std::chrono::minutes(15);
   Bytes reply_limit = mib(64);
+  bool parts = false;  // DecodeOptions::parts, of answers
 };
 
 class SoapTransport final : public exchange::RemoteTransport {

@@ -258,6 +258,27 @@ const Binding* Definitions::binding_at(const QName& port_type, std::string_view 
   return binding_of_port_type(port_type);
 }
 
+const Binding* Definitions::binding_at_path(const QName& port_type, std::string_view path) const {
+  for (const auto& [name, service] : services_) {
+    for (const Port& port : service.ports) {
+      const Binding* of_port = binding(port.binding);
+      if (of_port == nullptr || of_port->port_type != port_type || of_port->soap_version == 0) continue;
+      std::string_view address = port.address;
+      address = address.substr(0, address.find_first_of("?#"));
+      const auto scheme = address.find("://");
+      const auto slash = scheme == std::string_view::npos ? 0 : address.find('/', scheme + 3);
+      if (slash != std::string_view::npos && address.substr(slash) == path) return of_port;
+    }
+  }
+  return nullptr;
+}
+
+std::size_t Definitions::bindings_of_port_type(const QName& port_type) const {
+  return static_cast<std::size_t>(std::count_if(bindings_.begin(), bindings_.end(), [&](const auto& entry) {
+    return entry.second.port_type == port_type && entry.second.soap_version != 0;
+  }));
+}
+
 const SchemaElement* Definitions::schema_element(const QName& name) const { return find_in(elements_, name); }
 
 std::optional<TypeClass> Definitions::type_class(const QName& type) const {

@@ -8,6 +8,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -78,12 +79,23 @@ struct PortType {
   std::size_t count(std::string_view operation_name) const;           // > 1: overloaded
 };
 
+// How a message stands in an envelope: soap:body and soap:header of an input or output.
+struct BoundMessage {
+  std::string body_namespace;                     // rpc
+  std::optional<std::vector<std::string>> parts;  // soap:body parts; absent: all that are no headers
+  struct Header {
+    QName message;
+    std::string part;
+  };
+  std::vector<Header> headers;
+};
 struct BindingOperation {
   std::string name;
   std::string soap_action;
   std::string style;            // "document" or "rpc": of the operation, else of the binding
   std::string use = "literal";  // of the input's soap:body
-  std::string body_namespace;   // soap:body namespace (rpc)
+  std::string body_namespace;   // soap:body namespace (rpc) of the input
+  BoundMessage input, output;
 };
 struct Binding {
   QName name;
@@ -201,6 +213,10 @@ class Definitions {
 
   // The binding of the SOAP port of this port type at that address, else as binding_of_port_type. Null: none.
   const Binding* binding_at(const QName& port_type, std::string_view address) const;
+
+  // The binding of the SOAP port of this port type whose address has that path ("/services/x"); null: none.
+  const Binding* binding_at_path(const QName& port_type, std::string_view path) const;
+  std::size_t bindings_of_port_type(const QName& port_type) const;  // how many SOAP bindings
 
   // Schemas by location ("a.xsd", or "a.wsdl#schema1" for one inside a WSDL), each a stand-alone text with the
   // namespaces it needs: input of xml::Schema::compile.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <sstream>
 
 namespace nuraghe::wsdl {
 
@@ -245,6 +246,25 @@ Operation Reader::read_operation(const File& file, xml::Node node) {
   return operation;
 }
 
+BoundMessage Reader::read_bound_message(const File& file, xml::Node node) {
+  BoundMessage bound;
+  for (const xml::Node child : node.children()) {
+    const bool of_soap =
+        child.namespace_uri() == kSoapBindingNamespace || child.namespace_uri() == kSoap12BindingNamespace;
+    if (of_soap && child.local_name() == "header") {
+      bound.headers.push_back({qname(file, child, "message"), child.attribute_or("part", "")});
+    } else if (of_soap && child.local_name() == "body") {
+      bound.body_namespace = child.attribute_or("namespace", "");
+      const auto parts = child.attribute("parts");
+      if (!parts) continue;
+      bound.parts.emplace();
+      std::istringstream words(*parts);
+      for (std::string word; words >> word;) bound.parts->push_back(std::move(word));
+    }
+  }
+  return bound;
+}
+
 void Reader::read_binding(const File& file, xml::Node node) {
   Binding binding;
   binding.name = {file.target, required(file, node, "name")};
@@ -264,11 +284,12 @@ void Reader::read_binding(const File& file, xml::Node node) {
       operation.style = soap_operation.attribute_or("style", binding.style);
     }
     if (const xml::Node input = child.child(kWsdlNamespace, "input")) {
-      if (const xml::Node body = soap_child(input, "body").first) {
-        operation.use = body.attribute_or("use", "literal");
-        operation.body_namespace = body.attribute_or("namespace", "");
-      }
+      if (const xml::Node body = soap_child(input, "body").first) operation.use = body.attribute_or("use", "literal");
+      operation.input = read_bound_message(file, input);
+      operation.body_namespace = operation.input.body_namespace;
     }
+    if (const xml::Node output = child.child(kWsdlNamespace, "output"))
+      operation.output = read_bound_message(file, output);
     binding.operations.push_back(std::move(operation));
   }
   if (is_new(file, node, "binding", binding.name)) result_->bindings_.emplace(binding.name, std::move(binding));

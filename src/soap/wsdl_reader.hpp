@@ -44,6 +44,7 @@ class Reader {
   void read_port_type(const File& file, xml::Node node);
   Operation read_operation(const File& file, xml::Node node);
   void read_binding(const File& file, xml::Node node);
+  BoundMessage read_bound_message(const File& file, xml::Node node);
   void read_service(const File& file, xml::Node node, bool imported = true);
   void read_partner_link_type(const File& file, xml::Node node);
   void read_property(const File& file, xml::Node node);

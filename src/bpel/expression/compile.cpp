@@ -159,6 +159,9 @@ class Checker {
       add("SA00021", fmt::format("no property alias says where {} is in the variable '{}' ({})",
                                  use.property.to_string(), use.variable_name, use.declaration->type.to_string()));
     }
+    const wsdl::Property* const declared = wsdl_.property(use.property);
+    use.boolean =
+        declared != nullptr && !declared->type.empty() && wsdl_.type_class(declared->type) == wsdl::TypeClass::kBoolean;
     into_.properties.push_back(std::move(use));
   }
 

@@ -90,7 +90,11 @@ class Evaluation {
         if (use.variable_name != variable_name || use.property_text != property_text) continue;
         TRY_ASSIGN(const VariableValue* const value, context_.variable(use.variable));
         if (value == nullptr || !value->initialised) return uninitialised(use.variable_name);
-        return property_node(*use.alias, *value);
+        TRY_ASSIGN(auto found, property_node(*use.alias, *value));
+        if (!use.boolean) return found;
+        // As a variable of that type shows itself (§8.2.2), so that "false" is false in a condition (§15.1.3).
+        const std::string text = collapsed(xml::to_string(found));
+        return xml::XPathValue(text == "true" || text == "1");
       }
     }
     if (name.ns == kBpelNamespace && name.local == "doXslTransform" && arguments.size() >= 2)
@@ -189,6 +193,8 @@ Evaluated<std::uint32_t> evaluate_unsigned(const Expression& expression, Evaluat
   TRY_ASSIGN(const std::string text, evaluate_string(expression, context));
   std::string digits = collapsed(text);
   if (digits.starts_with('+')) digits.erase(0, 1);
+  // XPath's number of it, where it is written otherwise: "5.0".
+  if (digits.find('.') != std::string::npos) digits = xml::to_string(xml::XPathValue(xml::to_number(digits)));
   std::uint32_t number = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
   if (digits.empty() || error != std::errc() || end != digits.data() + digits.size()) {
@@ -254,17 +260,62 @@ Evaluated<std::string> property_value(const wsdl::PropertyAlias& alias, const Va
   return xml::to_string(found);
 }
 
+namespace {
+
+// A decimal as every other way to write it: "007.50" is "7.5". What is no decimal stays as it is.
+std::string plain_decimal(const std::string& text) {
+  std::string digits = text;
+  const bool negative = digits.starts_with('-');
+  if (negative || digits.starts_with('+')) digits.erase(0, 1);
+  const bool plain = digits.find_first_of("0123456789") != std::string::npos &&
+                     digits.find_first_not_of("0123456789.") == std::string::npos &&
+                     std::count(digits.begin(), digits.end(), '.') <= 1;
+  if (!plain) return text;
+  if (digits.find('.') != std::string::npos) {
+    digits.erase(digits.find_last_not_of('0') + 1);
+    if (digits.ends_with('.')) digits.pop_back();
+  }
+  digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size()));
+  const bool below_one = digits.empty() || digits.front() == '.';
+  std::string plain_text;
+  if (negative && !digits.empty()) plain_text.push_back('-');
+  if (below_one) plain_text.push_back('0');
+  return plain_text.append(digits);
+}
+
+// The value as its type compares it (XML Schema part 2), so that equal ones are equal texts.
+std::string comparable(const wsdl::Definitions& wsdl, const xml::QName& property, std::string value) {
+  const wsdl::Property* const declared = wsdl.property(property);
+  if (declared == nullptr) return value;
+  std::optional<wsdl::TypeClass> sort = wsdl.type_class(declared->type);
+  if (const auto* element = wsdl.schema_element(declared->element)) sort = element->type_class;
+  if (sort == wsdl::TypeClass::kNumber) return plain_decimal(collapsed(value));
+  if (sort == wsdl::TypeClass::kBoolean) {
+    const std::string text = collapsed(value);
+    return text == "1" ? "true" : text == "0" ? "false" : text;
+  }
+  const bool blanks_count = declared->type.ns != wsdl::kSchemaNamespace || declared->type.local == "string" ||
+                            declared->type.local == "normalizedString" || declared->type.local == "anySimpleType";
+  return blanks_count ? value : collapsed(value);
+}
+
+}  // namespace
+
 Evaluated<std::string> message_property_value(const wsdl::Definitions& wsdl, const xml::QName& property,
                                               const xml::QName& message, const VariableValue& value) {
   const wsdl::PropertyAlias* const alias = wsdl.alias_for_message(property, message);
-  if (alias != nullptr) return property_value(*alias, value);
+  if (alias != nullptr) {
+    TRY_ASSIGN(auto text, property_value(*alias, value));
+    return comparable(wsdl, property, std::move(text));
+  }
   // A message of one element part may have the alias of that element.
   const wsdl::Message* const declared = wsdl.message(message);
   if (declared != nullptr && declared->parts.size() == 1) {
     const wsdl::PropertyAlias* const of_element = wsdl.alias_for_element(property, declared->parts.front().element);
     if (of_element != nullptr) {
       const xml::DocumentPtr part = value.part(declared->parts.front().name);
-      return property_value(*of_element, part == nullptr ? VariableValue() : VariableValue::of(part));
+      TRY_ASSIGN(auto text, property_value(*of_element, part == nullptr ? VariableValue() : VariableValue::of(part)));
+      return comparable(wsdl, property, std::move(text));
     }
   }
   return standard_fault(faults::kSelectionFailure, fmt::format("no property alias says where {} is in the message {}",

@@ -58,6 +58,7 @@ struct PropertyUse {
   xml::QName property;
   const wsdl::PropertyAlias* alias = nullptr;  // for the variable's type
   const Variable* declaration = nullptr;
+  bool boolean = false;  // the property is of a Boolean type
 };
 
 struct Expression {

@@ -31,8 +31,6 @@ xml::QName element_given(const FromSpec& from) {
   if (from.kind == FromKind::kVariable && !from.query) return element_of(from.declaration, from.part);
   if (from.kind == FromKind::kLiteral && from.literal->root().first_child())
     return from.literal->root().first_child().name();
-  if (from.kind == FromKind::kExpression && from.expression && is_plain_variable(*from.expression))
-    return element_of(from.expression->variables.front().declaration, from.expression->variables.front().part);
   return {};
 }
 
@@ -85,10 +83,22 @@ FromSpec Parser::read_from(xml::Node node) {
   } else if (text && !variable && !partner_link && !literal && plain) {
     from.kind = FromKind::kExpression;
     from.expression = expression(node);
+    if (from.expression && is_plain_variable(*from.expression)) refer_to_variable(from);
   } else if (variable || partner_link || literal || text || !plain) {
     report(node, "SA00032", "this <from> is none of the forms of WS-BPEL 2.0 §8.4");
   }
   return from;
+}
+
+// <from>$variable</from> is a reference to the variable (§8.2.1): its value as it stands, not what XPath makes of it.
+void Parser::refer_to_variable(FromSpec& from) {
+  const VariableUse use = from.expression->variables.front();
+  from.kind = FromKind::kVariable;
+  from.variable = use.variable;
+  from.declaration = use.declaration;
+  from.part = use.part;
+  from.simple = is_simple(use.declaration, use.part);
+  from.expression.reset();
 }
 
 void Parser::check_part(xml::Node node, const Variable& variable, const std::string& part) {

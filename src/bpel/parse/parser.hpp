@@ -101,6 +101,7 @@ class Parser : private NameScope {
   Copy read_copy(xml::Node node);
   FromSpec read_from(xml::Node node);
   ToSpec read_to(xml::Node node);
+  void refer_to_variable(FromSpec& from);
   void read_variable_from(xml::Node node, FromSpec& from);
   void read_partner_link_from(xml::Node node, FromSpec& from);
   void read_property_from(xml::Node node, FromSpec& from);

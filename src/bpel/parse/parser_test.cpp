@@ -126,7 +126,7 @@ TEST(Parser, NamesAreResolvedToSlots) {
   EXPECT_TRUE(each.successful_branches_only);
   // The inline initialisation reads the counter, a catch its own variable.
   ASSERT_EQ(scope.variables[1].name, "inner");
-  EXPECT_EQ(scope.variables[1].initial->expression->variables.front().variable, each.counter);
+  EXPECT_EQ(scope.variables[1].initial->variable, each.counter);
   const Catch& handler = *scope.catches.front();
   EXPECT_TRUE(definition->variable(handler.variable).hidden);
   EXPECT_EQ(as<Assign>(*handler.activity).copies.front().from.variable, handler.variable);
@@ -208,10 +208,11 @@ TEST(Parser, ShapeOfTheProcess) {
 
 TEST(Parser, DocumentationIsNoPartOfAnExpression) {
   const auto definition = parsed_body(
-      "<assign><copy><from><documentation>one</documentation>$n</from><to><documentation>two</documentation>$id</to></"
+      "<assign><copy><from><documentation>one</documentation>$n + "
+      "1</from><to><documentation>two</documentation>$id</to></"
       "copy></assign>");
   const Copy& copy = first<Assign>(*definition, NodeKind::kAssign).copies.front();
-  EXPECT_EQ(copy.from.expression->text(), "$n");
+  EXPECT_EQ(copy.from.expression->text(), "$n + 1");
   EXPECT_TRUE(copy.to.whole);
 }
 

@@ -382,6 +382,10 @@ bool Machine::open_request(Region& region, const MessageEvent& event, const exch
   row.port_type_ns = endpoint.port_type->name.ns;
   row.port_type_local = endpoint.port_type->name.local;
   row.node = node;
+  if (definition_.wsdl().bindings_of_port_type(endpoint.port_type->name) > 1) {
+    const auto* binding = definition_.wsdl().binding_at_path(endpoint.port_type->name, path_of_address(message.to));
+    if (binding != nullptr) row.binding_ns = binding->name.ns, row.binding_local = binding->name.local;
+  }
   if (*other) {
     FaultRow fault;
     fault.ns = kBpelNamespace;

@@ -71,9 +71,20 @@ std::string subscription_key(std::string_view link, std::string_view operation, 
 std::string correlation_key(const SetKey& set);
 std::string property_names(const CorrelationSet& set);
 
-// The parts of a SOAP body that stands for a WSDL message, and back (document/literal and rpc/literal).
+// How a message stands in an envelope (WSDL 1.1 §3.5, §3.7).
+struct BodyForm {
+  xml::QName wrapper;                          // rpc; empty: document
+  std::set<std::string> headers;               // parts that are header blocks
+  std::optional<std::set<std::string>> parts;  // those of the body; absent: all others
+};
+// `binding` null: as the description says that the engine makes of an abstract port type.
+BodyForm body_form(const wsdl::Binding* binding, const Endpoint& endpoint, const wsdl::Message& message, bool response);
+// The parts of what an envelope held (soap::kParts where it is not one element) that stands for a WSDL message, and
+// back: document/literal and rpc/literal. Null: nothing stands in the envelope.
 VariableValue parts_of_body(const wsdl::Message& message, const xml::DocumentPtr& body);
-xml::DocumentPtr body_of_parts(const wsdl::Message& message, const VariableValue& value, const xml::QName& wrapper);
+xml::DocumentPtr body_of_parts(const wsdl::Message& message, const VariableValue& value, const BodyForm& form);
+// The first part of the message that the body does not hold; empty: it holds all.
+std::string lacking_part(const wsdl::Message& message, const xml::DocumentPtr& body);
 // The document with another name of its root: itself when it has that name already.
 xml::DocumentPtr named_as(xml::DocumentPtr document, const xml::QName& name);
 // A fault as an answer to a caller: what an invoked service said stays as it was.

@@ -14,14 +14,12 @@ std::string_view text_of_body(const xml::DocumentPtr& body) {
   return body ? std::string_view(body->shared_text()) : std::string_view();
 }
 
-// The wrapper of an rpc/literal body; empty for document/literal.
-xml::QName wrapper_of(const wsdl::Binding* binding, const Endpoint& endpoint, bool response) {
-  if (binding == nullptr) return {};
-  const auto* operation = binding->operation(endpoint.operation->name);
-  const auto& style = operation == nullptr || operation->style.empty() ? binding->style : operation->style;
-  if (style != "rpc") return {};
-  return {operation == nullptr ? std::string() : operation->body_namespace,
-          endpoint.operation->name + (response ? "Response" : "")};
+// The first part that has no value (§8.1: it may not be sent); empty: all have one.
+std::string missing_part(const wsdl::Message& message, const VariableValue& value) {
+  for (const auto& part : message.parts) {
+    if (!value.part(part.name)) return part.name;
+  }
+  return {};
 }
 
 std::string address_in(const xml::DocumentPtr& reference) {
@@ -58,11 +56,15 @@ Evaluated<VariableValue> Machine::collect(Region& region, const MessageBinding& 
   current_ = &region;
   if (binding.variable) {
     TRY_ASSIGN(const VariableValue* value, variable(binding.variable));
-    if (value == nullptr) {
-      return standard_fault(faults::kUninitializedVariable,
-                            fmt::format("the variable {} has no value", binding.declaration->name));
+    if (value != nullptr) return *value;
+    // A message without parts has nothing that could be given a value.
+    if (binding.declaration->message != nullptr && binding.declaration->message->parts.empty()) {
+      VariableValue empty;
+      empty.initialised = true;
+      return empty;
     }
-    return *value;
+    return standard_fault(faults::kUninitializedVariable,
+                          fmt::format("the variable {} has no value", binding.declaration->name));
   }
   VariableValue message;
   message.initialised = true;
@@ -113,12 +115,16 @@ void Machine::begin_reply(Region& region, Frame& frame) {
     }
     send_fault(*open, fault);
   } else {
-    const auto* binding = definition_.wsdl().binding_of_port_type(reply.endpoint.port_type->name);
-    const auto body =
-        message == nullptr ? nullptr : body_of_parts(*message, *value, wrapper_of(binding, reply.endpoint, true));
-    if (message != nullptr && !message->parts.empty() && !body) {
-      return throw_standard(region, faults::kUninitializedVariable, "a part of the reply has no value", node);
+    const auto missing = message == nullptr ? std::string() : missing_part(*message, *value);
+    if (!missing.empty()) {
+      return throw_standard(region, faults::kUninitializedVariable,
+                            fmt::format("the part {} of the reply has no value", missing), node);
     }
+    const auto* binding = definition_.wsdl().binding(xml::QName{open->binding_ns, open->binding_local});
+    if (binding == nullptr) binding = definition_.wsdl().binding_of_port_type(reply.endpoint.port_type->name);
+    const auto body = message == nullptr
+                          ? nullptr
+                          : body_of_parts(*message, *value, body_form(binding, reply.endpoint, *message, true));
     digest_.add(text_of_body(body));
     if (!check(turn_.reply(open->request_id, body))) return;
   }
@@ -201,10 +207,11 @@ void Machine::begin_invoke(Region& region, Frame& frame) {
   if (!address) return throw_fault(region, address.error(), node);
   exchange::Message message;
   const auto* binding = definition_.wsdl().binding_at(endpoint.port_type->name, *address);
-  message.body = body_of_parts(*endpoint.input, *value, wrapper_of(binding, endpoint, false));
-  if (!endpoint.input->parts.empty() && !message.body) {
-    return throw_standard(region, faults::kUninitializedVariable, "a part of the request has no value", node);
+  if (const auto missing = missing_part(*endpoint.input, *value); !missing.empty()) {
+    return throw_standard(region, faults::kUninitializedVariable,
+                          fmt::format("the part {} of the request has no value", missing), node);
   }
+  message.body = body_of_parts(*endpoint.input, *value, body_form(binding, endpoint, *endpoint.input, false));
   const auto& header = instance_.header;
   message.message_id = name_uuid(turn_.now(), {header.id, std::to_string(frame.number)});
   message.to = std::move(*address);
@@ -274,7 +281,11 @@ FaultRow Machine::fault_of_reply(const Invoke& invoke, const exchange::Message& 
   fault.data.push_back({"", fault.detail});
   for (const auto& declared : invoke.endpoint.operation->faults) {
     const auto* message = definition_.wsdl().message(declared.message);
-    if (message == nullptr || message->parts.size() != 1 || message->parts.front().element != element) continue;
+    if (message == nullptr || message->parts.size() != 1) continue;
+    const auto& part = message->parts.front();
+    const bool by_type = part.element.empty() && element.local == part.name;
+    if (!by_type && part.element != element) continue;
+    if (by_type) fault.data.front().xml = named_as(answer.detail, {"", part.name})->root().to_string();
     fault.ns = invoke.endpoint.port_type->name.ns;
     fault.local = declared.name;
     fault.message_ns = message->name.ns;

@@ -1,0 +1,193 @@
+"""How WSDL messages stand in envelopes: rpc, several parts, header blocks, charsets; what partners answer."""
+import xml.etree.ElementTree as ET
+
+import world
+from soap import Partner
+from world import BPEL, SOAP11, WSDL, serving
+
+TYPES = ('<xsd:schema targetNamespace="urn:m" elementFormDefault="qualified"><xsd:element name="a" type="xsd:int"/>'
+         '<xsd:element name="b" type="xsd:string"/></xsd:schema>')
+TYPED = {"Ask": '<wsdl:part name="a" type="xsd:int"/><wsdl:part name="b" type="xsd:string"/>',
+         "Told": '<wsdl:part name="a" type="xsd:int"/><wsdl:part name="b" type="xsd:string"/>'}
+ELEMENTS = {"Ask": '<wsdl:part name="a" element="m:a"/><wsdl:part name="b" element="m:b"/>',
+            "Told": '<wsdl:part name="a" element="m:a"/><wsdl:part name="b" element="m:b"/>'}
+
+
+def binding(name, style, inside, out, address):
+    return (f'<wsdl:binding name="{name}" type="m:Talk"><soap:binding style="{style}" transport="http://schemas.xmlsoap.org/soap/http"/>'
+            f'<wsdl:operation name="ask"><soap:operation soapAction=""/><wsdl:input>{inside}</wsdl:input>'
+            f'<wsdl:output>{out}</wsdl:output></wsdl:operation></wsdl:binding><wsdl:service name="{name}S">'
+            f'<wsdl:port name="P" binding="m:{name}"><soap:address location="{address}"/></wsdl:port></wsdl:service>')
+
+
+def wsdl(parts, bindings=""):
+    messages = "".join(f'<wsdl:message name="{name}">{text}</wsdl:message>' for name, text in parts.items())
+    return (f'<wsdl:definitions targetNamespace="urn:m" xmlns:m="urn:m" xmlns:wsdl="{WSDL}" '
+            'xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/" xmlns:xsd="http://www.w3.org/2001/XMLSchema" '
+            'xmlns:plnk="http://docs.oasis-open.org/wsbpel/2.0/plnktype">'
+            f'<wsdl:types>{TYPES}</wsdl:types>{messages}<wsdl:message name="Bad"><wsdl:part name="why" type="xsd:string"/>'
+            '</wsdl:message><wsdl:portType name="Talk"><wsdl:operation name="ask">'
+            '<wsdl:input message="m:Ask"/><wsdl:output message="m:Told"/><wsdl:fault name="bad" message="m:Bad"/>'
+            '</wsdl:operation></wsdl:portType>'
+            f'{bindings}<plnk:partnerLinkType name="L"><plnk:role name="r" portType="m:Talk"/></plnk:partnerLinkType></wsdl:definitions>')
+
+
+def process(body, name="m", links="", variables="", before=""):
+    return (f'<process name="{name}" targetNamespace="urn:p" xmlns="{BPEL}" xmlns:m="urn:m"><import namespace="urn:m" '
+            f'location="m.wsdl" importType="{WSDL}"/><partnerLinks><partnerLink name="client" partnerLinkType="m:L" myRole="r"/>'
+            f'{links}</partnerLinks><variables><variable name="in" messageType="m:Ask"/><variable name="out" messageType="m:Told"/>'
+            f'{variables}</variables>{before}<sequence><receive partnerLink="client" operation="ask" variable="in" '
+            f'createInstance="yes"/>{body}</sequence></process>')
+
+
+REPLY = '<reply partnerLink="client" operation="ask" variable="out"/>'
+PASS = "".join(f'<assign><copy><from variable="in" part="{part}"/><to variable="out" part="{part}"/></copy></assign>'
+               for part in "ab") + REPLY
+
+
+def body_of(answer):
+    assert answer.status == 200, (answer.status, answer.text)
+    return list(ET.fromstring(answer.text).find(f"{{{SOAP11}}}Body"))
+
+
+def ask(server, path, content, header=""):
+    return server.say(content, operation=None, path=path, header=header)
+
+
+def forms(programs, folder):
+    with serving(programs, folder, memory=True) as server:
+        # rpc: the namespaces of input and output; qualified accessors, another order and encoded values are understood.
+        rpc = binding("R", "rpc", '<soap:body use="literal" namespace="urn:in"/>', '<soap:body use="literal" namespace="urn:out"/>', "/rpc")
+        server.deploy({"m.bpel": process(PASS), "m.wsdl": wsdl(TYPED, rpc)})
+        for request in ('<w:ask xmlns:w="urn:in"><a>3</a><b>x</b></w:ask>', '<ask xmlns="urn:in"><b>x</b><a>3</a></ask>',
+                        '<w:ask xmlns:w="urn:in"><a xmlns:i="http://www.w3.org/2001/XMLSchema-instance" i:type="x:int">3</a><b>x</b></w:ask>'):
+            told, = body_of(ask(server, "/rpc", request))
+            assert told.tag == "{urn:out}askResponse" and [(one.tag, one.text) for one in told] == [("a", "3"), ("b", "x")], request
+        # Without a binding the parts by type make it rpc in the port type's namespace, as the description says.
+        server.deploy({"m.bpel": process(PASS, "none"), "m.wsdl": wsdl(TYPED)})
+        told, = body_of(ask(server, "/processes/none/client", '<m:ask xmlns:m="urn:m"><a>3</a><b>x</b></m:ask>'))
+        assert told.tag == "{urn:m}askResponse", told.tag
+        # Elements in rpc stand in the accessors of their parts; in document style all of them in the body.
+        both = (binding("R", "rpc", '<soap:body use="literal" namespace="urn:in"/>', '<soap:body use="literal"/>', "/both/rpc")
+                + binding("D", "document", '<soap:body use="literal"/>', '<soap:body use="literal"/>', "/both/doc"))
+        server.deploy({"m.bpel": process(PASS, "both"), "m.wsdl": wsdl(ELEMENTS, both)})
+        elements = '<m:a xmlns:m="urn:m">3</m:a><m:b xmlns:m="urn:m">x</m:b>'
+        told = body_of(ask(server, "/both/doc", elements))
+        assert [one.tag for one in told] == ["{urn:m}a", "{urn:m}b"], told
+        told, = body_of(ask(server, "/both/rpc", '<w:ask xmlns:w="urn:in"><a><m:a xmlns:m="urn:m">3</m:a></a><b><m:b xmlns:m="urn:m">x</m:b></b></w:ask>'))
+        assert told.tag == "{urn:in}askResponse" and told.find("b/{urn:m}b").text == "x", ET.tostring(told)
+        # A part that is a header block, understood and answered as one.
+        parts = '<soap:body use="literal" parts="a"/><soap:header message="m:{}" part="b" use="literal"/>'
+        headers = binding("H", "document", parts.format("Ask"), parts.format("Told"), "/headers")
+        server.deploy({"m.bpel": process(PASS, "headers"), "m.wsdl": wsdl(ELEMENTS, headers)})
+        block = '<m:b xmlns:m="urn:m" e:mustUnderstand="1">x</m:b>'
+        answer = ask(server, "/headers", '<m:a xmlns:m="urn:m">3</m:a>', block)
+        assert [one.tag for one in body_of(answer)] == ["{urn:m}a"], answer.text
+        header = ET.fromstring(answer.text).find(f"{{{SOAP11}}}Header/{{urn:m}}b")
+        assert header.text == "x" and not header.attrib, answer.text
+        lacking = ask(server, "/headers", '<m:a xmlns:m="urn:m">3</m:a>')
+        assert lacking.status == 500 and "part b" in lacking.text, lacking.text
+        # A message without parts needs no value; a part without value may not be sent.
+        server.deploy({"m.bpel": process(REPLY, "nothing"), "m.wsdl": wsdl({"Ask": "", "Told": ""}, binding(
+            "N", "document", '<soap:body use="literal"/>', '<soap:body use="literal"/>', "/nothing"))})
+        assert body_of(ask(server, "/nothing", "")) == []
+        half = '<assign><copy><from>1</from><to variable="out" part="a"/></copy></assign>' + REPLY
+        server.deploy({"m.bpel": process(half, "half"), "m.wsdl": wsdl(TYPED, rpc.replace('"/rpc"', '"/half"'))})
+        lacking = ask(server, "/half", '<w:ask xmlns:w="urn:in"><a>3</a><b>x</b></w:ask>')
+        assert "uninitializedVariable" in lacking.text and "part b" in lacking.text, lacking.text
+
+
+def to_partners(programs, folder):
+    """The same forms towards a partner, and back."""
+    invoke = '<invoke partnerLink="other" operation="ask" inputVariable="in" outputVariable="out"/>' + REPLY
+    link = '<partnerLink name="other" partnerLinkType="m:L" partnerRole="r"/>'
+    elements = '<m:a xmlns:m="urn:m">{}</m:a><m:b xmlns:m="urn:m">{}</m:b>'
+    content = ['<w:askResponse xmlns:w="urn:out"><a>4</a><b>y</b></w:askResponse>']
+
+    def reply(_):
+        return 200, content[0]
+
+    with serving(programs, folder, memory=True) as server, Partner(reply) as partner:
+        def deploy(parts, style, inside, out):
+            server.deploy({"m.bpel": process(invoke, links=link), "m.wsdl": wsdl(parts, binding("B", style, inside, out, partner.base + "/p")),
+                           "deploy.xml": '<deploy xmlns="urn:nuraghe:deploy:1"><myRole partnerLink="client" path="/here"/></deploy>'})
+
+        deploy(TYPED, "rpc", '<soap:body use="literal" namespace="urn:in"/>', '<soap:body use="literal" namespace="urn:out"/>')
+        told, = body_of(ask(server, "/here", '<w:ask xmlns:w="urn:in"><a>3</a><b>x</b></w:ask>'))
+        assert [one.text for one in told] == ["4", "y"]
+        assert partner.seen[-1][2].tag == "{urn:in}ask"
+        parts = '<soap:header message="m:{}" part="b" use="literal"/><soap:body use="literal" parts="a"/>'
+        deploy(ELEMENTS, "document", parts.format("Ask"), parts.format("Told"))
+        content[0] = '<m:a xmlns:m="urn:m">4</m:a></e:Body></e:Envelope><!--'
+        answer = ask(server, "/here", '<m:a xmlns:m="urn:m">3</m:a>', '<m:b xmlns:m="urn:m">x</m:b>')
+        sent = ET.fromstring(partner.seen[-1][3])
+        assert sent.find(f"{{{SOAP11}}}Header/{{urn:m}}b").text == "x" and partner.seen[-1][2].tag == "{urn:m}a", partner.seen[-1][3]
+        assert answer.status == 500, answer.text  # the envelope above is broken
+        deploy(ELEMENTS, "document", '<soap:body use="literal"/>', '<soap:body use="literal"/>')
+        content[0] = elements.format(4, "y")
+        told = body_of(ask(server, "/here", elements.format(3, "x")))
+        assert [one.text for one in told] == ["4", "y"]
+        # A declared fault whose part is given by type is known by its name, on both sides.
+        caught = ('<faultHandlers><catch faultName="m:bad" faultVariable="why" faultMessageType="m:Bad"><sequence>'
+                  '<assign><copy><from>concat(\'again: \', $why.why)</from><to variable="again" part="why"/></copy></assign>'
+                  '<reply partnerLink="client" operation="ask" faultName="m:bad" variable="again"/></sequence></catch></faultHandlers>')
+        server.deploy({"m.bpel": process(invoke, links=link, before=caught, variables='<variable name="again" messageType="m:Bad"/>'),
+                       "m.wsdl": wsdl(TYPED, binding("B", "rpc", '<soap:body use="literal"/>', '<soap:body use="literal"/>', partner.base + "/p")),
+                       "deploy.xml": '<deploy xmlns="urn:nuraghe:deploy:1"><myRole partnerLink="client" path="/here"/></deploy>'})
+        content[0] = ('<e:Fault><faultcode>e:Server</faultcode><faultstring>no</faultstring><detail><why>bread</why></detail></e:Fault>')
+        answer = ask(server, "/here", '<ask><a>3</a><b>x</b></ask>')
+        assert answer.status == 500 and answer.payload.find("detail/why").text == "again: bread", answer.text
+
+
+def transports(programs, folder):
+    """Media types, charsets, reply addresses, as clients have them."""
+    with serving(programs, folder, memory=True) as server:
+        server.deploy(world.echo())
+        text = f'<e:Envelope xmlns:e="{SOAP11}"><e:Body><say xmlns="urn:t">\u00e9</say></e:Body></e:Envelope>'
+
+        def post(content, media):
+            headers = {"Content_Type": media} if media else {}
+            return server.ask("POST", "/services/talk", content, **headers)
+
+        for media in ("text/xml", "text/xml;charset=UTF-8", 'TEXT/XML; action="x"; charset="utf-8"', "application/xml", ""):
+            assert post(text.encode(), media).said == "\u00e9", media
+        for encoding, media in (("iso-8859-1", "text/xml; charset=ISO-8859-1"), ("utf-16", "text/xml"),
+                                ("utf-16-le", 'text/xml; charset="utf-16le"'), ("utf-8-sig", "text/xml")):
+            assert post(text.encode(encoding), media).said == "\u00e9", media
+        declared = '<?xml version="1.0" encoding="{}"?>' + text
+        assert post(declared.format("ISO-8859-1").encode("iso-8859-1"), "text/xml; charset=utf-8").said == "\u00e9"
+        assert post(declared.format("UTF-16").encode(), "text/xml; charset=utf-8").said == "\u00e9"
+        assert post(text.encode("iso-8859-1"), "text/xml; charset=nonsense").status == 400
+        noted = ('<w:ReplyTo xmlns:w="http://www.w3.org/2005/08/addressing"><w:Address>http://127.0.0.1:9/back</w:Address></w:ReplyTo>')
+        files = {"talk.bpel": world.process('<receive partnerLink="client" operation="note" variable="noted" createInstance="yes"/>',
+                                            variables='<variable name="noted" messageType="t:note"/>'), "talk.wsdl": world.wsdl("/notes")}
+        server.deploy(files, name="notes")
+        assert server.say("x", "note", path="/notes", header=noted).status == 202
+        refused = server.say("x", path="/services/talk", header=noted)
+        assert refused.status == 500 and "OnlyAnonymousAddressSupported" in refused.text, refused.text
+        old = ('<w:Action xmlns:w="http://schemas.xmlsoap.org/ws/2004/08/addressing" e:mustUnderstand="1">urn:act:say</w:Action>')
+        assert server.say("x", path="/services/talk", header=old).said == "x"
+
+
+def values(programs, folder):
+    """A plain variable is copied as it stands; properties compare as their types say."""
+    variables = "".join(f'<variable name="{name}" type="xsd:{kind}"><from><literal>{text}</literal></from></variable>'
+                        for name, kind, text in (("long", "long", "9223372036854775807"), ("money", "decimal", "10.50")))
+    with serving(programs, folder, memory=True) as server:
+        for name, text in (("long", "9223372036854775807"), ("money", "10.50")):
+            server.deploy({"talk.bpel": world.process(world.receive() + world.answer(f"${name}"), variables=variables), "talk.wsdl": world.wsdl()})
+            assert server.say("x").said == text
+        property = ('<vprop:property name="flag" type="xsd:boolean"/><vprop:propertyAlias propertyName="t:flag" messageType="t:say" '
+                    'part="p"/><vprop:property name="id" type="xsd:int"/>')
+        flagged = world.wsdl().replace('<vprop:property name="id" type="xsd:string"/>', property)
+        asked = "not(bpel:getVariableProperty('in', 't:flag'))"
+        server.deploy({"talk.bpel": world.process(world.receive() + world.answer(asked)).replace("<process ", f'<process xmlns:bpel="{BPEL}" '),
+                       "talk.wsdl": flagged})
+        assert server.say("false").said == "true" and server.say("1").said == "false"
+        server.deploy({**world.waiting("first", "second"), "talk.wsdl": flagged})
+        assert server.say("<id>007</id>").said == "first"
+        assert server.say("<id> 7 </id>", "more").said == "second"
+
+
+if __name__ == "__main__":
+    world.main({test.__name__: test for test in (forms, to_partners, transports, values)})
