@@ -86,11 +86,67 @@ MediaType media_type(std::string_view text) {
   return type;
 }
 
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r')) text.remove_suffix(1);
+  return text;
+}
+
+// The value of a media type's parameter without quotes; empty: it is not there.
+std::string_view parameter_of(std::string_view media, std::string_view name) {
+  for (auto at = media.find(';'); at != std::string_view::npos; at = media.find(';', at + 1)) {
+    const auto one = trimmed(media.substr(at + 1));
+    const auto equals = one.find('=');
+    if (equals == std::string_view::npos || !net::equal_without_case(trimmed(one.substr(0, equals)), name)) continue;
+    const auto value = trimmed(one.substr(equals + 1));
+    if (value.starts_with('"')) return value.substr(1, value.find('"', 1) - 1);
+    return trimmed(value.substr(0, value.find(';')));
+  }
+  return {};
+}
+
+// The envelope of a request with attachments (SOAP Messages with Attachments; XOP): the first part of
+// multipart/related, which the start parameter names as a rule. Attachments are not handed on.
+struct Root {
+  std::string_view content_type, text;
+};
+std::optional<Root> root_of(std::string_view media, std::string_view body) {
+  const std::string delimiter = "--" + std::string(parameter_of(media, "boundary"));
+  const auto begin = delimiter.size() == 2 ? std::string_view::npos : body.find(delimiter);
+  const auto head = begin == std::string_view::npos ? begin : body.find('\n', begin);
+  if (head == std::string_view::npos) return std::nullopt;
+  auto rest = body.substr(head + 1);
+  rest = rest.substr(0, rest.find("\n" + delimiter));
+  Root root;
+  while (!rest.empty()) {
+    const auto line = trimmed(rest.substr(0, rest.find('\n')));
+    rest.remove_prefix(
+        std::min(rest.size(), rest.find('\n') == std::string_view::npos ? rest.size() : rest.find('\n') + 1));
+    if (line.empty()) break;
+    const auto colon = line.find(':');
+    if (colon != std::string_view::npos && net::equal_without_case(line.substr(0, colon), "Content-Type"))
+      root.content_type = trimmed(line.substr(colon + 1));
+  }
+  root.text = rest;
+  return root;
+}
+
+Root envelope_of(const net::HttpRequest& request) {
+  const Root whole{request.header("Content-Type"), request.body};
+  if (!net::equal_without_case(whole.content_type.substr(0, 17), "multipart/related")) return whole;
+  auto root = root_of(whole.content_type, whole.text);
+  if (!root) return whole;
+  // XOP says by a parameter what the envelope is.
+  if (net::equal_without_case(root->content_type.substr(0, 19), "application/xop+xml")) root->content_type = "text/xml";
+  return *root;
+}
+
 }  // namespace
 
 void serve_soap(Host& host, const std::vector<std::shared_ptr<const Service>>& services,
                 const net::HttpRequest& request, const net::HttpResponder& responder) {
-  const auto type = media_type(request.header("Content-Type"));
+  const auto [media, text] = envelope_of(request);
+  const auto type = media_type(media);
   soap::DecodeOptions decode;
   decode.speaks_11 = std::any_of(services.begin(), services.end(), [](const auto& one) { return one->soap_11; });
   decode.speaks_12 = std::any_of(services.begin(), services.end(), [](const auto& one) { return one->soap_12; });
@@ -98,7 +154,7 @@ void serve_soap(Host& host, const std::vector<std::shared_ptr<const Service>>& s
   decode.empty_body = true;
   decode.parts = true;
   decode.any_reply_address = true;
-  decode.charset = soap::charset_of(request.header("Content-Type"));
+  decode.charset = soap::charset_of(media);
   for (const auto& service : services)
     decode.header_blocks.insert(service->header_blocks.begin(), service->header_blocks.end());
   const bool is_11 = type.name.empty() || net::equal_without_case(type.name, "text/xml") ||
@@ -111,7 +167,7 @@ void serve_soap(Host& host, const std::vector<std::shared_ptr<const Service>>& s
     return responder.respond(envelope_response(415, first, soap::encode(fault)));
   }
   decode.soap_action = is_12 ? std::string_view(type.action) : request.header("SOAPAction");
-  auto envelope = soap::decode_request(request.body, decode);
+  auto envelope = soap::decode_request(text, decode);
   if (!envelope) {
     auto& fault = envelope.error();
     if (fault.code == Code::kMalformed && !decode.speaks_11) fault.version = Version::k12;

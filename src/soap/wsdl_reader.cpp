@@ -10,7 +10,20 @@ namespace nuraghe::wsdl {
 namespace {
 
 constexpr std::string_view kBpelNamespace = "http://docs.oasis-open.org/wsbpel/2.0/process/executable";
+constexpr std::string_view kXPathUri = "http://www.w3.org/TR/1999/REC-xpath-19991116";
 constexpr std::string_view kXPathLanguage = "urn:oasis:names:tc:wsbpel:2.0:sublang:xpath1.0";
+
+// WSDL files that were made for drafts of the standard say the same in other namespaces.
+bool is_extension(xml::Node node, std::string_view ns, std::string_view local) {
+  static constexpr std::string_view kDraftLinks[] = {"http://schemas.xmlsoap.org/ws/2003/05/partner-link/",
+                                                     "http://schemas.xmlsoap.org/ws/2004/03/partner-link/"};
+  static constexpr std::string_view kDraftProperties[] = {"http://schemas.xmlsoap.org/ws/2003/03/business-process/",
+                                                          "http://schemas.xmlsoap.org/ws/2004/03/business-process/"};
+  if (node.local_name() != local) return false;
+  const auto& drafts = ns == kPartnerLinkTypeNamespace ? kDraftLinks : kDraftProperties;
+  const std::string_view own = node.namespace_uri();
+  return own == ns || std::find(std::begin(drafts), std::end(drafts), own) != std::end(drafts);
+}
 
 Where where_of(const std::string& file, xml::Node node) { return {file, node.position()}; }
 
@@ -181,11 +194,11 @@ void Reader::read_definitions(const File& file, xml::Node root) {
       if (local == "portType") read_port_type(file, node);
       if (local == "binding") read_binding(file, node);
       if (local == "service") read_service(file, node);
-    } else if (node.is(kPartnerLinkTypeNamespace, "partnerLinkType")) {
+    } else if (is_extension(node, kPartnerLinkTypeNamespace, "partnerLinkType")) {
       read_partner_link_type(file, node);
-    } else if (node.is(kPropertyNamespace, "property")) {
+    } else if (is_extension(node, kPropertyNamespace, "property")) {
       read_property(file, node);
-    } else if (node.is(kPropertyNamespace, "propertyAlias")) {
+    } else if (is_extension(node, kPropertyNamespace, "propertyAlias")) {
       read_alias(file, node);
     }
   }
@@ -315,10 +328,14 @@ void Reader::read_partner_link_type(const File& file, xml::Node node) {
   PartnerLinkType type;
   type.name = {file.target, required(file, node, "name")};
   type.where = where_of(file.path, node);
-  for (const xml::Node child : node.children(kPartnerLinkTypeNamespace, "role")) {
+  for (const xml::Node child : node.children()) {
+    if (!is_extension(child, kPartnerLinkTypeNamespace, "role")) continue;
     Role role;
     role.name = required(file, child, "name");
     role.port_type = qname(file, child, "portType");
+    const xml::Node inner = child.first_child();  // where drafts have it
+    if (role.port_type.empty() && inner && is_extension(inner, kPartnerLinkTypeNamespace, "portType"))
+      role.port_type = qname(file, inner, "name");
     if (role.port_type.empty()) add(file.path, child, fmt::format("the role '{}' has no portType", role.name));
     if (type.role(role.name) != nullptr)
       add(file.path, child, fmt::format("the partner link type has two roles named '{}'", role.name));
@@ -374,14 +391,17 @@ void Reader::read_alias(const File& file, xml::Node node) {
 }
 
 void Reader::read_alias_query(const File& file, xml::Node node, PropertyAlias& alias) {
-  const xml::Node query = node.child(kPropertyNamespace, "query");
-  if (!query) return;
+  xml::Node query = node.child(kPropertyNamespace, "query");
+  const auto attribute = node.attribute("query");  // where drafts have it
+  const bool draft = !query && attribute && node.namespace_uri() != kPropertyNamespace;
+  if (!query && !draft) return;
+  if (draft) query = node;
   alias.query_language = query.attribute_or("queryLanguage", kXPathLanguage);
-  if (alias.query_language != kXPathLanguage) {
+  if (alias.query_language != kXPathLanguage && alias.query_language != kXPathUri) {
     add(file.path, query, fmt::format("[SA00004] the query language '{}' is not supported", alias.query_language));
     return;
   }
-  std::string text = query.text();
+  std::string text = draft ? *attribute : query.text();
   text.erase(0, text.find_first_not_of(" \t\r\n"));
   if (text.empty()) return;
   auto compiled = xml::XPath::compile(text, query);

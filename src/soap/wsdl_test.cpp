@@ -192,6 +192,29 @@ TEST(Wsdl, FindingsSayWhere) {
   EXPECT_THAT(findings, HasSubstr("main/main.wsdl"));
 }
 
+// Partner link types and properties as WSDL files for drafts of WS-BPEL 2.0 have them.
+TEST(Wsdl, ReadsExtensionsOfDrafts) {
+  const Files given = {
+      {"d.wsdl", R"(<definitions xmlns="http://schemas.xmlsoap.org/wsdl/" targetNamespace="urn:d" xmlns:d="urn:d"
+      xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:p="http://schemas.xmlsoap.org/ws/2003/05/partner-link/"
+      xmlns:b="http://schemas.xmlsoap.org/ws/2003/03/business-process/">
+    <message name="m"><part name="a" type="xsd:string"/></message>
+    <portType name="P"><operation name="o"><input message="d:m"/></operation></portType>
+    <p:partnerLinkType name="L"><p:role name="r"><p:portType name="d:P"/></p:role></p:partnerLinkType>
+    <b:property name="id" type="xsd:string"/>
+    <b:propertyAlias propertyName="d:id" messageType="d:m" part="a" query="/a/x"/></definitions>)"}};
+  std::vector<xml::Finding> findings;
+  const auto wsdl = Definitions::read({"d.wsdl"}, given, findings);
+  EXPECT_TRUE(findings.empty());
+  const PartnerLinkType* type = wsdl->partner_link_type({"urn:d", "L"});
+  ASSERT_NE(type, nullptr);
+  EXPECT_EQ(type->role("r")->port_type, (QName{"urn:d", "P"}));
+  ASSERT_NE(wsdl->property({"urn:d", "id"}), nullptr);
+  const PropertyAlias* alias = wsdl->alias_for_message({"urn:d", "id"}, {"urn:d", "m"});
+  ASSERT_NE(alias, nullptr);
+  EXPECT_EQ(alias->query->text(), "/a/x");
+}
+
 // The standards' own WSDL files: nested imports, several schemas, many messages.
 TEST(Wsdl, SchemasOfTheStandardsAreRead) {
   Files standards;

@@ -158,6 +158,14 @@ def transports(programs, folder):
         assert post(declared.format("ISO-8859-1").encode("iso-8859-1"), "text/xml; charset=utf-8").said == "\u00e9"
         assert post(declared.format("UTF-16").encode(), "text/xml; charset=utf-8").said == "\u00e9"
         assert post(text.encode("iso-8859-1"), "text/xml; charset=nonsense").status == 400
+        # The first part of a request with attachments; the others are not handed on.
+        for media, part in (('multipart/related; boundary=cut; type="text/xml"', "text/xml; charset=utf-8"),
+                            ('Multipart/Related;boundary="cut";type="application/xop+xml";start-info="text/xml"',
+                             'application/xop+xml; charset=UTF-8; type="text/xml"')):
+            parts = (f'preamble\r\n--cut\r\nContent-Type: {part}\r\nContent-ID: <a>\r\n\r\n{text}\r\n'
+                     '--cut\r\nContent-Type: image/png\r\n\r\nnot XML\r\n--cut--\r\n')
+            assert post(parts.encode(), media).said == "\u00e9", media
+        assert post(b"no part", "multipart/related; boundary=cut").status == 415
         noted = ('<w:ReplyTo xmlns:w="http://www.w3.org/2005/08/addressing"><w:Address>http://127.0.0.1:9/back</w:Address></w:ReplyTo>')
         files = {"talk.bpel": world.process('<receive partnerLink="client" operation="note" variable="noted" createInstance="yes"/>',
                                             variables='<variable name="noted" messageType="t:note"/>'), "talk.wsdl": world.wsdl("/notes")}
@@ -167,6 +175,26 @@ def transports(programs, folder):
         assert refused.status == 500 and "OnlyAnonymousAddressSupported" in refused.text, refused.text
         old = ('<w:Action xmlns:w="http://schemas.xmlsoap.org/ws/2004/08/addressing" e:mustUnderstand="1">urn:act:say</w:Action>')
         assert server.say("x", path="/services/talk", header=old).said == "x"
+
+
+def references(programs, folder):
+    """What a service-ref may hold."""
+    link = '<partnerLink name="other" partnerLinkType="t:L" partnerRole="service" initializePartnerRole="no"/>'
+    forms = ('<w:EndpointReference xmlns:w="http://www.w3.org/2005/08/addressing"><w:Address> {} </w:Address></w:EndpointReference>',
+             '<w:EndpointReference xmlns:w="http://schemas.xmlsoap.org/ws/2004/08/addressing"><w:Address>{}</w:Address></w:EndpointReference>',
+             '<s:address xmlns:s="http://schemas.xmlsoap.org/wsdl/soap/" location="{}"/>',
+             '<wsdl:service xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/" xmlns:s="http://schemas.xmlsoap.org/wsdl/soap/" name="S">'
+             '<wsdl:port name="P" binding="t:B11"><s:address location="{}"/></wsdl:port></wsdl:service>')
+    with serving(programs, folder, memory=True) as server, Partner(
+            lambda body: (201, f'<said xmlns="urn:t">partner: {body.text}</said>')) as partner:
+        for form in forms:
+            reference = ('<sref:service-ref xmlns:sref="http://docs.oasis-open.org/wsbpel/2.0/serviceref">'
+                         + form.format(partner.base + "/p") + '</sref:service-ref>')
+            body = (world.receive() + f'<assign><copy><from><literal>{reference}</literal></from><to partnerLink="other"/></copy></assign>'
+                    '<invoke partnerLink="other" operation="say" inputVariable="in" outputVariable="out"/>'
+                    '<reply partnerLink="client" operation="say" variable="out"/>')
+            server.deploy({"talk.bpel": world.process(body, partners=link), "talk.wsdl": world.wsdl()})
+            assert server.say("x").said == "partner: x", form
 
 
 def values(programs, folder):
@@ -190,4 +218,4 @@ def values(programs, folder):
 
 
 if __name__ == "__main__":
-    world.main({test.__name__: test for test in (forms, to_partners, transports, values)})
+    world.main({test.__name__: test for test in (forms, to_partners, transports, references, values)})

@@ -321,7 +321,11 @@ Evaluated<xml::Node> destination(const ToSpec& to, xml::Node root, Overlay& over
   return only_node(*selected, to.alias->query->text());
 }
 
+// §8.4: what stands in a service-ref tells what it is; addresses and services as WSDL 1.1 has them do too.
 bool is_reference(xml::Node node) {
+  if (node.is(wsdl::kWsdlNamespace, "service") || node.is(wsdl::kSoapBindingNamespace, "address") ||
+      node.is(wsdl::kSoap12BindingNamespace, "address"))
+    return true;
   return std::any_of(std::begin(kAddressingNamespaces), std::end(kAddressingNamespaces),
                      [&](std::string_view ns) { return node.is(ns, "EndpointReference"); });
 }

@@ -11,6 +11,8 @@ namespace nuraghe::bpel {
 
 namespace {
 
+// XPath 1.0's own name, as WSDL 1.1 and earlier drafts say it.
+constexpr std::string_view kXPathUri = "http://www.w3.org/TR/1999/REC-xpath-19991116";
 constexpr std::string_view kAbstractNamespace = "http://docs.oasis-open.org/wsbpel/2.0/process/abstract";
 
 }  // namespace
@@ -84,7 +86,7 @@ std::vector<xml::Node> Parser::children(xml::Node node, std::string_view local) 
 
 void Parser::check_language(xml::Node node, std::string_view attribute_name) {
   const auto language = node.attribute(attribute_name);
-  if (language && *language != kXPathLanguage) {
+  if (language && *language != kXPathLanguage && *language != kXPathUri) {
     report(node, "SA00004",
            fmt::format("the {} '{}' is not supported; XPath 1.0 is: {}", attribute_name, *language, kXPathLanguage));
   }

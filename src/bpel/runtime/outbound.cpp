@@ -22,8 +22,21 @@ std::string missing_part(const wsdl::Message& message, const VariableValue& valu
   return {};
 }
 
+// The location of the first soap:address in the element or below it; empty: there is none.
+std::string soap_address_in(xml::Node node) {
+  if (node.is(wsdl::kSoapBindingNamespace, "address") || node.is(wsdl::kSoap12BindingNamespace, "address"))
+    return node.attribute_or("location", "");
+  for (const auto child : node.children()) {
+    if (auto location = soap_address_in(child); !location.empty()) return location;
+  }
+  return {};
+}
+
 std::string address_in(const xml::DocumentPtr& reference) {
   const auto root = reference->root();
+  if (root.is(wsdl::kWsdlNamespace, "service") || root.local_name() == "address") {
+    if (auto location = soap_address_in(root); !location.empty()) return location;
+  }
   for (const std::string_view ns :
        {"http://www.w3.org/2005/08/addressing", "http://schemas.xmlsoap.org/ws/2004/08/addressing"}) {
     if (root.is(ns, "Address")) return root.text();
@@ -120,7 +133,9 @@ void Machine::begin_reply(Region& region, Frame& frame) {
       return throw_standard(region, faults::kUninitializedVariable,
                             fmt::format("the part {} of the reply has no value", missing), node);
     }
-    const auto* binding = definition_.wsdl().binding(xml::QName{open->binding_ns, open->binding_local});
+    const wsdl::Binding* binding = nullptr;
+    if (open->binding_local)
+      binding = definition_.wsdl().binding({open->binding_ns.value_or(""), *open->binding_local});
     if (binding == nullptr) binding = definition_.wsdl().binding_of_port_type(reply.endpoint.port_type->name);
     const auto body = message == nullptr
                           ? nullptr

@@ -210,8 +210,9 @@ struct OpenRequestRow {
   std::string link_path;  // regions that declare the partner link and the message exchange
   std::string exchange_path;
   std::string port_type_ns, port_type_local;
-  NodeIndex node = kNone;                 // the activity that received it
-  std::string binding_ns, binding_local;  // by which it came, where its port type has several; else empty
+  NodeIndex node = kNone;  // the activity that received it
+  // The name of the binding by which it came, where its port type has several. Absent in rows of before.
+  std::optional<std::string> binding_ns, binding_local;
   template <class V>
   void fields(V& v) {
     v(1, request_id), v(2, operation), v(3, partner_link), v(4, link_path), v(5, exchange_path), v(6, port_type_ns);
