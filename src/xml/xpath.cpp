@@ -406,7 +406,10 @@ Result<XPathValue> XPath::evaluate(const XPathContext& caller) const {
     context->userData = &evaluation;
     context->namespaces = compiled_->declaration_list.data();
     context->nsNr = static_cast<int>(compiled_->declaration_list.size());
-    context->opLimit = static_cast<unsigned long>(std::max<std::int64_t>(caller.max_operations, 0));
+    const bool wide = compiled_->names.wide_steps > 1 && caller.max_operations > 0;
+    const std::int64_t most =
+        wide ? std::min(caller.max_operations, caller.max_wide_operations) : caller.max_operations;
+    context->opLimit = static_cast<unsigned long>(std::max<std::int64_t>(most, 0));
     xmlXPathRegisterVariableLookup(context.get(), look_up_variable, &evaluation);
     xmlXPathRegisterFuncLookup(context.get(), look_up_function, nullptr);
     xmlXPathObject* object = xmlXPathCompiledEval(expression.get(), context.get());

@@ -30,6 +30,9 @@ struct XPathContext {
   std::function<Result<XPathValue>(const QName& name, const std::vector<XPathValue>& arguments)> function;
   // Upper bound of evaluation steps; 0 = no bound. Exceeding it is kExhausted.
   std::int64_t max_operations = 10'000'000;
+  // The same for an expression with several steps that go through much of a tree ("//", ancestor, descendant,
+  // following, preceding): what they find is put together in quadratic time, which libxml2 does not count.
+  std::int64_t max_wide_operations = 200'000;
 };
 
 class XPath {

@@ -52,6 +52,11 @@ void scan_name(Scanner& scanner, bool variable, XPathNames& names) {
     return;
   }
   scanner.skip_space();
+  if (scanner.peek() == ':' && scanner.peek(1) == ':') {
+    constexpr std::string_view kWide[] = {"ancestor", "descendant", "following", "preceding"};
+    const auto begins = [&](std::string_view axis) { return whole.starts_with(axis); };
+    if (std::any_of(std::begin(kWide), std::end(kWide), begins)) ++names.wide_steps;
+  }
   if (prefixed && scanner.peek() == '(') add(names.prefixed_functions, whole);
 }
 
@@ -97,6 +102,10 @@ XPathNames scan_xpath_names(std::string_view text) {
     } else {
       if (c == '[') {
         if (auto position = position_at(scanner)) names.positions.push_back(*std::move(position));
+      }
+      if (c == '/' && scanner.peek(1) == '/') {
+        ++names.wide_steps;
+        ++scanner.at;
       }
       if (c == '(' || c == '[') open += c;
       if (c == ')' || c == ']') {

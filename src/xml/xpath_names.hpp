@@ -18,7 +18,8 @@ struct XPathNames {
   std::vector<std::string> prefixed_functions;  // as written
   std::vector<std::string> prefixes;            // every prefix used
   std::vector<PositionByVariable> positions;    // in the order of appearance
-  bool balanced = true;                         // every ( and [ has its ) and ]: libxml2 takes "f(1" for a call
+  int wide_steps = 0;    // "//" and axes that go through much of a tree: ancestor, descendant, following, preceding
+  bool balanced = true;  // every ( and [ has its ) and ]: libxml2 takes "f(1" for a call
 };
 // Each list without duplicates, in the order of appearance. Accepts any text, well-formed or not.
 XPathNames scan_xpath_names(std::string_view text);

@@ -183,6 +183,21 @@ TEST(XPath, StepsAreBounded) {
   EXPECT_EQ(f.string("count(//a)"), "2000");
 }
 
+TEST(XPath, SeveralStepsThroughWholeTreesAreBounded) {
+  std::string text = "<r>";
+  for (int i = 0; i < 30'000; ++i) text += "<a><b/></a>";
+  const Document d = parsed(text + "</r>");
+  Fixture f;
+  f.context.node = d.root();
+  for (const char* expression : {"count(//*/ancestor::*/descendant::*)", "count(//*//*//*)",
+                                 "count(//*/following::*//*)", "count(/descendant :: */preceding::*)"}) {
+    EXPECT_EQ(f.evaluate(expression).error().code(), ErrorCode::kExhausted) << expression;
+  }
+  EXPECT_EQ(f.string("count(//a/b)"), "30000");
+  EXPECT_EQ(f.string("count(//a[b]) + count(a)"), "60000");
+  EXPECT_EQ(f.string("count(a[1]//b) + count(//b)"), "30001");
+}
+
 // A function that reads the text of a whole tree takes as many steps as that tree is large.
 TEST(XPath, TextsOfWholeTreesAreBounded) {
   std::string text = "<r>";
