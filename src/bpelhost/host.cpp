@@ -13,6 +13,7 @@
 #include "env/posix.hpp"
 #include "net/http_client.hpp"
 #include "soap/transport.hpp"
+#include "store/location.hpp"
 #include "store/memory.hpp"
 #include "store/sqlite.hpp"
 
@@ -157,6 +158,8 @@ Status HostImpl::open(HostOptions options) {
   std::unique_ptr<store::Store> store;
   if (options.memory) {
     store = store::open_memory(store::make_memory_disk());
+  } else if (!options.store.empty()) {
+    TRY_ASSIGN(store, store::open_location(options.store, options.schema));
   } else {
     TRY(env::make_directories(options.state, 0700));
     TRY_ASSIGN(lock_, lock_folder(options.state));

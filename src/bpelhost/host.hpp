@@ -19,8 +19,10 @@
 namespace nuraghe::bpelhost {
 
 struct HostOptions {
-  std::string state;    // folder; made when missing. Not used in memory
+  std::string state;    // folder; made when missing. Not used in memory or with `store`
   bool memory = false;  // nothing is stored: what is there ends with the process
+  // As store::open_location; empty: `state` or `memory` decides. Who opens it later takes it over.
+  std::string store, schema = "bpel";
   // Where others reach this process: "http://127.0.0.1:8480"; the first is used in endpoint references.
   std::vector<std::string> bases;
   Duration history_retention = std::chrono::hours(24 * 7);

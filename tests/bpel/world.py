@@ -147,8 +147,8 @@ class Server:
         self.folder, self.options, self.memory = folder, options, memory
         self.port, self.process = 0, None
 
-    def start(self, *more):
-        kept = ["--memory"] if self.memory else ["--state", os.path.join(self.folder, "state")]
+    def start(self, *more, kept=None):
+        kept = kept or (["--memory"] if self.memory else ["--state", os.path.join(self.folder, "state")])
         self.process = subprocess.Popen(
             [self.program, "serve", "--listen", f"127.0.0.1:{self.port}", *kept, *self.options, *more],
             stdout=subprocess.PIPE, stderr=open(os.path.join(self.folder, "log"), "a"), text=True)

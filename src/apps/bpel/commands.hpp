@@ -31,6 +31,7 @@ struct ServeOptions {
   std::vector<std::string> listen{"127.0.0.1:8480"};
   std::string state;
   bool memory = false;
+  std::string store, schema = "bpel";
   std::string deploy;
   std::string token_file;
   Duration history_retention = std::chrono::hours(24 * 7);

@@ -38,6 +38,10 @@ void add_serve(CLI::App& app, Arguments& a, Action& action) {
       ->capture_default_str()
       ->take_all();
   serve->add_option("--state", a.serve.state, "Folder that keeps everything");
+  serve->add_option("--store", a.serve.store,
+                    "Keep everything in PostgreSQL: postgres:CONNECTION or postgresql://USER@HOST/DATABASE");
+  serve->add_option("--store-schema", a.serve.schema, "Its schema that holds everything; made when missing")
+      ->capture_default_str();
   serve->add_flag("--memory", a.serve.memory, "Keep nothing: instances end with the server");
   serve->add_option("--deploy", a.serve.deploy, "Folder of packages (folders and zips) to be deployed at the start");
   serve->add_option(

@@ -87,8 +87,8 @@ Result<std::string> read_token(const std::string& path) {
 }
 
 Result<int> serve(const ServeOptions& options) {
-  if (options.memory == !options.state.empty())
-    return invalid("say either --state DIR, where everything is kept, or --memory");
+  if (options.memory + !options.state.empty() + !options.store.empty() != 1)
+    return invalid("say where everything is kept, --state DIR or --store postgres:CONNECTION, or --memory");
   net::HttpServerOptions listen;
   listen.listen = options.listen;
   listen.body_limit = kBodyLimit;
@@ -108,6 +108,8 @@ Result<int> serve(const ServeOptions& options) {
   bpelhost::HostOptions host_options;
   host_options.state = options.state;
   host_options.memory = options.memory;
+  host_options.store = options.store;
+  host_options.schema = options.schema;
   host_options.bases = server->bases();
   if (server->port() != 0) host_options.bases.push_back(fmt::format("http://localhost:{}", server->port()));
   host_options.history_retention = options.history_retention;
@@ -124,7 +126,7 @@ Result<int> serve(const ServeOptions& options) {
   const bool failed = host->failed();
   server->stop();
   host->stop();
-  if (failed) return internal("the store failed, or another process took it");
+  if (failed) return internal("the store failed, or another process took it: the log says which");
   return kOk;
 }
 
