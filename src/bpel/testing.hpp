@@ -349,7 +349,7 @@ class World {
   void expect_clean() {
     const auto store = open_store(true);
     for (const char* table : {"bpel_scope", "bpel_subscription", "bpel_correlation", "bpel_open", "bpel_early",
-                              "bpel_held", "bpel_running", "bpel_child"}) {
+                              "bpel_held", "bpel_running", "bpel_child", "bpel_isolation"}) {
       EXPECT_EQ(rows(*store, table), 0U) << table;
     }
   }

@@ -73,11 +73,10 @@ std::vector<RuleCase> language_cases() {
        "faultName='bpel:selectionFailure'><empty/></catch></faultHandlers><empty/></scope>",
        "<scope exitOnStandardFault='yes'><faultHandlers><catch "
        "faultName='bpel:selectionFailure'><empty/></catch></faultHandlers><empty/></scope>"},
-      {"SA00003", "joinFailure does not end the process", &Pieces::body,
+      {"SA00003", "joinFailure is a standard fault", &Pieces::body,
+       "<scope exitOnStandardFault='yes'><faultHandlers><catchAll><empty/></catchAll></faultHandlers><empty/></scope>",
        "<scope exitOnStandardFault='yes'><faultHandlers><catch "
-       "faultName='bpel:joinFailure'><empty/></catch></faultHandlers><empty/></scope>",
-       "<scope exitOnStandardFault='yes'><faultHandlers><catch "
-       "faultName='bpel:missingReply'><empty/></catch></faultHandlers><empty/></scope>"},
+       "faultName='bpel:joinFailure'><empty/></catch></faultHandlers><empty/></scope>"},
       {"SA00004", "expression language", &Pieces::attributes,
        "expressionLanguage='urn:oasis:names:tc:wsbpel:2.0:sublang:xpath1.0'", "expressionLanguage='urn:test:other'"},
       {"SA00004", "expression language of one", &Pieces::body, condition("true()"),

@@ -22,10 +22,10 @@ void check_catches(const ProcessDefinition& definition, const Scope& scope, std:
     const xml::QName name = handler->fault_name.value_or(xml::QName());
     if (!seen.emplace(name, handler->fault_message_type, handler->fault_element, handler->all).second)
       report(definition, diagnostics, "SA00093", *handler, "the scope has another fault handler for just this");
-    if (scope.exit_on_standard_fault && ends_process_where_asked(name)) {
+    // The rule speaks of all standard faults, also of joinFailure, which does not end the process.
+    if (scope.exit_on_standard_fault && is_standard_fault(name)) {
       report(definition, diagnostics, "SA00003", *handler,
-             fmt::format("with exitOnStandardFault=\"yes\" the standard fault {} ends the process and cannot be caught",
-                         name.local));
+             fmt::format("with exitOnStandardFault=\"yes\" no <catch> may name the standard fault {}", name.local));
     }
   }
 }

@@ -320,6 +320,26 @@ void Machine::renew_subscription(Region& region, const MessageEvent& event, cons
   touch(region);
 }
 
+bool Machine::lacks_values(Region& region, const MessageEvent& event) {
+  return std::any_of(event.correlations.begin(), event.correlations.end(), [&](const Correlation& correlation) {
+    if (correlation.initiate != Initiate::kNo) return false;
+    const Region* owner = owner_of_scope(region, correlation.set.scope);
+    return owner != nullptr && find_set(owner, correlation.set.slot) == nullptr;
+  });
+}
+
+// An event handler whose correlation sets had no values when its scope began.
+void Machine::subscribe_event(Region& region, std::uint32_t handler) {
+  const auto& on_event = *definition_.scope(region.row.scope).on_events[handler];
+  if (lacks_values(region, on_event.event)) return;
+  const auto key = subscribe(region, on_event.event, 0, handler, on_event.index);
+  if (key.empty()) return;  // a fault was thrown: the region is ending
+  region.row.events[handler].key = key;
+  touch(region);
+  while (region.row.events_enabled && event_takes_early(region, handler, key)) {
+  }
+}
+
 void Machine::renew_subscriptions(Region& owner, const CorrelationSetRef& set) {
   load_children(owner);
   std::vector<Path> below;
@@ -350,6 +370,11 @@ void Machine::renew_subscriptions(Region& owner, const CorrelationSetRef& set) {
     const auto& scope = definition_.scope(region->row.scope);
     for (std::uint32_t i = 0; region->row.events_enabled && i < scope.on_events.size(); ++i) {
       const auto& on_event = *scope.on_events[i];
+      if (i >= region->row.events.size()) break;  // they are just being enabled
+      if (region->row.events[i].key.empty()) {
+        subscribe_event(*region, i);
+        continue;
+      }
       renew_subscription(*region, on_event.event, set, 0, i, on_event.index, region->row.events[i].key);
     }
   }

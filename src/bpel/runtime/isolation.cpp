@@ -4,8 +4,9 @@
 // locks of their scope; a compensation handler takes them anew.
 #include "bpel/runtime/isolation.hpp"
 
-#include <algorithm>
+#include <utility>
 
+#include "bpel/runtime/isolation_queue.hpp"
 #include "bpel/runtime/machine.hpp"
 
 namespace nuraghe::bpel::runtime {
@@ -140,21 +141,11 @@ std::map<ScopeIndex, SharedAccess> isolated_accesses(const ProcessDefinition& de
   return accesses;
 }
 
-std::vector<Path> grant_isolation(std::vector<IsolationRow>& rows) {
-  std::vector<Path> granted;
-  std::set<std::string> reads, writes;
-  const auto hits = [](const std::set<std::string>& held, const std::vector<std::string>& wanted) {
-    return std::any_of(wanted.begin(), wanted.end(), [&](const auto& name) { return held.contains(name); });
-  };
-  for (auto& row : rows) {
-    if (!row.granted && !hits(writes, row.reads) && !hits(writes, row.writes) && !hits(reads, row.writes)) {
-      row.granted = true;
-      granted.push_back(row.path);
-    }
-    reads.insert(row.reads.begin(), row.reads.end());
-    writes.insert(row.writes.begin(), row.writes.end());
-  }
-  return granted;
+IsolationQueue Machine::isolation_queue() {
+  auto& header = instance_.header;
+  IsolationQueue queue(turn_.transaction(), tables_.isolation, header.id);
+  if (!header.isolation.empty()) check(queue.adopt(std::exchange(header.isolation, {})));
+  return queue;
 }
 
 // True when the region, a scope or a compensation handler, may begin at once; otherwise it begins by continue_isolated.
@@ -176,24 +167,27 @@ bool Machine::enter_isolation(Region& region) {
   };
   names_of(access->second.reads, row.reads);
   names_of(access->second.writes, row.writes);
-  auto& rows = instance_.header.isolation;
-  rows.push_back(std::move(row));
-  static_cast<void>(grant_isolation(rows));  // nothing before it changed: only it can be granted
-  return rows.back().granted;
+  const auto granted = isolation_queue().enter(std::move(row));
+  if (!granted) check(granted.error());
+  return granted && *granted;
 }
 
-bool Machine::waits_for_isolation(const Region& region) const {
-  const auto& rows = instance_.header.isolation;
-  return std::any_of(rows.begin(), rows.end(),
-                     [&](const IsolationRow& row) { return !row.granted && row.path == region.path; });
+bool Machine::waits_for_isolation(const Region& region) {
+  if (!program_.isolated.contains(region.row.scope)) return false;
+  const auto waits = isolation_queue().waits(region.path);
+  if (!waits) check(waits.error());
+  return waits && *waits;
 }
 
 void Machine::leave_isolation(Region& region) {
   if (program_.isolated.empty() || !program_.isolated.contains(region.row.scope)) return;
   if (region.row.kind == RegionKind::kScope && region.parent != nullptr) show_links(region);
-  auto& rows = instance_.header.isolation;
-  if (std::erase_if(rows, [&](const IsolationRow& row) { return row.path == region.path; }) == 0) return;
-  for (auto& path : grant_isolation(rows)) tasks_.push_back({std::move(path), 0});
+  auto granted = isolation_queue().leave(region.path);
+  if (!granted) {
+    check(granted.error());
+    return;
+  }
+  for (auto& path : *granted) tasks_.push_back({std::move(path), 0});
 }
 
 void Machine::continue_isolated(Region& region) {

@@ -1,4 +1,4 @@
-// What isolated scopes use of the scopes around them (WS-BPEL 2.0 §12.8), and who may run beside whom.
+// What isolated scopes use of the scopes around them (WS-BPEL 2.0 §12.8).
 #pragma once
 
 #include <map>
@@ -20,9 +20,5 @@ struct SharedAccess {
 // For each isolated scope what its activities, handlers and initialisations may use.
 std::map<ScopeIndex, SharedAccess> isolated_accesses(const ProcessDefinition& definition,
                                                      const std::vector<NodeIndex>& subtree_end);
-
-// The rows from first to last as a queue: grants what conflicts with nothing before it. Returns the paths of those that
-// were granted now.
-std::vector<Path> grant_isolation(std::vector<IsolationRow>& rows);
 
 }  // namespace nuraghe::bpel::runtime

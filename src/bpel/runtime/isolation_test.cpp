@@ -1,5 +1,5 @@
 // Isolated scopes: WS-BPEL 2.0 §12.8.
-#include "bpel/runtime/isolation.hpp"
+#include "bpel/runtime/isolation_queue.hpp"
 
 #include <gtest/gtest.h>
 
@@ -8,6 +8,7 @@
 namespace nuraghe::bpel {
 namespace {
 
+using runtime::Path;
 using testing::Answer;
 using testing::kReceive;
 using testing::kReply;
@@ -15,6 +16,8 @@ using testing::process_text;
 using testing::round_trip;
 using testing::set_reply;
 using testing::World;
+
+const std::string kInstance = "wf-1";
 
 const std::string kLog = R"(<variable name="log" type="xsd:string"><from>''</from></variable>
   <variable name="other" type="xsd:string"><from>''</from></variable>)";
@@ -197,15 +200,61 @@ TEST(Isolation, ScopesOfEventHandlersMayBeIsolated) {
   world.expect_replays();
 }
 
+Path path_of(std::uint32_t number) {
+  Path path;
+  runtime::append_number(path, number);
+  return path;
+}
+
 TEST(Isolation, NobodyOvertakesAConflictingOneThatCameEarlier) {
-  using runtime::IsolationRow;
-  std::vector<IsolationRow> rows = {
-      {"1", true, {"x"}, {}}, {"2", false, {}, {"x"}}, {"3", false, {"x"}, {}}, {"4", false, {"y"}, {"z"}}};
-  EXPECT_EQ(runtime::grant_isolation(rows), std::vector<std::string>{"4"});
-  rows.erase(rows.begin());
-  EXPECT_EQ(runtime::grant_isolation(rows), std::vector<std::string>{"2"});
-  rows.erase(rows.begin());
-  EXPECT_EQ(runtime::grant_isolation(rows), std::vector<std::string>{"3"});
+  const auto store = store::open_memory(store::make_memory_disk());
+  const auto table = store->table("bpel_isolation").value();
+  const auto transaction = store->begin().value();
+  runtime::IsolationQueue queue(*transaction, table, kInstance);
+  const auto enter = [&](std::uint32_t number, std::vector<std::string> reads, std::vector<std::string> writes) {
+    return queue.enter({path_of(number), false, std::move(reads), std::move(writes)}).value();
+  };
+  EXPECT_TRUE(enter(1, {"x"}, {}));
+  EXPECT_FALSE(enter(2, {}, {"x"}));
+  EXPECT_FALSE(enter(300, {"x"}, {}));
+  EXPECT_FALSE(enter(301, {"x"}, {"z"}));
+  EXPECT_TRUE(enter(302, {"y"}, {"q"}));
+  EXPECT_FALSE(enter(303, {}, {"x", "y"}));
+  EXPECT_FALSE(enter(304, {"x"}, {}));
+  EXPECT_TRUE(queue.waits(path_of(2)).value());
+  EXPECT_FALSE(queue.waits(path_of(1)).value());
+  EXPECT_EQ(queue.leave(path_of(1)).value(), std::vector<Path>{path_of(2)});
+  EXPECT_EQ(queue.leave(path_of(2)).value(), (std::vector<Path>{path_of(300), path_of(301)}));
+  EXPECT_EQ(queue.leave(path_of(302)).value(), std::vector<Path>());
+  EXPECT_EQ(queue.leave(path_of(300)).value(), std::vector<Path>());
+  // One that waits goes: those behind it need not wait for it any more.
+  EXPECT_EQ(queue.leave(path_of(303)).value(), std::vector<Path>{path_of(304)});
+  EXPECT_EQ(queue.leave(path_of(303)).value(), std::vector<Path>());
+  EXPECT_EQ(queue.leave(path_of(301)).value(), std::vector<Path>());
+  EXPECT_EQ(queue.leave(path_of(304)).value(), std::vector<Path>());
+  EXPECT_EQ(transaction->scan(table, kInstance).value().size(), 0U);
+}
+
+// What is written for each of many isolated scopes does not grow with the number of those that wait.
+TEST(Isolation, ManyThatWaitCostTheSameEach) {
+  const auto bytes_of = [](int count) {
+    World world(process_text(
+        replying_log(
+            "<forEach counterName=\"i\" parallel=\"yes\"><startCounterValue>1</startCounterValue>"
+            "<finalCounterValue>" +
+            std::to_string(count) + "</finalCounterValue>" +
+            isolated("<wait><for>'PT1S'</for></wait><assign><copy><from>string(number($log) + 1)</from><to>$log"
+                     "</to></copy></assign>") +
+            "</forEach>"),
+        "", R"(<variable name="log" type="xsd:string"><from>'0'</from></variable>)"));
+    const auto id = world.request("start", "x");
+    const auto before = world.control->statistics().store.bytes_written;
+    for (int i = 0; i < count; ++i) world.advance(std::chrono::seconds(1));
+    EXPECT_EQ(world.answer_text(id), std::to_string(count));
+    world.expect_clean();
+    return static_cast<double>(world.control->statistics().store.bytes_written - before) / count;
+  };
+  EXPECT_LT(bytes_of(400), 1.3 * bytes_of(100));
 }
 
 }  // namespace

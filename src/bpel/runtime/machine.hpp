@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "bpel/expression/assign.hpp"
+#include "bpel/runtime/isolation_queue.hpp"
 #include "bpel/runtime/names.hpp"
 #include "bpel/runtime/program.hpp"
 #include "bpel/runtime/state.hpp"
@@ -260,7 +261,8 @@ class Machine : public AssignContext {
   // ---- isolated scopes (isolation.cpp) ----
   bool enter_isolation(Region& region);
   void leave_isolation(Region& region);
-  bool waits_for_isolation(const Region& region) const;
+  bool waits_for_isolation(const Region& region);
+  IsolationQueue isolation_queue();
   void continue_isolated(Region& region);
   bool is_hidden(Region& from, LinkIndex link) const;
   void show_links(Region& isolated);
@@ -276,6 +278,9 @@ class Machine : public AssignContext {
   void unsubscribe(Region& region, const std::string& key, std::uint32_t frame, std::uint32_t alternative);
   // The set has got its values: what waits and may join it is found by them from now on.
   void renew_subscriptions(Region& owner, const CorrelationSetRef& set);
+  // Whether a set that the event does not initiate has no values yet: no message can be for it.
+  bool lacks_values(Region& region, const MessageEvent& event);
+  void subscribe_event(Region& region, std::uint32_t handler);
   void renew_subscription(Region& region, const MessageEvent& event, const CorrelationSetRef& set, std::uint32_t frame,
                           std::uint32_t alternative, NodeIndex node, std::string& key);
   bool take_early_message(Region& region, Frame& frame, std::uint32_t alternative, const std::string& key);

@@ -106,6 +106,7 @@ void add_partner_links(Program& program, const ProgramOptions& options) {
 void add_receiver(Program& program, const MessageEvent& event, Receiver receiver) {
   const auto path = program.my_paths.find(event.endpoint.partner_link);
   if (path == program.my_paths.end()) return;
+  const NodeIndex receiver_node = receiver.node;
   receiver.event = &event;
   receiver.path = path->second;
   if (const auto more = program.more_paths.find(event.endpoint.partner_link); more != program.more_paths.end())
@@ -115,7 +116,9 @@ void add_receiver(Program& program, const MessageEvent& event, Receiver receiver
   program.receivers.push_back(std::move(receiver));
   for (const auto& correlation : event.correlations) {
     if (correlation.initiate != Initiate::kYes) program.indexed_sets.insert(correlation.set);
-    if (correlation.initiate == Initiate::kJoin) program.joined_sets.insert(correlation.set);
+    const bool of_event = program.definition->node(receiver_node).kind == NodeKind::kOnEvent;
+    if (correlation.initiate == Initiate::kJoin || (of_event && correlation.initiate == Initiate::kNo))
+      program.joined_sets.insert(correlation.set);
   }
 }
 

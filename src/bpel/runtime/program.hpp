@@ -44,7 +44,9 @@ struct Program {
   std::vector<NodeIndex> subtree_end;
   std::vector<LinkIndex> links_by_source;    // ordered by the source's index
   std::set<CorrelationSetRef> indexed_sets;  // looked up by messages that come before their receive
-  std::set<CorrelationSetRef> joined_sets;   // of receivers with initiate="join"
+  // Those whose first values make receivers wait anew: of initiate="join", and of event handlers that were enabled
+  // before there were values.
+  std::set<CorrelationSetRef> joined_sets;
   std::vector<Receiver> receivers;
   std::map<ScopeIndex, SharedAccess> isolated;  // the isolated scopes
   // Scope → the peers that are compensated before it although they may have ended first (§12.5.2).

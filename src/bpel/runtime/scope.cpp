@@ -90,9 +90,11 @@ void Machine::enable_events(Region& region) {
   region.row.events_enabled = true;
   touch(region);
   for (std::uint32_t i = 0; i < scope.on_events.size(); ++i) {
+    region.row.events.emplace_back();
+    if (lacks_values(region, scope.on_events[i]->event)) continue;  // subscribed when they are there
     auto key = subscribe(region, scope.on_events[i]->event, 0, i, scope.on_events[i]->index);
     if (key.empty()) return;
-    region.row.events.push_back({std::move(key), false, {}, 0});
+    region.row.events[i].key = std::move(key);
   }
   for (std::uint32_t i = 0; i < scope.on_alarms.size(); ++i) region.row.events.emplace_back();
   const auto events = static_cast<std::uint32_t>(scope.on_events.size());
@@ -101,7 +103,8 @@ void Machine::enable_events(Region& region) {
     if (ended() || region.row.state != RegionState::kRunning) return;
   }
   for (std::uint32_t i = 0; i < events; ++i) {
-    while (region.row.events_enabled && event_takes_early(region, i, region.row.events[i].key)) {
+    while (region.row.events_enabled && !region.row.events[i].key.empty() &&
+           event_takes_early(region, i, region.row.events[i].key)) {
     }
   }
 }
@@ -369,6 +372,7 @@ void Machine::end_process(InstanceState state, const std::optional<FaultRow>& fa
   for (const auto table : {tables_.scope, tables_.open, tables_.early}) {
     check(transaction.erase_prefix(table, header.id));
   }
+  if (!program_.isolated.empty()) check(transaction.erase_prefix(tables_.isolation, header.id));
   all_rows_dropped_ = true;
   if (root != nullptr) drop_memory(*root);
   tasks_.clear();

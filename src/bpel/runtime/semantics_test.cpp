@@ -289,6 +289,32 @@ TEST(Events, UntilAndRepeatEvery) {
   world.expect_replays();
 }
 
+// ---- event handlers whose correlation sets get their values later ----
+
+TEST(EventHandlers, WaitForTheValuesOfTheirCorrelationSets) {
+  const std::string handler =
+      "<eventHandlers><onEvent partnerLink=\"client\" portType=\"t:P\" operation=\"note\" variable=\"v\" "
+      "messageType=\"t:In\">" +
+      correlated("k") + scope("@E") + "</onEvent></eventHandlers>";
+  const std::string initiate =
+      "<invoke partnerLink=\"partner\" portType=\"t:P\" operation=\"note\" inputVariable=\"request\">" +
+      correlated("k", "yes") + "</invoke>";
+  World world(process_text(
+      round_trip(scope("<correlationSets><correlationSet name=\"k\" properties=\"t:code\"/></correlationSets>" +
+                       handler + "<sequence>@call(First)" + initiate + "@call(Second)</sequence>"))));
+  world.script = defer;
+  const auto id = world.request("start", "<code>7</code>");
+  world.answer("First");
+  world.request("note", "<code>8</code>");
+  EXPECT_EQ(world.trace(), "");
+  world.request("note", "<code>7</code>");
+  world.request("note", "<code>7</code>");
+  EXPECT_EQ(world.trace(), "E E");
+  world.answer("Second");
+  EXPECT_EQ(world.answer_text(id), "done");
+  world.expect_replays();
+}
+
 // ---- links ----
 
 // The links of an activity may be declared by flows in different scopes.

@@ -108,7 +108,8 @@ Result<Tables> Tables::open_all(store::Store& store) {
                                                             {&tables.process, "bpel_process"},
                                                             {&tables.running, "bpel_running"},
                                                             {&tables.ended, "bpel_ended"},
-                                                            {&tables.child, "bpel_child"}};
+                                                            {&tables.child, "bpel_child"},
+                                                            {&tables.isolation, "bpel_isolation"}};
   for (const auto& [target, name] : all) {
     TRY_ASSIGN(*target, store.table(name));
   }

@@ -272,7 +272,7 @@ struct HeaderRow {
   std::uint32_t start_alternative = 0;
   std::string start_message;            // until the start activity took it
   std::vector<TaskRow> tasks;           // what was left when a turn's step limit was reached
-  std::vector<IsolationRow> isolation;  // in the order in which they came
+  std::vector<IsolationRow> isolation;  // of an earlier format: they stand in bpel_isolation
   std::int64_t abandoned = 0;           // requests that may still make an instance, which nobody would await
   template <class V>
   void fields(V& v) {
@@ -329,7 +329,8 @@ struct Instance {
 
 // The tables of the engine.
 struct Tables {
-  store::Table instance, scope, subscription, correlation, open, early, held, history, process, running, ended, child;
+  store::Table instance, scope, subscription, correlation, open, early, held, history, process, running, ended, child,
+      isolation;
   static Result<Tables> open_all(store::Store& store);
 };
 
