@@ -75,7 +75,7 @@ const std::map<std::string_view, Rule>& rules() {
       {"from", {"expressionLanguage variable part property partnerLink endpointReference", "literal|query?"}},
       {"to", {"expressionLanguage variable part property partnerLink", "query?"}},
       {"copy", {"keepSrcElementName ignoreMissingFromData", "from to"}},
-      {"extensionAssignOperation", {"", "#"}},
+      {"extensionAssignOperation", {"", ""}},
       {"link", {"name!", ""}},
       {"links", {"", "link+"}},
       {"elseif", {"", "condition @"}},
@@ -172,7 +172,10 @@ class ShapeChecker {
 
   void check(xml::Node element) {
     const std::string_view local = element.local_name();
-    if (local == "extensionActivity") return check_attributes(element, {}, false);  // its inside is another language
+    if (local == "extensionActivity") {  // its inside is another language
+      check_text(element);
+      return check_attributes(element, {}, false);
+    }
     const auto rule = rules().find(local);
     if (rule == rules().end()) {
       report(element, fmt::format("WS-BPEL 2.0 has no element <{}>", local));
@@ -181,14 +184,17 @@ class ShapeChecker {
     const bool activity = is_activity_name(local);
     check_attributes(element, rule->second, activity);
     if (rule->second.content == "#") return;
-    if (local != "from" && local != "to" && !is_blank(own_text(element)))
-      report(element, fmt::format("<{}> may not hold text", local));
+    if (local != "from" && local != "to") check_text(element);
     check_content(element, rule->second, activity);
   }
 
  private:
   void report(xml::Node node, std::string sentence) {
     diagnostics_.push_back({"", file_, node.position(), std::move(sentence), false});
+  }
+
+  void check_text(xml::Node element) {
+    if (!is_blank(own_text(element))) report(element, fmt::format("<{}> may not hold text", element.local_name()));
   }
 
   void check_attributes(xml::Node element, const Rule& rule, bool activity) {

@@ -197,6 +197,12 @@ TEST(Parser, ShapeOfTheProcess) {
               HasSubstr("lacks <onMessage>"));
   EXPECT_THAT(findings_of_body("<empty suppressJoinFailure='maybe'/>"), HasSubstr("yes or no"));
   EXPECT_THAT(findings_of_body("<sequence>text<empty/></sequence>"), HasSubstr("<sequence> may not hold text"));
+  EXPECT_THAT(findings_of_body("<extensionActivity>text<x:any/></extensionActivity>"), HasSubstr("may not hold text"));
+  EXPECT_THAT(findings_of_body("<assign><extensionAssignOperation><empty/></extensionAssignOperation></assign>"),
+              HasSubstr("<empty> may not stand here in <extensionAssignOperation>"));
+  EXPECT_EQ(
+      findings_of_body("<assign><extensionAssignOperation><x:any>text</x:any></extensionAssignOperation></assign>"),
+      "");
   EXPECT_THAT(findings_of_body("<empty name='two words'/>"), HasSubstr("name=\"two words\" is no name"));
   EXPECT_THAT(findings_of_body("<throw faultName='t:x y'/>"), HasSubstr("faultName=\"t:x y\" is no name"));
   EXPECT_THAT(findings_of_body("<validate variables=''/>"), HasSubstr("variables=\"\" is no name"));
