@@ -16,14 +16,18 @@ class DescriptorReader {
     diagnostics_.push_back({"", file_, where, std::move(sentence), warning});
   }
 
-  void read_deadline(xml::Node element, ProcessDeployment& into) {
-    const auto text = element.attribute("invoke-deadline");
-    if (!text) return;
+  void read_deadlines(xml::Node element, ProcessDeployment& into) {
+    if (const auto span = read_span(element, "invoke-deadline")) into.invoke_deadline = *span;
+    if (const auto span = read_span(element, "unreachable-deadline")) into.unreachable_deadline = *span;
+  }
+
+  std::optional<Duration> read_span(xml::Node element, const char* attribute) {
+    const auto text = element.attribute(attribute);
+    if (!text) return std::nullopt;
     const auto span = parse_duration(*text);
-    if (span && span->count() > 0)
-      into.invoke_deadline = *span;
-    else
-      complain(element.position(), fmt::format("invoke-deadline=\"{}\" is not a duration such as 30m or PT1H", *text));
+    if (span && span->count() > 0) return *span;
+    complain(element.position(), fmt::format("{}=\"{}\" is not a duration such as 30m or PT1H", attribute, *text));
+    return std::nullopt;
   }
 
   void read_validation(xml::Node element, ProcessDeployment& into) {
@@ -87,7 +91,7 @@ std::string descriptor_file(const Package& package) {
 }
 
 void read_own(xml::Node root, const Package& package, DescriptorReader& reader, DeployDescriptor& descriptor) {
-  reader.read_deadline(root, descriptor.defaults);
+  reader.read_deadlines(root, descriptor.defaults);
   reader.read_validation(root, descriptor.defaults);
   for (const auto child : root.children()) {
     if (!reader.read_link(child, descriptor.defaults) && !child.is(kDeployNamespace, "process")) reader.unknown(child);
@@ -99,7 +103,7 @@ void read_own(xml::Node root, const Package& package, DescriptorReader& reader, 
       continue;
     }
     auto& own = descriptor.processes.emplace(file, descriptor.defaults).first->second;
-    reader.read_deadline(process, own);
+    reader.read_deadlines(process, own);
     reader.read_validation(process, own);
     for (const auto child : process.children()) {
       if (!reader.read_link(child, own)) reader.unknown(child);

@@ -37,6 +37,7 @@ struct PortName {
 
 struct ProcessDeployment {
   Duration invoke_deadline = std::chrono::hours(1);
+  std::optional<Duration> unreachable_deadline;  // absent: as the engine is set
   std::optional<bool> validate;                  // absent: as the engine is set
   std::map<std::string, std::string> addresses;  // partner link → address
   std::map<std::string, std::string> paths;      // partner link → path of the own role

@@ -58,6 +58,8 @@ struct EngineOptions {
   // Whether requests from outside are checked against the schemas of their process's package, where deploy.xml does not
   // say it.
   bool validate_messages = false;
+  // How long an invoke is tried again while its partner cannot be reached, where deploy.xml does not say it.
+  Duration unreachable_deadline = Duration::max();
   OtherPackages others = OtherPackages::kKeep;
   // Called when an operation begins or ceases to be served (exchange's thread; at the start for all of them).
   std::function<void(const Route&, bool served)> route_changed;

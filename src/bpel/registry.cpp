@@ -103,6 +103,7 @@ std::vector<std::shared_ptr<const runtime::Program>> Registry::make_programs(con
     options.id = fmt::format("{}/{}@{}", row.package, definition->file(), row.version);
     options.package = row.package;
     options.invoke_deadline = deployment.invoke_deadline;
+    options.unreachable_deadline = deployment.unreachable_deadline.value_or(options_.unreachable_deadline);
     options.validate = deployment.validate.value_or(options_.validate_messages);
     options.my_paths = deployment.paths;
     options.partner_addresses = deployment.addresses;

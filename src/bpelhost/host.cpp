@@ -118,6 +118,8 @@ void HostImpl::make_engine(const HostOptions& options) {
   bpel::EngineOptions engine_options;
   if (!options.bases.empty()) engine_options.own_base = options.bases.front();
   engine_options.history_retention = options.history_retention;
+  // A partner that is being restarted comes back meanwhile; a caller who waits for an answer is told in time.
+  engine_options.unreachable_deadline = std::chrono::seconds(10);
   engine_options.history_limit = options.history_limit;
   if (options.packages_are_complete) engine_options.others = bpel::OtherPackages::kRetireFormer;
   engine_options.observer = options.observer;

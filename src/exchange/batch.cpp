@@ -214,10 +214,14 @@ void ExchangeImpl::answer_at_once(Batch& batch) {
 
 bool ExchangeImpl::retry_later(Batch& batch, const OutcomeEvent& event) {
   if (!may_retry(event.outcome.error().code())) return false;
-  const TimePoint due = state_.clock->now() + pause_before(event.attempt, *state_.random);
-  if (due > event.deadline) return false;
-  batch.effects.emplace_back(CallEffect{
-      [this, due, resend = ResendEvent{event.message_id, event.attempt + 1}] { delayed_.emplace(due, resend); }});
+  Tries tries = event.tries;
+  const TimePoint now = state_.clock->now();
+  if (!tries.failing_since) tries.failing_since = now;
+  const TimePoint due = now + pause_before(tries.failed, *state_.random);
+  if (due > tries.deadline || due - *tries.failing_since > tries.patience) return false;
+  ++tries.failed;
+  batch.effects.emplace_back(
+      CallEffect{[this, due, resend = ResendEvent{event.message_id, tries}] { delayed_.emplace(due, resend); }});
   return true;
 }
 
@@ -226,7 +230,7 @@ Status ExchangeImpl::handle(Batch& batch, OutcomeEvent& event) {
   if (retry_later(batch, event)) return {};
   Error error = event.outcome.error();
   if (may_retry(error.code())) {
-    error = unavailable(fmt::format("gave up after {} tries: {}", event.attempt + 1, error.to_string()));
+    error = unavailable(fmt::format("gave up after {} tries: {}", event.tries.failed + 1, error.to_string()));
   }
   return handle_reply(batch, event.message_id, fault_reply({}, event.message_id, error, options_.name));
 }
@@ -264,7 +268,10 @@ Status ExchangeImpl::handle(Batch& batch, ResendEvent& event) {
   if (!message) {
     return handle_reply(batch, event.message_id, fault_reply({}, event.message_id, message.error(), options_.name));
   }
-  batch.effects.emplace_back(SendEffect{std::move(*message), row.deadline, event.attempt});
+  Tries tries = event.tries;
+  tries.deadline = row.deadline;
+  tries.patience = row.patience;
+  batch.effects.emplace_back(SendEffect{std::move(*message), tries});
   return {};
 }
 

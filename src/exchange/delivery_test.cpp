@@ -38,9 +38,10 @@ struct ScriptedTransport : RemoteTransport {
 };
 
 struct Sender : FunctionActor {
-  explicit Sender(const std::string& to, Duration patience) : FunctionActor("sender") {
-    start = [to, patience](Turn& turn) {
-      return turn.send(request_to(to, "ask", "urn:1"), "tok", turn.now() + patience);
+  explicit Sender(const std::string& to, Duration deadline, Duration patience = Duration::max())
+      : FunctionActor("sender") {
+    start = [=](Turn& turn) {
+      return turn.send(request_to(to, "ask", "urn:1"), "tok", turn.now() + deadline, patience);
     };
     reply = [this](Turn&, const Message& message, std::string_view token) -> Status {
       got.push_back(std::string(token) + ": " + text_of(message));
@@ -86,6 +87,40 @@ TEST(Delivery, GivesUpAtTheDeadline) {
   EXPECT_NE(sender.got[0].find("no answer"), std::string::npos);
   EXPECT_LE(world.clock.now(), env::SimClock::kStart + 20s);
   EXPECT_EQ(world.leftovers("one"), "");
+}
+
+// Patience counts from the first failure: an answer may take as long as the deadline allows.
+TEST(Delivery, GivesUpWhenItHasFailedForTooLong) {
+  World world;
+  ScriptedTransport transport;
+  transport.clock = &world.clock;
+  for (int i = 0; i < 1000; ++i) transport.errors.push_back(unavailable("connection refused"));
+  world.router = make_router({.remote = &transport});
+  Sender sender("http://other:1/services/x", 1h, 10s);
+  world.add("one", {&sender});
+  world.run();
+  EXPECT_EQ(sender.codes, std::vector<ErrorCode>{ErrorCode::kUnavailable});
+  EXPECT_GE(world.clock.now(), env::SimClock::kStart + 5s);
+  EXPECT_LE(world.clock.now(), env::SimClock::kStart + 10s);
+  EXPECT_EQ(world.leftovers("one"), "");
+  // What a restart finds begins to fail anew.
+  World again;
+  ScriptedTransport other;
+  other.clock = &again.clock;
+  for (int i = 0; i < 1000; ++i) other.errors.push_back(unavailable("connection refused"));
+  again.router = make_router({.remote = &other});
+  Sender first("http://other:1/services/x", 1h, 10s);
+  again.add("one", {&first});
+  again.drain();
+  again.restart();
+  again.clock.advance(1min);
+  again.router = make_router({.remote = &other});
+  other.errors.resize(2, unavailable("connection refused"));
+  Sender second("http://other:1/services/x", 1h, 10s);
+  second.start = [](Turn&) { return Status(); };
+  again.add("one", {&second});
+  again.run();
+  EXPECT_EQ(second.got, std::vector<std::string>{"tok: from afar"});
 }
 
 TEST(Delivery, AFinalErrorIsNotTriedAgain) {

@@ -95,7 +95,7 @@ Status ExchangeImpl::queue_what_is_left() {
   }
   std::sort(jobs.begin(), jobs.end());
   std::sort(requests.begin(), requests.end());
-  for (auto& [order, key] : requests) mailbox_->put(ResendEvent{std::move(key), 0});
+  for (auto& [order, key] : requests) mailbox_->put(ResendEvent{std::move(key), {}});
   for (auto& [order, key] : jobs) mailbox_->put(RestartJobEvent{std::move(key)});
   return {};
 }

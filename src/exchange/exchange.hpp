@@ -90,8 +90,12 @@ class Turn {
 
   // Sends a request after the commit. message_id must be set (deterministic in an engine; env::make_uuid_urn in a
   // service). Its reply arrives at this actor's on_reply with `token`; an undeliverable message is retried with growing
-  // pauses until `deadline` and then answered by a fault kUnavailable. One-way messages get no reply.
-  virtual Status send(Message request, std::string token, TimePoint deadline) = 0;
+  // pauses until `deadline`, or until tries have failed for as long as `patience`, and then answered by a fault
+  // kUnavailable. One-way messages get no reply.
+  virtual Status send(Message request, std::string token, TimePoint deadline, Duration patience) = 0;
+  Status send(Message request, std::string token, TimePoint deadline) {
+    return send(std::move(request), std::move(token), deadline, Duration::max());
+  }
   // Forgets a request: its reply will be dropped. Nothing happens when it is not there.
   virtual Status forget(std::string_view message_id) = 0;
   // Answers a request that on_request got (in this or an earlier turn). The first answer stands; a second is dropped.

@@ -26,15 +26,21 @@ struct RequestEvent {
   DeliveryHandler handler;
 };
 // The outcome of a try to deliver one of our requests.
+// The tries of one delivery.
+struct Tries {
+  TimePoint deadline;
+  Duration patience = Duration::max();  // how long they may fail one after the other
+  int failed = 0;                       // before this one
+  std::optional<TimePoint> failing_since{};
+};
 struct OutcomeEvent {
   std::string message_id;
-  TimePoint deadline;
-  int attempt = 0;  // tries before this one
+  Tries tries;
   Result<Message> outcome;
 };
 struct ResendEvent {
   std::string message_id;
-  int attempt = 0;
+  Tries tries;  // its deadline and patience stand in the row
 };
 struct JobEvent {
   std::string actor;

@@ -34,10 +34,10 @@ void ExchangeImpl::release(SendEffect& effect) {
     ++statistics_.messages_sent;
   }
   std::string id = effect.message.message_id;
-  router_.attempt(std::move(effect.message), [mailbox = mailbox_, id = std::move(id), deadline = effect.deadline,
-                                              attempt = effect.attempt](Result<Message> outcome) {
-    mailbox->put(OutcomeEvent{id, deadline, attempt, std::move(outcome)});
-  });
+  router_.attempt(std::move(effect.message),
+                  [mailbox = mailbox_, id = std::move(id), tries = effect.tries](Result<Message> outcome) {
+                    mailbox->put(OutcomeEvent{id, tries, std::move(outcome)});
+                  });
 }
 
 void ExchangeImpl::release(ReplyEffect& effect) {

@@ -17,9 +17,10 @@ struct OutboxRow {
   bool one_way = false;
   std::string message;     // encode_message
   std::int64_t order = 0;  // of sending: after a restart the oldest goes first
+  Duration patience = Duration::max();
   template <class V>
   void fields(V& v) {
-    v(1, actor), v(2, token), v(3, deadline), v(4, one_way), v(5, message), v(6, order);
+    v(1, actor), v(2, token), v(3, deadline), v(4, one_way), v(5, message), v(6, order), v(7, patience);
   }
 };
 

@@ -36,8 +36,7 @@ struct Pending {
 
 struct SendEffect {
   Message message;
-  TimePoint deadline;
-  int attempt = 0;
+  Tries tries;
 };
 struct ReplyEffect {
   std::string request_id;

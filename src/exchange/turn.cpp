@@ -78,7 +78,7 @@ Status ActorTurn::undo() {
   return {};
 }
 
-Status ActorTurn::send(Message request, std::string token, TimePoint deadline) {
+Status ActorTurn::send(Message request, std::string token, TimePoint deadline, Duration patience) {
   if (request.message_id.empty()) return internal("a request is sent without message_id");
   if (request.to.empty()) return invalid(fmt::format("request {} is sent to no address", request.operation));
   note_write();
@@ -86,11 +86,12 @@ Status ActorTurn::send(Message request, std::string token, TimePoint deadline) {
   row.actor = std::string(actor_);
   row.token = std::move(token);
   row.deadline = deadline;
+  row.patience = patience;
   row.one_way = request.one_way;
   row.order = ++state_.last_number;
   row.message = encode_message(request);
   TRY(rows().insert(state_.tables.outbox, request.message_id, encode_record(row)));
-  batch_.effects.emplace_back(SendEffect{std::move(request), deadline, 0});
+  batch_.effects.emplace_back(SendEffect{std::move(request), {deadline, patience}});
   return {};
 }
 

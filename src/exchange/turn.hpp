@@ -21,7 +21,8 @@ class ActorTurn : public Turn {
   store::Transaction& transaction() override { return guarded_; }
   TimePoint now() const override { return now_; }
   env::Random& random() override { return *state_.random; }
-  Status send(Message request, std::string token, TimePoint deadline) override;
+  using Turn::send;
+  Status send(Message request, std::string token, TimePoint deadline, Duration patience) override;
   Status forget(std::string_view message_id) override;
   Status reply(std::string_view request_id, xml::DocumentPtr body) override;
   Status reply_fault(std::string_view request_id, Fault fault) override;

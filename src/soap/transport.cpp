@@ -73,9 +73,7 @@ Result<Message> read_answer(const Sent& sent, const Result<net::ClientResponse>&
   if (!reply) return std::move(reply).error().with(fmt::format("reading the answer of {}", sent.to));
   const bool successful = response.status >= 200 && response.status < 300;
   if (!reply->fault && !successful) return status_error(sent, response);
-  if (!reply->relates_to.empty() && reply->relates_to != sent.message_id) {
-    return corrupt(fmt::format("{} answered {} when asked {}", sent.to, reply->relates_to, sent.message_id));
-  }
+  // The connection tells what is answered; a wsa:RelatesTo that says otherwise is a careless partner's.
   reply->relates_to = sent.message_id;
   return std::move(*reply);
 }

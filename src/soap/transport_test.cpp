@@ -82,6 +82,19 @@ TEST_F(Transport, CarriesRequestAndReply) {
   EXPECT_EQ(reply->body->root().text(), "hello");
 }
 
+// What is answered, the connection tells.
+TEST_F(Transport, AnAnswerMayRelateToSomethingElse) {
+  serve([this](const HttpRequest&) {
+    Message reply;
+    reply.relates_to = "urn:uuid:another";
+    reply.body = request().body;
+    return envelope(200, encode(reply));
+  });
+  const auto reply = send(request());
+  ASSERT_TRUE(reply) << reply.error().to_string();
+  EXPECT_EQ(reply->relates_to, request().message_id);
+}
+
 TEST_F(Transport, AFaultIsAMessage) {
   serve([](const HttpRequest&) {
     Message reply;
@@ -129,13 +142,8 @@ TEST_F(Transport, WhatIsNoAnswerIsAnErrorThatNamesTheAddress) {
   }
 }
 
-TEST_F(Transport, NonsenseAndAnotherRequestsAnswerAreCorrupt) {
-  std::string text = "<nonsense/>";
-  serve([&text](const HttpRequest&) { return envelope(200, text); });
-  EXPECT_EQ(send(request()).error().code(), ErrorCode::kCorrupt);
-  Message reply;
-  reply.relates_to = "urn:uuid:other";
-  text = encode(reply);
+TEST_F(Transport, NonsenseIsCorrupt) {
+  serve([](const HttpRequest&) { return envelope(200, "<nonsense/>"); });
   EXPECT_EQ(send(request()).error().code(), ErrorCode::kCorrupt);
 }
 

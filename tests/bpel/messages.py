@@ -1,4 +1,6 @@
 """How WSDL messages stand in envelopes: rpc, several parts, header blocks, charsets; what partners answer."""
+import json
+import socket
 import xml.etree.ElementTree as ET
 
 import world
@@ -197,6 +199,23 @@ def references(programs, folder):
             assert server.say("x").said == "partner: x", form
 
 
+def unreachable(programs, folder):
+    """A partner that cannot be reached is tried for a while, and may come back; then it is a fault that a process can catch."""
+    link = '<partnerLink name="other" partnerLinkType="t:L" partnerRole="service"/>'
+    body = (world.receive() + '<scope><faultHandlers><catchAll><sequence>' + world.answer("'nobody there'") + '<exit/></sequence></catchAll></faultHandlers>'
+            '<invoke partnerLink="other" operation="say" inputVariable="in" outputVariable="out"/></scope>'
+            '<reply partnerLink="client" operation="say" variable="out"/>')
+    with socket.socket() as taken, serving(programs, folder, memory=True) as server:
+        taken.bind(("127.0.0.1", 0))  # and does not listen: refused
+        address = "http://127.0.0.1:%d/p" % taken.getsockname()[1]
+        deploy = f'<deploy xmlns="urn:nuraghe:deploy:1" unreachable-deadline="1s"><partnerLink name="other" address="{address}"/></deploy>'
+        server.deploy({"talk.bpel": world.process(body, partners=link), "talk.wsdl": world.wsdl(), "deploy.xml": deploy})
+        assert server.say("x").said == "nobody there"
+        bad = server.deploy({"talk.bpel": world.process(body, partners=link), "talk.wsdl": world.wsdl(),
+                             "deploy.xml": deploy.replace("1s", "soon")}, status=422)
+        assert "unreachable-deadline" in json.dumps(bad), bad
+
+
 def values(programs, folder):
     """A plain variable is copied as it stands; properties compare as their types say."""
     variables = "".join(f'<variable name="{name}" type="xsd:{kind}"><from><literal>{text}</literal></from></variable>'
@@ -218,4 +237,4 @@ def values(programs, folder):
 
 
 if __name__ == "__main__":
-    world.main({test.__name__: test for test in (forms, to_partners, transports, references, values)})
+    world.main({test.__name__: test for test in (forms, to_partners, transports, references, unreachable, values)})

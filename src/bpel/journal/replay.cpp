@@ -20,7 +20,7 @@ class ReplayTurn : public exchange::Turn {
   store::Transaction& transaction() override { return transaction_; }
   TimePoint now() const override { return now_; }
   env::Random& random() override { return random_; }
-  Status send(exchange::Message, std::string, TimePoint) override { return {}; }
+  Status send(exchange::Message, std::string, TimePoint, Duration) override { return {}; }
   Status forget(std::string_view) override { return {}; }
   Status reply(std::string_view, xml::DocumentPtr) override { return {}; }
   Status reply_fault(std::string_view, exchange::Fault) override { return {}; }

@@ -189,8 +189,8 @@ class ShapeChecker {
   }
 
  private:
-  void report(xml::Node node, std::string sentence) {
-    diagnostics_.push_back({"", file_, node.position(), std::move(sentence), false});
+  void report(xml::Node node, std::string sentence, bool warning = false) {
+    diagnostics_.push_back({"", file_, node.position(), std::move(sentence), warning});
   }
 
   void check_text(xml::Node element) {
@@ -204,7 +204,8 @@ class ShapeChecker {
       if (!attribute.name.ns.empty()) continue;
       if (activity && name == "suppressJoinFailure") continue;
       if (activity && name == "name") {
-        check_value(element, attribute);
+        // Designers write titles there; nothing but compensateScope refers to it.
+        check_value(element, attribute, true);
         continue;
       }
       const bool allowed = std::any_of(known.begin(), known.end(),
@@ -220,10 +221,12 @@ class ShapeChecker {
     }
   }
 
-  void check_value(xml::Node element, const xml::Node::Attribute& attribute) {
+  void check_value(xml::Node element, const xml::Node::Attribute& attribute, bool warning = false) {
     if (is_value_of(attribute.name.local, attribute.value)) return;
-    report(element, fmt::format("<{}>: {}=\"{}\" is no name as the attribute must be", element.local_name(),
-                                attribute.name.local, attribute.value));
+    report(element,
+           fmt::format("<{}>: {}=\"{}\" is no name as the attribute must be", element.local_name(),
+                       attribute.name.local, attribute.value),
+           warning);
   }
 
   static bool matches(std::string_view item, xml::Node child) {

@@ -251,7 +251,9 @@ void Machine::begin_invoke(Region& region, Frame& frame) {
     touch(region);
   }
   const auto token = to_text({header.id, region.path, frame.number, 0});
-  if (!check(turn_.send(std::move(message), token, turn_.now() + program_.invoke_deadline))) return;
+  if (!check(
+          turn_.send(std::move(message), token, turn_.now() + program_.invoke_deadline, program_.unreachable_deadline)))
+    return;
   if (one_way) complete(region, frame.number);
 }
 

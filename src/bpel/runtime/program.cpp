@@ -176,6 +176,7 @@ std::shared_ptr<const Program> make_program(std::shared_ptr<const ProcessDefinit
   program->definition = std::move(definition);
   program->resources = std::make_unique<const Resources>(program->definition);
   program->invoke_deadline = options.invoke_deadline;
+  program->unreachable_deadline = options.unreachable_deadline;
   program->validate = options.validate;
   program->subtree_end = subtree_ends(*program->definition);
   program->dependents = overlapping_dependents(*program->definition);

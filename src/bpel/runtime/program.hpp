@@ -33,6 +33,7 @@ struct Program {
   std::shared_ptr<const ProcessDefinition> definition;
   std::unique_ptr<const Resources> resources;
   Duration invoke_deadline = std::chrono::hours(1);
+  Duration unreachable_deadline = Duration::max();
   std::map<PartnerLinkRef, std::string> my_paths;                 // "/services/vcf"
   std::map<PartnerLinkRef, std::vector<std::string>> more_paths;  // of the WSDL's other addresses of the port type
   std::map<PartnerLinkRef, std::string> partner_addresses;        // absent: none known
@@ -60,6 +61,7 @@ struct Program {
 struct ProgramOptions {
   std::string id, package;
   Duration invoke_deadline = std::chrono::hours(1);
+  Duration unreachable_deadline = Duration::max();
   bool validate = false;
   // By partner link name: what deploy.xml says.
   std::map<std::string, std::string> my_paths, partner_addresses;
