@@ -56,7 +56,7 @@ bool ExchangeImpl::take_turns() {
   if (!is_anything_due()) return false;
   Status status;
   if (!open_) status = begin_work();
-  collect(open_->events, std::min(taken + (has_thread_ ? kRound : options_.batch_limit), options_.batch_limit));
+  collect(open_->events, std::min(taken + (overlaps() ? kRound : options_.batch_limit), options_.batch_limit));
   ++open_->rounds;
   if (status) status = handle_from(taken, *open_);
   if (!status) undo_open(status.error());

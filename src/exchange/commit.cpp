@@ -23,7 +23,7 @@ void ExchangeImpl::commit_or_go_on() {
   const std::size_t waiting = mailbox_->size();
   if (waiting == 0 || handled >= options_.batch_limit) return commit(options_.late_syncs);
   // Half of what is there goes first, so that the other half's turns run while the disk syncs.
-  if (has_thread_ && store_->can_commit_ahead()) {
+  if (overlaps()) {
     if (handled >= std::max(waiting, kWorthThread)) commit(true);
     return;
   }

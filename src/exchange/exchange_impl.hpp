@@ -130,6 +130,9 @@ class ExchangeImpl : public Exchange {
   Lanes lanes_;
   ConversationProbe probe_;
 
+  // Whether the next turns can run while the disk syncs.
+  bool overlaps() const { return has_thread_ && store_->can_commit_ahead(); }
+
   std::unique_ptr<Work> open_;      // takes in events
   std::unique_ptr<Work> unsynced_;  // committed; what follows from it waits for the disk
   Syncer syncer_;
