@@ -47,10 +47,10 @@ class ExchangeCheck {
     }
     for (const auto& [key, same] : all) {
       for (std::size_t i = 1; i < same.size(); ++i) {
-        if (std::all_of(same.begin(), same.begin() + static_cast<std::ptrdiff_t>(i),
-                        [&](const Exchange& other) { return precedes(other, same[i]) || precedes(same[i], other); })) {
-          continue;
-        }
+        const auto is_ordered = [this, &one = same[i]](const Exchange& other) {
+          return precedes(other, one) || precedes(one, other);
+        };
+        if (std::all_of(same.begin(), same.begin() + static_cast<std::ptrdiff_t>(i), is_ordered)) continue;
         diagnostics_.push_back({"SA00060", definition_.file(), same[i].request->where,
                                 fmt::format("another branch of the <flow> may wait for its reply to '{}' at the same "
                                             "time: each needs a messageExchange of its own",
