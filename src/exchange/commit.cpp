@@ -8,8 +8,10 @@ namespace {
 constexpr Duration kPauseAfterFailure = std::chrono::milliseconds(500);
 // How often a batch takes in what came while it was handled, when nothing is committed meanwhile.
 constexpr int kMostRounds = 8;
-// To wait for the disk in another thread is worth it for so many events.
+// To wait for the disk in another thread is worth it for so many events; with so many, the wait is short beside their
+// turns, and one commit costs less than two.
 constexpr std::size_t kWorthThread = 16;
+constexpr std::size_t kWorthOneCommit = 160;
 
 // Whether trying again is of no use.
 bool is_fatal(const Error& error) { return !error.is_transient() && error.code() != ErrorCode::kExhausted; }
@@ -21,10 +23,11 @@ void ExchangeImpl::commit_or_go_on() {
   if (unsynced_) return;
   const std::size_t handled = open_->events.size();
   const std::size_t waiting = mailbox_->size();
-  if (waiting == 0 || handled >= options_.batch_limit) return commit(options_.late_syncs);
+  if (waiting == 0) return commit(options_.late_syncs);
+  if (handled >= options_.batch_limit) return commit(options_.late_syncs || overlaps());
   // Half of what is there goes first, so that the other half's turns run while the disk syncs.
   if (overlaps()) {
-    if (handled >= std::max(waiting, kWorthThread)) commit(true);
+    if (handled >= std::max(waiting, kWorthThread) && handled + waiting < kWorthOneCommit) commit(true);
     return;
   }
   // What came meanwhile, such as the answers of services that had nothing to write, shares the commit.
