@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 
 from peers import dbos, restate, virtuoso
-from peers.processes import Missing, Peer, die_with_parent, next_line, tail
+from peers.processes import Missing, Peer, die_with_parent, next_line, standing_still, tail
 from rows import row
 
 SOURCE = pathlib.Path(__file__).resolve().parent
@@ -59,7 +59,10 @@ class Bench:
 
 
 class Peers:
-    """Those of `kinds` that can be measured, all running, so that the engines are measured in turn: a disk's speed changes."""
+    """Those of `kinds` that can be measured, all running, so that the engines are measured in turn: a disk's speed changes.
+
+    While one is measured, the others stand still.
+    """
 
     def __init__(self, bench: Bench, kinds: list):
         self.bench, self.kinds, self.running, self.missing, self.stack = bench, kinds, {}, {}, contextlib.ExitStack()
@@ -83,10 +86,15 @@ class Peers:
         for name, peer in self.running.items():
             try:
                 if name not in self.missing:
-                    measured[name] = peer.measure(clients)
+                    with self.standing_still(but=name):
+                        measured[name] = peer.measure(clients)
             except (Missing, OSError) as error:  # OSError: it has ended
                 self.missing[name] = f"{name} is missing: {error}"
         return measured
+
+    def standing_still(self, but: str = ""):
+        return standing_still([process for name, peer in self.running.items() if name != but
+                               for process in peer.programs.running])
 
     def why(self) -> str:
         return "; ".join(self.missing.values())
@@ -142,7 +150,8 @@ def steps(bench: Bench) -> list:
 def steps_of(bench: Bench, peers: Peers, clients: int) -> list:
     rows = []
     case = f"steps, {clients} client{'s' if clients > 1 else ''}"
-    ours = bench.bpel("steps", clients, bench.seconds)
+    with peers.standing_still():
+        ours = bench.bpel("steps", clients, bench.seconds)
     theirs, why = peers.measure(clients), peers.why()
     target, met, best, rate = "", None, "", None
     if theirs:
@@ -150,7 +159,8 @@ def steps_of(bench: Bench, peers: Peers, clients: int) -> list:
         rate = theirs[best]["per_second"]
         best += "; " + why if why else ""
     if clients == 32:
-        ours, disk = beside_disk(bench, ours, clients)
+        with peers.standing_still():
+            ours, disk = beside_disk(bench, ours, clients)
         allowed = disk * clients / COMMITS
         target = f">= 50 x, or 80 % of the disk's {allowed:.0f}"
         met = rate is not None and not why and ours["per_second"] >= min(50 * rate, 0.8 * allowed)

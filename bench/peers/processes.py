@@ -2,6 +2,7 @@
 
 A program ends with the benchmark, also when that is killed.
 """
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -52,8 +53,8 @@ def tail(log: str) -> str:
     return " / ".join(lines[-3:])[:300]
 
 
-def cpu_seconds(processes: list) -> float:
-    """What the processes and all that they started have used so far."""
+def with_descendants(processes: list) -> dict:
+    """Those and all that they started: clock ticks used so far, by process id."""
     children, used = {}, {}
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
@@ -65,12 +66,35 @@ def cpu_seconds(processes: list) -> float:
         children.setdefault(int(fields[1]), []).append(int(entry))
         # utime, stime, and those of the children that were waited for
         used[int(entry)] = sum(int(field) for field in fields[11:15])
-    open_, total = [process.pid for process in processes], 0
+    open_, found = [process.pid for process in processes], {}
     while open_:
         pid = open_.pop()
-        total += used.get(pid, 0)
+        if pid in used:
+            found[pid] = used[pid]
         open_ += children.get(pid, [])
-    return total * TICK
+    return found
+
+
+def cpu_seconds(processes: list) -> float:
+    """What the processes and all that they started have used so far."""
+    return sum(with_descendants(processes).values()) * TICK
+
+
+@contextlib.contextmanager
+def standing_still(processes: list):
+    """What another engine does beside, such as tidying up, is not to be measured: those and what they started are stopped."""
+    stopped = list(with_descendants(processes))
+
+    def send(what: int) -> None:
+        for pid in stopped:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, what)
+
+    send(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        send(signal.SIGCONT)
 
 
 def unprivileged() -> dict:
