@@ -25,14 +25,14 @@ struct RequestEvent {
   Message message;
   DeliveryHandler handler;
 };
-// The outcome of a try to deliver one of our requests.
-// The tries of one delivery.
+// The tries to deliver one of our requests.
 struct Tries {
   TimePoint deadline;
   Duration patience = Duration::max();  // how long they may fail one after the other
   int failed = 0;                       // before this one
   std::optional<TimePoint> failing_since{};
 };
+// What one of them came to.
 struct OutcomeEvent {
   std::string message_id;
   Tries tries;
