@@ -169,7 +169,10 @@ Status ExchangeImpl::handle(Batch& batch, RequestEvent& event) {
   attach(at->second, std::exchange(event.handler, nullptr));
   if (!is_new) return {};  // being worked on, or answered within this batch
   at->second.context = {event.actor, request.operation, request.vo, request.conversation, request.traceparent};
-  TRY_ASSIGN(const auto stored, batch.transaction->get(state_.tables.inbox, id));
+  std::optional<std::string> stored;
+  if (!request.is_first_try) {
+    TRY_ASSIGN(stored, batch.transaction->get(state_.tables.inbox, id));
+  }
   if (stored) {
     TRY_ASSIGN(const InboxRow row, decode_record<InboxRow>(*stored));
     if (row.reply.empty()) return {};  // being worked on since before a restart

@@ -37,6 +37,8 @@ struct Message {
   bool one_way = false;        // no reply is expected
   std::string action{};        // requests: the SOAPAction of the binding; empty: none, or none is known
   bool soap_12 = false;        // requests that leave the process: SOAP 1.2 rather than 1.1
+  bool is_first_try = false;   // by an exchange of this process: no receiver has seen the message_id. Not stored, not
+                               // sent to other processes
 
   // What travels through every hop unchanged.
   std::string vo;            // the virtual organisation on whose behalf

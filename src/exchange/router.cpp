@@ -58,6 +58,7 @@ class RouterImpl : public Router {
     if (!path || options_.force_remote) {
       // Whatever it was called by: a WSDL's address need not be one that somebody listens on.
       if (path && !options_.own_base.empty()) request.to = fmt::format("{}{}", options_.own_base, *path);
+      request.is_first_try = false;
       lock.unlock();
       return attempt_remote(request, std::move(handler));
     }

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <new>
+#include <vector>
 
 #include "base/check.hpp"
 
@@ -12,6 +14,9 @@ namespace {
 
 // Of appended bytes that have not gone to the file. SQLite's VFS for UNIX takes less than 128 KiB at once.
 constexpr std::size_t kMostBuffered = std::size_t{96} << 10;
+// The log grows by its own size, at least and at most by so much.
+constexpr sqlite3_int64 kLeastGrowth = sqlite3_int64{64} << 10;
+constexpr sqlite3_int64 kMostGrowth = sqlite3_int64{1} << 20;
 
 struct LogFile;
 
@@ -36,13 +41,29 @@ struct LogFile : sqlite3_file {
   sqlite3_file* below;
   std::string buffer;   // appended, not yet in the file
   sqlite3_int64 begin;  // the buffer's place in the file
+  sqlite3_int64 size;   // of the file, as far as it is known
   bool begins_anew;     // its header was written and not synced
 
   int flush() {
     if (buffer.empty()) return SQLITE_OK;
     const int code = below->pMethods->xWrite(below, buffer.data(), static_cast<int>(buffer.size()), begin);
+    const sqlite3_int64 end = begin + static_cast<sqlite3_int64>(buffer.size());
     buffer.clear();
+    if (code == SQLITE_OK && end > size) grow(end);
     return code;
+  }
+
+  // A sync of a file that grew writes its inode and its map as well, which takes longer than the data: so the log grows
+  // rarely, by zeros, which end it as its old frames do. A disk without room for them tells so when frames come.
+  void grow(sqlite3_int64 end) {
+    size = end;
+    const sqlite3_int64 growth = std::clamp(end, kLeastGrowth, kMostGrowth);
+    const std::vector<char> zeros(static_cast<std::size_t>(kLeastGrowth));
+    while (size < end + growth) {
+      const auto count = std::min(kLeastGrowth, end + growth - size);
+      if (below->pMethods->xWrite(below, zeros.data(), static_cast<int>(count), size) != SQLITE_OK) return;
+      size += count;
+    }
   }
 };
 
@@ -86,6 +107,7 @@ int write_log(sqlite3_file* file, const void* data, int size, sqlite3_int64 offs
 int truncate_log(sqlite3_file* file, sqlite3_int64 size) {
   LogFile& log = of(file);
   if (const int code = log.flush(); code != SQLITE_OK) return code;
+  log.size = size;
   return log.below->pMethods->xTruncate(log.below, size);
 }
 
@@ -139,6 +161,7 @@ int open_file(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags,
   log.below = below;
   new (&log.buffer) std::string();
   log.begin = 0;
+  if (const int code = below->pMethods->xFileSize(below, &log.size); code != SQLITE_OK) log.size = 0;
   log.begins_anew = false;
   log.pMethods = &kMethods;
   owner.log = &log;

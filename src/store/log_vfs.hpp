@@ -1,6 +1,7 @@
 // LogVfs: a VFS between one SQLite connection and another VFS, which looks after the connection's write-ahead log.
 //
 //  - What a commit appends goes to the file in one piece; SQLite hands it over page by page, each with a header.
+//  - The file grows ahead of what is appended, so that most syncs find nothing but data to be written.
 //  - A commit can leave the sync of the log to another thread (begin_commit, sync). SQLite itself goes on as after a
 //    commit with synchronous=NORMAL: the log is valid up to the first frame that did not reach the disk.
 //

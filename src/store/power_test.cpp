@@ -2,7 +2,10 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <random>
 
@@ -168,6 +171,41 @@ TEST(PowerTest, ACommitAheadIsKeptByTheNextSync) {
     const auto kept = store->begin().value()->get(table, "a").value();
     EXPECT_EQ(kept, kept_by == std::string("nothing") ? std::nullopt : std::optional<std::string>("1"));
   }
+}
+
+// Most commits write into a log that is long enough, and it is found valid up to its last frame.
+TEST(PowerTest, TheLogGrowsRarely) {
+  const std::filesystem::path folder = testing::TempDir() + fmt::format("/log-{}", ::getpid());
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  const std::string path = folder / "a.db";
+  constexpr int kCommits = 200;
+  const auto write = [](Store& store, Table table, int number) {
+    const auto transaction = store.begin().value();
+    ASSERT_TRUE(transaction->put(table, std::to_string(number), std::string(1000, 'x')));
+    ASSERT_TRUE(transaction->commit());
+  };
+  {
+    auto store = open_sqlite(path).value();
+    const Table table = store->table("rows").value();
+    std::uintmax_t size = 0;
+    int grown = 0;
+    for (int i = 0; i < kCommits; ++i) {
+      write(*store, table, i);
+      const auto now = std::filesystem::file_size(path + "-wal");
+      grown += now == size ? 0 : 1;
+      size = now;
+    }
+    EXPECT_GE(size, kCommits * 1000U);
+    EXPECT_LT(grown, 12);
+    // A second one, while the log is there, reads and goes on where it ends.
+    auto second = open_sqlite(path).value();
+    const Table same = second->table("rows").value();
+    EXPECT_EQ(read_all(*second, same).size(), kCommits);
+    write(*second, same, kCommits);
+    EXPECT_EQ(read_all(*store, table).size(), kCommits + 1);
+  }
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

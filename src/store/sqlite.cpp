@@ -39,6 +39,9 @@ struct TableStatements {
   Statement range;
   Statement open_range;  // without upper bound
   Statement next;        // the first key from one on
+  // At or above every stored key; empty: none is stored. Meaningless unless last_known.
+  std::string last;
+  bool last_known = false;
 };
 
 class SqliteStore : public Store, private Backend {
@@ -75,6 +78,8 @@ class SqliteStore : public Store, private Backend {
   // Verifies the epoch and reads the journal again when another connection has written.
   Status follow_others();
   Status read_journal();
+  // True when every stored key is smaller: rows of what is new, whose keys begin with its time, need not be looked for.
+  Result<bool> ends_before(int table, std::string_view key);
   Result<std::optional<std::string>> read_stored(int table, std::string_view key);
   Status read_stored_range(int table, std::string_view lower, const std::optional<std::string>& upper,
                            std::size_t limit, std::vector<Row>& out);
@@ -332,6 +337,7 @@ Status SqliteStore::follow_others() {
   // The epochs are the same, too, when nobody else has written.
   if (version == known_version_) return {};
   TRY(verify_epoch());
+  for (TableStatements& table : tables_) table.last_known = false;
   TRY(read_journal());
   known_version_ = version;
   return {};
@@ -369,7 +375,20 @@ Status SqliteStore::read_range(int table, std::string_view lower, const std::opt
   return recent_.read_range(table, lower, upper, limit, stored, out);
 }
 
+Result<bool> SqliteStore::ends_before(int table, std::string_view key) {
+  TableStatements& statements = at(table);
+  if (!statements.last_known) {
+    TRY_ASSIGN(Statement last, prepare_for(statements, "SELECT key FROM {t} ORDER BY key DESC LIMIT 1"));
+    TRY_ASSIGN(const bool row, last.step());
+    statements.last = row ? std::string(last.blob(0)) : std::string();
+    statements.last_known = true;
+  }
+  return statements.last < key;
+}
+
 Result<std::optional<std::string>> SqliteStore::read_stored(int table, std::string_view key) {
+  TRY_ASSIGN(const bool beyond, ends_before(table, key));
+  if (beyond) return std::optional<std::string>();
   TableStatements& statements = at(table);
   Statement& get = statements.get;
   if (!get.prepared()) {
@@ -385,6 +404,8 @@ Result<std::optional<std::string>> SqliteStore::read_stored(int table, std::stri
 
 Status SqliteStore::read_stored_range(int table, std::string_view lower, const std::optional<std::string>& upper,
                                       std::size_t limit, std::vector<Row>& out) {
+  TRY_ASSIGN(const bool beyond, ends_before(table, lower));
+  if (beyond) return {};
   TableStatements& statements = at(table);
   Statement& range = upper ? statements.range : statements.open_range;
   if (!range.prepared()) {
@@ -452,6 +473,7 @@ Status SqliteStore::store_ripe(std::size_t bytes) {
     }
     if (entry.table != std::exchange(last_table, entry.table)) eraser.forget();
     if (!*entry.value) return eraser.erase(table.next, table.erase, *entry.key);
+    if (table.last_known && table.last < *entry.key) table.last = *entry.key;
     table.put.bind(1, std::string_view(*entry.key));
     table.put.bind(2, std::string_view(**entry.value));
     return table.put.run();
