@@ -102,12 +102,18 @@ Result<TimePoint> parse_time(std::string_view text) {
     return fail();
   const bool in_range = parts.tm_mon >= 1 && parts.tm_mon <= 12 && parts.tm_mday >= 1 && parts.tm_mday <= 31 &&
                         parts.tm_hour >= 0 && parts.tm_hour <= 24 && parts.tm_min >= 0 && parts.tm_min <= 59 &&
-                        seconds >= 0 && seconds < 61;
+                        seconds >= 0 && seconds < 61 && (parts.tm_hour < 24 || (parts.tm_min == 0 && seconds == 0));
   if (!in_range) return fail();
+  const std::chrono::year_month_day day(std::chrono::year(parts.tm_year),
+                                        std::chrono::month(static_cast<unsigned>(parts.tm_mon)),
+                                        std::chrono::day(static_cast<unsigned>(parts.tm_mday)));
+  if (!day.ok()) return fail();
   std::int64_t offset_minutes = 0;
   const std::string_view zone = std::string_view(copy).substr(static_cast<std::size_t>(used));
   if (zone.size() == 6 && (zone[0] == '+' || zone[0] == '-') && zone[3] == ':') {
     const auto two = [&](std::size_t at) { return (zone[at] - '0') * 10 + (zone[at + 1] - '0'); };
+    if (zone.find_first_not_of("0123456789", 1) != 3 || zone.find_first_not_of("0123456789", 4) != zone.npos)
+      return fail();
     offset_minutes = (zone[0] == '-' ? -1 : 1) * (two(1) * 60 + two(4));
   } else if (!zone.empty() && zone != "Z") {
     return fail();

@@ -22,7 +22,7 @@ Status Engine::Implementation::end_children(exchange::Turn& turn, runtime::Insta
     TRY_ASSIGN(const auto child, transaction.get(tables.child, key));
     if (child && !child->empty()) {
       TRY(turn.set_timer((one.with_handlers ? "end/" : "exit/") + *child, turn.now()));
-    } else if (!child && header.state == InstanceState::kRunning) {
+    } else if (!child && one.may_arrive && header.state == InstanceState::kRunning) {
       // The request may be on its way to this engine.
       TRY(transaction.insert(tables.child, key, ""));
       ++header.abandoned;

@@ -207,6 +207,42 @@ TEST(Nested, ALateRequestOfALivingOneMakesNoInstance) {
   world.expect_clean();
 }
 
+// Asked by HTTP through an address that is not known to be this engine's: the tries fail, who was asked is at work.
+TEST(Nested, AnInvokeThatGivesUpEndsWhoIsAsked) {
+  const auto asking = "<sequence>" + kReceive + "<scope><faultHandlers><catchAll><empty/></catchAll></faultHandlers>" +
+                      kDown + "</scope>" + set_reply("'done'") + kReply + kSecond + "</sequence>";
+  auto files = two(asking, "<sequence>" + kReceive + "<scope><compensationHandler>@call(Undo)</compensationHandler>" +
+                               "@call(Done)</scope><wait><for>'PT1H'</for></wait></sequence>");
+  auto& deploy = files["deploy.xml"];
+  const std::string address = "/processes/b/client";
+  deploy.replace(deploy.find(address), address.size(), "http://elsewhere.example.org/b");
+  deploy.replace(deploy.find("<deploy"), 7, "<deploy invoke-deadline=\"3s\"");
+  World world(files);
+  world.send("start", "x", "urn:1");
+  world.run();
+  exchange::Message request;
+  {
+    auto store = world.open_store(true);
+    const auto table = store->table("exchange_outbox").value();
+    const auto rows = store->begin().value()->scan(table, "", "").value();
+    ASSERT_EQ(rows.size(), 1U);
+    request.message_id = rows.front().key;
+  }
+  request.conversation = id_of(world, "p");
+  request.to = address;
+  request.operation = "start";
+  request.body = document(in_text("x"));
+  world.router->deliver(request, [](const exchange::Message&) {});
+  world.run();
+  ASSERT_EQ(world.partner_trace(), "Done");
+  for (int i = 0; i < 5; ++i) world.advance(std::chrono::seconds(1));
+  EXPECT_EQ(world.answer_text("urn:1"), "done");
+  EXPECT_EQ(world.partner_trace(), "Done Undo");
+  EXPECT_EQ(states(world), (std::map<std::string, std::string>{{"p", "completed"}, {"b", "terminated"}}));
+  EXPECT_EQ(world.rows("bpel_child"), 0U);
+  world.expect_clean();
+}
+
 TEST(Nested, AHandlerOfAFaultAtWorkIsLeftAlone) {
   World world(two(within_a_second(kSecond + kBad),
                   "<sequence>" + kReceive + "<scope><faultHandlers><catchAll><sequence>" + kSecond + kSecond +

@@ -119,6 +119,23 @@ TEST(Assign, PropertiesAsDestination) {
   EXPECT_THAT(world.get("request", "body"), ::testing::HasSubstr("<t:customer>bruno</t:customer>"));
 }
 
+// The alias of a whole part: the part gets its first value by it.
+TEST(Assign, APropertyOfAPartWithoutValueIsADestination) {
+  test::Pieces pieces;
+  pieces.body = assign(copying("<from>'bruno'</from>", "<to variable='pair' property='t:entire'/>"));
+  pieces.imports +=
+      "<import namespace='urn:test:shop' location='more.wsdl' importType='http://schemas.xmlsoap.org/wsdl/'/>";
+  World world(
+      pieces,
+      {{"more.wsdl",
+        "<wsdl:definitions xmlns:wsdl='http://schemas.xmlsoap.org/wsdl/' targetNamespace='urn:test:shop' "
+        "xmlns:t='urn:test:shop' xmlns:v='http://docs.oasis-open.org/wsbpel/2.0/varprop'><v:property name='entire' "
+        "element='t:name'/><v:propertyAlias propertyName='t:entire' messageType='t:pair' "
+        "part='a'/></wsdl:definitions>"}});
+  EXPECT_EQ(run(world), "");
+  expect_xml(world.get("pair", "a"), "<t:name xmlns:t='urn:test:shop'>bruno</t:name>");
+}
+
 TEST(Assign, Literals) {
   World world(assign(copying("<from><literal>\n  <t:order kind='t:a'><t:customer/></t:order>\n</literal></from>",
                              "<to variable='order'/>") +

@@ -161,7 +161,10 @@ TEST(Expression, Deadlines) {
   EXPECT_EQ(deadline("2026-01-31"), "2026-01-31T00:00:00.000000Z");
   EXPECT_EQ(deadline("2026-01-31+01:00"), "2026-01-30T23:00:00.000000Z");
   EXPECT_EQ(deadline("tomorrow"), "none");
-  EXPECT_EQ(deadline("2026-13-31"), "none");
+  EXPECT_EQ(deadline("2026-01-31T24:00:00Z"), "2026-02-01T00:00:00.000000Z");
+  for (const char* wrong :
+       {"2026-13-31", "2026-02-30", "2026-02-29T12:00:00Z", "2026-01-31T24:00:01Z", "2026-01-31T12:00:00+0a:00"})
+    EXPECT_EQ(deadline(wrong), "none") << wrong;
 }
 
 TEST(Expression, TimesOfWaits) {

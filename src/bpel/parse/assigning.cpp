@@ -205,6 +205,12 @@ ToSpec Parser::read_to(xml::Node node) {
     to.property = qname(node, "property");
     std::tie(to.variable, to.declaration) = variable_named(node, attribute(node, "variable"));
     if (to.declaration != nullptr) to.alias = find_alias(node, *to.declaration, to.property);
+    if (to.alias != nullptr && to.alias->query == nullptr) {
+      // The whole part or variable: it may be written before it has a value.
+      to.part = to.alias->part;
+      to.simple = is_simple(to.declaration, to.part);
+      to.whole = true;
+    }
   } else if (partner_link && !variable && !part && !property && !query && !text) {
     to.kind = ToKind::kPartnerLink;
     const std::string name = attribute(node, "partnerLink");

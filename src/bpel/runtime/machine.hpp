@@ -125,6 +125,7 @@ class Machine : public AssignContext {
   struct Abandoned {
     std::string message_id;
     bool with_handlers = true;  // false: the process ended without any, as exit does (§10.10)
+    bool may_arrive = true;     // false: nothing of the request is on its way any more
   };
   const std::vector<Abandoned>& abandoned() const { return abandoned_; }
   // Whether this step answered the request that created the instance.

@@ -2,6 +2,8 @@
 // (WS-BPEL 2.0 §10.3, §10.4).
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "base/check.hpp"
 #include "bpel/runtime/machine.hpp"
 
@@ -262,9 +264,13 @@ void Machine::invoke_done(Region& region, Frame& frame, const exchange::Message&
   const NodeIndex node = frame.node;
   const auto number = frame.number;
   frame.state = FrameState::kRunning;
-  frame.text.clear();
+  auto asked = std::exchange(frame.text, {});
   touch(region);
-  if (reply.fault) return throw_fault(region, fault_of_reply(invoke, reply));
+  if (reply.fault) {
+    // When the exchange gave up rather than the partner answered, a process of this engine may be at work for nobody.
+    abandoned_.push_back({std::move(asked), true, reply.fault->code == ErrorCode::kUnavailable});
+    return throw_fault(region, fault_of_reply(invoke, reply));
+  }
   if (const auto* output = invoke.endpoint.output) {
     const auto value = parts_of_body(*output, reply.body);
     if (!correlate(region, invoke.correlations, output, value, false, node)) return;

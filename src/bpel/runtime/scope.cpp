@@ -246,7 +246,7 @@ void Machine::release(Region& region, Frame& frame, bool with_handlers) {
   if (frame.text.empty()) return;
   if (frame.node != kNone && program_.node(frame.node).kind == NodeKind::kInvoke) {
     check(turn_.forget(frame.text));
-    abandoned_.push_back({std::move(frame.text), with_handlers});
+    abandoned_.push_back({std::move(frame.text), with_handlers, true});
     frame.text.clear();
     return;
   }
