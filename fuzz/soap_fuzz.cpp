@@ -1,9 +1,11 @@
 // Any bytes as a SOAP request and as an answer. What decodes must encode again to an envelope that says the same: a
-// difference is a defect and aborts, as does everything that the sanitizers see.
+// difference is a defect and aborts, as does everything that the sanitizers see. The first line is a Content-Type, too,
+// for what follows it.
 #include <cstddef>
 #include <cstdint>
 
 #include "base/check.hpp"
+#include "soap/attachments.hpp"
 #include "soap/envelope.hpp"
 
 namespace {
@@ -47,11 +49,22 @@ void check_reply(std::string_view input) {
   if (reply->fault) (void)exchange::error_of(*reply->fault);
 }
 
+void check_attachments(std::string_view input) {
+  const auto end = input.find('\n');
+  if (end == std::string_view::npos) return;
+  const std::string_view body = input.substr(end + 1);
+  const auto part = soap::envelope_part(input.substr(0, end), body);
+  if (!part) return;
+  CHECK(part->text.empty() || (part->text.data() >= body.data() && part->text.end() <= body.end()));
+  (void)soap::charset_of(part->type);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
   check_request(input);
   check_reply(input);
+  check_attachments(input);
   return 0;
 }

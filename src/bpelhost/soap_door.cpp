@@ -5,6 +5,7 @@
 
 #include "bpelhost/doors.hpp"
 #include "env/posix.hpp"
+#include "soap/attachments.hpp"
 #include "soap/envelope.hpp"
 
 namespace nuraghe::bpelhost {
@@ -64,89 +65,11 @@ HttpResponse undelivered(const Error& error, const Asked& asked) {
   return response;
 }
 
-// "text/xml" of "text/xml; charset=utf-8"; and the action parameter of SOAP 1.2's media type (RFC 3902).
-struct MediaType {
-  std::string_view name;
-  std::string action;
-};
-MediaType media_type(std::string_view text) {
-  MediaType type;
-  type.name = text.substr(0, text.find(';'));
-  while (!type.name.empty() && type.name.back() == ' ') type.name.remove_suffix(1);
-  for (auto at = text.find(';'); at != std::string_view::npos; at = text.find(';', at + 1)) {
-    std::string_view parameter = text.substr(at + 1);
-    while (!parameter.empty() && parameter.front() == ' ') parameter.remove_prefix(1);
-    if (!net::equal_without_case(parameter.substr(0, 7), "action=")) continue;
-    parameter.remove_prefix(7);
-    if (parameter.starts_with('"'))
-      type.action = parameter.substr(1, parameter.find('"', 1) - 1);
-    else
-      type.action = parameter.substr(0, parameter.find(';'));
-  }
-  return type;
+HttpResponse refused(int status, const ProtocolFault& fault) {
+  return envelope_response(status, fault.version, soap::encode(fault));
 }
 
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r')) text.remove_suffix(1);
-  return text;
-}
-
-// The value of a media type's parameter without quotes; empty: it is not there.
-std::string_view parameter_of(std::string_view media, std::string_view name) {
-  for (auto at = media.find(';'); at != std::string_view::npos; at = media.find(';', at + 1)) {
-    const auto one = trimmed(media.substr(at + 1));
-    const auto equals = one.find('=');
-    if (equals == std::string_view::npos || !net::equal_without_case(trimmed(one.substr(0, equals)), name)) continue;
-    const auto value = trimmed(one.substr(equals + 1));
-    if (value.starts_with('"')) return value.substr(1, value.find('"', 1) - 1);
-    return trimmed(value.substr(0, value.find(';')));
-  }
-  return {};
-}
-
-// The envelope of a request with attachments (SOAP Messages with Attachments; XOP): the first part of
-// multipart/related, which the start parameter names as a rule. Attachments are not handed on.
-struct Root {
-  std::string_view content_type, text;
-};
-std::optional<Root> root_of(std::string_view media, std::string_view body) {
-  const std::string delimiter = "--" + std::string(parameter_of(media, "boundary"));
-  const auto begin = delimiter.size() == 2 ? std::string_view::npos : body.find(delimiter);
-  const auto head = begin == std::string_view::npos ? begin : body.find('\n', begin);
-  if (head == std::string_view::npos) return std::nullopt;
-  auto rest = body.substr(head + 1);
-  rest = rest.substr(0, rest.find("\n" + delimiter));
-  Root root;
-  while (!rest.empty()) {
-    const auto line = trimmed(rest.substr(0, rest.find('\n')));
-    rest.remove_prefix(
-        std::min(rest.size(), rest.find('\n') == std::string_view::npos ? rest.size() : rest.find('\n') + 1));
-    if (line.empty()) break;
-    const auto colon = line.find(':');
-    if (colon != std::string_view::npos && net::equal_without_case(line.substr(0, colon), "Content-Type"))
-      root.content_type = trimmed(line.substr(colon + 1));
-  }
-  root.text = rest;
-  return root;
-}
-
-Root envelope_of(const net::HttpRequest& request) {
-  const Root whole{request.header("Content-Type"), request.body};
-  if (!net::equal_without_case(whole.content_type.substr(0, 17), "multipart/related")) return whole;
-  auto root = root_of(whole.content_type, whole.text);
-  if (!root) return whole;
-  // XOP says by a parameter what the envelope is.
-  if (net::equal_without_case(root->content_type.substr(0, 19), "application/xop+xml")) root->content_type = "text/xml";
-  return *root;
-}
-
-}  // namespace
-
-void serve_soap(Host& host, const std::vector<std::shared_ptr<const Service>>& services,
-                const net::HttpRequest& request, const net::HttpResponder& responder) {
-  const auto [media, text] = envelope_of(request);
-  const auto type = media_type(media);
+soap::DecodeOptions decode_options(const std::vector<std::shared_ptr<const Service>>& services) {
   soap::DecodeOptions decode;
   decode.speaks_11 = std::any_of(services.begin(), services.end(), [](const auto& one) { return one->soap_11; });
   decode.speaks_12 = std::any_of(services.begin(), services.end(), [](const auto& one) { return one->soap_12; });
@@ -154,24 +77,36 @@ void serve_soap(Host& host, const std::vector<std::shared_ptr<const Service>>& s
   decode.empty_body = true;
   decode.parts = true;
   decode.any_reply_address = true;
-  decode.charset = soap::charset_of(media);
   for (const auto& service : services)
     decode.header_blocks.insert(service->header_blocks.begin(), service->header_blocks.end());
-  const bool is_11 = type.name.empty() || net::equal_without_case(type.name, "text/xml") ||
-                     net::equal_without_case(type.name, "application/xml");
-  const bool is_12 = net::equal_without_case(type.name, "application/soap+xml");
+  return decode;
+}
+
+}  // namespace
+
+void serve_soap(Host& host, const std::vector<std::shared_ptr<const Service>>& services,
+                const net::HttpRequest& request, const net::HttpResponder& responder) {
+  soap::DecodeOptions decode = decode_options(services);
   const Version first = decode.speaks_11 ? Version::k11 : Version::k12;
-  if (!is_11 && !is_12) {
-    const ProtocolFault fault{
-        Code::kClient, "a SOAP request has the content type text/xml or application/soap+xml", {}, {}, first};
-    return responder.respond(envelope_response(415, first, soap::encode(fault)));
+  const auto part = soap::envelope_part(request.header("Content-Type"), request.body);
+  if (!part) {
+    const bool unsupported = part.error().code() == ErrorCode::kUnsupported;
+    return responder.respond(refused(unsupported ? 415 : 400, {Code::kClient, part.error().message(), {}, {}, first}));
   }
-  decode.soap_action = is_12 ? std::string_view(type.action) : request.header("SOAPAction");
-  auto envelope = soap::decode_request(text, decode);
+  const std::string& type = part->type.name;
+  const bool is_12 = type == "application/soap+xml";
+  if (!is_12 && !type.empty() && type != "text/xml" && type != "application/xml") {
+    return responder.respond(refused(
+        415, {Code::kClient, "a SOAP request has the content type text/xml or application/soap+xml", {}, {}, first}));
+  }
+  decode.charset = soap::charset_of(part->type);
+  // SOAP 1.2's media type has it as a parameter (RFC 3902).
+  decode.soap_action = is_12 ? part->type.parameter("action") : request.header("SOAPAction");
+  auto envelope = soap::decode_request(part->text, decode);
   if (!envelope) {
     auto& fault = envelope.error();
     if (fault.code == Code::kMalformed && !decode.speaks_11) fault.version = Version::k12;
-    return responder.respond(envelope_response(status_of(fault), fault.version, soap::encode(fault)));
+    return responder.respond(refused(status_of(fault), fault));
   }
   Message message = std::move(envelope->message);
   if (!envelope->had_message_id) message.message_id = env::make_uuid_urn(env::system_random());
@@ -189,7 +124,7 @@ void serve_soap(Host& host, const std::vector<std::shared_ptr<const Service>>& s
         Code::kWsAddressing,
         fmt::format("replies to {} are not sent: only the anonymous address", envelope->reply_address),
         "OnlyAnonymousAddressSupported", message.message_id, envelope->version};
-    return responder.respond(envelope_response(status_of(fault), fault.version, soap::encode(fault)));
+    return responder.respond(refused(status_of(fault), fault));
   }
   if (asked.action.empty()) asked.action = soap::default_action(message);
   const bool one_way = message.one_way;

@@ -341,21 +341,13 @@ std::string_view content_type(Version version) {
   return version == Version::k11 ? "text/xml; charset=utf-8" : "application/soap+xml; charset=utf-8";
 }
 
-std::string charset_of(std::string_view content_type) {
-  for (auto at = content_type.find(';'); at != std::string_view::npos; at = content_type.find(';', at + 1)) {
-    std::string parameter = trimmed(std::string(content_type.substr(at + 1, content_type.find(';', at + 1) - at - 1)));
-    const auto equals = parameter.find('=');
-    if (equals == std::string::npos) continue;
-    std::string name = trimmed(parameter.substr(0, equals));
-    for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    if (name != "charset") continue;
-    const std::string value = trimmed(parameter.substr(equals + 1));
-    const std::string_view plain = value.starts_with('\'') && value.size() > 1
-                                       ? std::string_view(value).substr(1, value.size() - 2)
-                                       : unquoted(value);
-    return std::string(plain);
+std::string charset_of(const net::MediaType& type) {
+  std::string_view charset = type.parameter("charset");
+  // Some put it into the quotes of XML.
+  if (charset.size() > 1 && charset.starts_with('\'') && charset.ends_with('\'')) {
+    charset = charset.substr(1, charset.size() - 2);
   }
-  return {};
+  return std::string(charset);
 }
 
 Decoded<Envelope> decode_request(std::string_view text, const DecodeOptions& options) {

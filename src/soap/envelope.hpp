@@ -14,6 +14,7 @@
 
 #include "base/units.hpp"
 #include "exchange/message.hpp"
+#include "net/media_type.hpp"
 
 namespace nuraghe::soap {
 
@@ -36,8 +37,8 @@ enum class Version { k11, k12 };
 // "text/xml; charset=utf-8" for 1.1, "application/soap+xml; charset=utf-8" for 1.2.
 std::string_view content_type(Version version);
 
-// The charset parameter of a media type without quotes; empty: none.
-std::string charset_of(std::string_view content_type);
+// A media type's charset parameter; empty: none.
+std::string charset_of(const net::MediaType& type);
 
 // Why something is not an acceptable envelope: the fault that its sender gets.
 struct ProtocolFault {

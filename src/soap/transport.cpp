@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "soap/attachments.hpp"
 #include "soap/envelope.hpp"
 
 namespace nuraghe::soap {
@@ -47,29 +48,30 @@ Error status_error(const Sent& sent, const net::ClientResponse& response) {
 }
 
 // What says that it is XML, and what looks like it but for pages that proxies make.
-bool is_xml(const net::ClientResponse& response) {
-  std::string_view type = response.header("Content-Type");
-  type = type.substr(0, type.find_first_of("; "));
-  if (type.size() >= 3 && net::equal_without_case(type.substr(type.size() - 3), "xml")) return true;
-  return !net::equal_without_case(type, "text/html") && response.body.find("Envelope") < 512;
+bool is_xml(const EnvelopePart& part) {
+  return part.type.name.ends_with("xml") || (part.type.name != "text/html" && part.text.find("Envelope") < 512);
 }
 
 Result<Message> read_answer(const Sent& sent, const Result<net::ClientResponse>& outcome) {
   if (!outcome) return outcome.error();
   const net::ClientResponse& response = *outcome;
+  const auto part = envelope_part(response.header("Content-Type"), response.body);
+  const bool has_envelope = part && is_xml(*part);
   const bool accepted = response.status == 202 || (response.status >= 200 && response.status < 300 && sent.one_way);
-  if (accepted && (response.body.empty() || !is_xml(response))) {
+  if (accepted && (response.body.empty() || !has_envelope)) {
     Message empty;
     empty.relates_to = sent.message_id;
     return empty;
   }
   // 503 says "not now" whatever stands in its body; the fault in it is for clients that do not repeat.
-  if (!is_xml(response) || response.status == 503 || response.status == 401) return status_error(sent, response);
+  if (!part && response.status < 300)
+    return corrupt(fmt::format("{} answered no SOAP envelope: {}", sent.to, part.error().message()));
+  if (!has_envelope || response.status == 503 || response.status == 401) return status_error(sent, response);
   DecodeOptions options;
   options.max_size = sent.reply_limit;
   options.parts = sent.parts;
-  options.charset = charset_of(response.header("Content-Type"));
-  auto reply = decode_reply(response.body, options);
+  options.charset = charset_of(part->type);
+  auto reply = decode_reply(part->text, options);
   if (!reply) return std::move(reply).error().with(fmt::format("reading the answer of {}", sent.to));
   const bool successful = response.status >= 200 && response.status < 300;
   if (!reply->fault && !successful) return status_error(sent, response);

@@ -82,6 +82,29 @@ TEST_F(Transport, CarriesRequestAndReply) {
   EXPECT_EQ(reply->body->root().text(), "hello");
 }
 
+// The attachments are dropped.
+TEST_F(Transport, AnAnswerMayHaveAttachments) {
+  std::string end;
+  serve([this, &end](const HttpRequest&) {
+    Message reply;
+    reply.relates_to = "urn:uuid:1";
+    reply.body = request().body;
+    HttpResponse response = envelope(200, "--cut\r\nContent-Type: text/xml\r\n\r\n" + encode(reply) + end);
+    response.content_type = "multipart/related; boundary=cut; type=\"text/xml\"";
+    return response;
+  });
+  end = "\r\n--cut\r\nContent-Type: image/png\r\n\r\nnot XML\r\n--cut--\r\n";
+  const auto reply = send(request());
+  ASSERT_TRUE(reply) << reply.error().to_string();
+  EXPECT_EQ(reply->body->root().text(), "hello");
+  end = "";
+  const auto cut_off = send(request());
+  ASSERT_FALSE(cut_off);
+  EXPECT_EQ(cut_off.error().code(), ErrorCode::kCorrupt);
+  EXPECT_THAT(cut_off.error().message(), HasSubstr("/services/echo"));
+  EXPECT_THAT(cut_off.error().message(), HasSubstr("not closed"));
+}
+
 // What is answered, the connection tells.
 TEST_F(Transport, AnAnswerMayRelateToSomethingElse) {
   serve([this](const HttpRequest&) {
