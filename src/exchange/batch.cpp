@@ -169,6 +169,8 @@ Status ExchangeImpl::handle(Batch& batch, RequestEvent& event) {
   attach(at->second, std::exchange(event.handler, nullptr));
   if (!is_new) return {};  // being worked on, or answered within this batch
   at->second.context = {event.actor, request.operation, request.vo, request.conversation, request.traceparent};
+  // Before anything can fail: who waits is told when the batch is undone.
+  batch.arrived.push_back({id, false});
   std::optional<std::string> stored;
   if (!request.is_first_try) {
     TRY_ASSIGN(stored, batch.transaction->get(state_.tables.inbox, id));
@@ -176,10 +178,9 @@ Status ExchangeImpl::handle(Batch& batch, RequestEvent& event) {
   if (stored) {
     TRY_ASSIGN(const InboxRow row, decode_record<InboxRow>(*stored));
     if (row.reply.empty()) return {};  // being worked on since before a restart
-    batch.arrived.push_back({id, false});
     return stage_stored_answer(batch, id, row);
   }
-  batch.arrived.push_back({id, true});
+  batch.arrived.back().ran = true;
   Actor* actor = find_actor(event.actor);
   if (actor == nullptr) {
     const Error error = not_found(fmt::format("there is no service {} here", event.actor));
