@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <future>
 #include <mutex>
@@ -87,6 +88,22 @@ class HostImpl final : public Host {
   void accept(Message request, exchange::DeliveryHandler handler) override {
     router_->accept(std::move(request), std::move(handler));
   }
+  void accept_elsewhere(Message request, AnswerPlan plan, std::function<void(Status)> done) override {
+    exchange_->post(
+        std::string(elsewhere_.name()),
+        [this, request = std::move(request), plan = std::move(plan)](exchange::Turn& turn) {
+          return elsewhere_.take(turn, request, plan);
+        },
+        std::move(done));
+  }
+  void answer_elsewhere(std::string id, AnswerPlan plan, Message reply, std::function<void(Status)> done) override {
+    exchange_->post(
+        std::string(elsewhere_.name()),
+        [this, id = std::move(id), plan = std::move(plan), reply = std::move(reply)](exchange::Turn& turn) {
+          return elsewhere_.answer(turn, id, plan, reply);
+        },
+        std::move(done));
+  }
   void deploy(std::string name, bpel::Package files, std::function<void(Result<DeployOutcome>)> done) override;
   void undeploy(std::string id, std::function<void(Status)> done) override;
   void list(bpel::Engine::Filter filter, std::function<void(Result<std::vector<bpel::InstanceSummary>>)> done) override;
@@ -96,6 +113,7 @@ class HostImpl final : public Host {
 
  private:
   void make_engine(const HostOptions& options);
+  void name_operation(Message& answer) const;
   void deploy_at_start(const HostOptions& options);
   // A turn of the engine that changes what is deployed: the new catalogue is seen after its commit.
   void redeploy(std::function<Status(exchange::Turn&)> work, std::function<void(Status)> done);
@@ -108,6 +126,8 @@ class HostImpl final : public Host {
   std::unique_ptr<soap::SoapTransport> transport_;
   std::unique_ptr<OwnAddresses> router_;
   std::unique_ptr<bpel::Engine> engine_;
+  Elsewhere elsewhere_{[this](Message& answer) { name_operation(answer); }};
+  std::vector<std::string> bases_;
   std::unique_ptr<exchange::Exchange> exchange_;
   std::unique_ptr<Worker> worker_;
   mutable std::mutex mutex_;
@@ -132,6 +152,20 @@ void HostImpl::make_engine(const HostOptions& options) {
   engine_ = std::make_unique<bpel::Engine>(std::move(engine_options));
 }
 
+// An answer to one of our own processes is a request there: its content tells the operation.
+void HostImpl::name_operation(Message& answer) const {
+  const auto catalogue = this->catalogue();
+  std::string path = catalogue->path_of_address(answer.to);
+  const bool own = std::any_of(bases_.begin(), bases_.end(),
+                               [&](const std::string& base) { return answer.to.starts_with(base + "/"); });
+  if (path.empty() && own) path = bpel::runtime::path_of_address(answer.to);
+  const auto* services = catalogue->at(path);
+  if (services == nullptr) return;
+  const auto element = soap::body_element(answer.body);
+  const auto found = find_operation(*services, "", answer.operation, element ? element.name() : xml::QName());
+  if (found) answer.operation = found->operation;
+}
+
 void HostImpl::deploy_at_start(const HostOptions& options) {
   for (const auto& name : options.unreadable) engine_->keep(name);
   for (const auto& [name, files] : options.packages) {
@@ -154,7 +188,8 @@ Status HostImpl::open(HostOptions options) {
   transport_ = std::make_unique<soap::SoapTransport>(*http_, std::move(soap_options));
   router_ = std::make_unique<OwnAddresses>(exchange::make_router({transport_.get(), false, ""}),
                                            [this] { return catalogue(); });
-  for (const auto& base : options.bases) router_->add_own_base(base);
+  bases_ = options.bases;
+  for (const auto& base : bases_) router_->add_own_base(base);
   make_engine(options);
   deploy_at_start(options);
   std::unique_ptr<store::Store> store;
@@ -174,6 +209,7 @@ Status HostImpl::open(HostOptions options) {
   exchange_options.random = &env::system_random();
   exchange_ = exchange::make_exchange(std::move(store), *router_, exchange_options);
   exchange_->add_actor(*engine_);
+  exchange_->add_actor(elsewhere_);
   exchange_->set_conversation_probe(engine_->conversation_probe());
   TRY(exchange_->open());
   exchange_->start();

@@ -82,6 +82,53 @@ soap::DecodeOptions decode_options(const std::vector<std::shared_ptr<const Servi
   return decode;
 }
 
+HttpResponse accepted() {
+  HttpResponse response;
+  response.status = 202;
+  return response;
+}
+
+// Why an answer cannot be sent where the request wants it (WS-Addressing 1.0 SOAP binding §6.4).
+std::optional<ProtocolFault> refusal(const soap::Envelope& envelope) {
+  const auto& id = envelope.message.message_id;
+  if (!envelope.had_message_id) {
+    return ProtocolFault{Code::kWsAddressing,
+                         "an answer that is sent elsewhere relates to a wsa:MessageID: there is none",
+                         "MessageAddressingHeaderRequired", "", envelope.version};
+  }
+  for (const auto* answer : {&envelope.reply_to, &envelope.fault_to}) {
+    if (!answer->is_elsewhere() || net::parse_url(answer->address)) continue;
+    return ProtocolFault{Code::kWsAddressing,
+                         fmt::format("answers cannot be sent to {}: only to an address of HTTP", answer->address),
+                         "InvalidAddressingHeader", id, envelope.version};
+  }
+  return std::nullopt;
+}
+
+// An answer that the connection does not get, or not in every case.
+void serve_elsewhere(Host& host, soap::Envelope envelope, Asked asked, const net::HttpResponder& responder) {
+  if (const auto fault = refusal(envelope)) return responder.respond(refused(status_of(*fault), *fault));
+  // §3.4: a fault goes where the reply goes unless wsa:FaultTo says otherwise.
+  AnswerPlan plan{envelope.reply_to, envelope.fault_to.address.empty() ? envelope.reply_to : envelope.fault_to,
+                  soap::reply_action(asked.action), envelope.version == Version::k12};
+  const auto on_connection = [](const soap::AnswerAddress& answer) {
+    return answer.address.empty() || answer.address == soap::kAnonymous;
+  };
+  const auto said = [asked, responder](const Status& status) {
+    responder.respond(status ? accepted() : undelivered(status.error(), asked));
+  };
+  if (!on_connection(plan.reply_to) && !on_connection(plan.fault_to))
+    return host.accept_elsewhere(std::move(envelope.message), std::move(plan), said);
+  // Which of the two it is, the outcome tells.
+  host.accept(std::move(envelope.message), [=, &host](Result<Message> outcome) {
+    if (!outcome) return said(outcome.error());
+    if (on_connection(outcome->fault ? plan.fault_to : plan.reply_to))
+      return responder.respond(answered(std::move(*outcome), asked, 500));
+    outcome->operation = asked.operation;
+    host.answer_elsewhere(asked.message_id, plan, std::move(*outcome), said);
+  });
+}
+
 }  // namespace
 
 void serve_soap(Host& host, const std::vector<std::shared_ptr<const Service>>& services,
@@ -119,25 +166,19 @@ void serve_soap(Host& host, const std::vector<std::shared_ptr<const Service>>& s
   if (!found) return responder.respond(undelivered(found.error(), asked));
   message.operation = asked.operation = found->operation;
   message.one_way = message.one_way || found->one_way;
-  if (!message.one_way && !envelope->reply_address.empty()) {
-    const ProtocolFault fault{
-        Code::kWsAddressing,
-        fmt::format("replies to {} are not sent: only the anonymous address", envelope->reply_address),
-        "OnlyAnonymousAddressSupported", message.message_id, envelope->version};
-    return responder.respond(refused(status_of(fault), fault));
-  }
   if (asked.action.empty()) asked.action = soap::default_action(message);
+  if (!found->one_way && (envelope->reply_to.is_elsewhere() || envelope->fault_to.is_elsewhere())) {
+    message.one_way = false;
+    envelope->message = std::move(message);
+    return serve_elsewhere(host, std::move(*envelope), std::move(asked), responder);
+  }
   const bool one_way = message.one_way;
   host.accept(std::move(message), [asked = std::move(asked), one_way, responder](Result<Message> outcome) {
     auto shared = std::make_shared<Result<Message>>(std::move(outcome));
     // Encoded on the io thread: the exchange's thread is the one that all wait for.
     responder.respond_with([asked, one_way, shared] {
       if (!*shared) return undelivered(shared->error(), asked);
-      if (one_way && !(*shared)->fault) {
-        HttpResponse accepted;
-        accepted.status = 202;
-        return accepted;
-      }
+      if (one_way && !(*shared)->fault) return accepted();
       return answered(std::move(**shared), asked, 500);
     });
   });

@@ -39,6 +39,7 @@ struct Message {
   bool soap_12 = false;        // requests that leave the process: SOAP 1.2 rather than 1.1
   bool is_first_try = false;   // by an exchange of this process: no receiver has seen the message_id. Not stored, not
                                // sent to other processes
+  bool is_passed_on = false;   // to Turn::send: the message_id may have been sent before. Not stored
 
   // What travels through every hop unchanged.
   std::string vo;            // the virtual organisation on whose behalf

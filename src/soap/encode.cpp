@@ -135,7 +135,7 @@ std::string encode(const Message& message, const EncodeOptions& options) {
   std::string out;
   out.reserve(2048);
   out += opening(options.version);
-  const bool parts = message.body && !message.fault && message.body->root().is(kParts, "parts");
+  const bool parts = message.body && message.body->root().is(kParts, "parts");
   const std::string blocks = parts ? children_of(message.body->root(), "header") : std::string();
   if (options.addressing)
     put_headers(out, message, options);

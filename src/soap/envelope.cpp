@@ -37,7 +37,8 @@ std::string_view unquoted(std::string_view text) {
 
 // What the headers said.
 struct Headers {
-  std::string message_id, to, action, relates_to, reply_to, fault_to;
+  std::string message_id, to, action, relates_to;
+  AnswerAddress reply_to, fault_to;
   std::string vo, caller, conversation, traceparent;
   bool addressed = false;
 };
@@ -48,6 +49,19 @@ bool set_once(std::string& field, std::string value, bool& seen) {
   seen = true;
   field = trimmed(std::move(value));
   return true;
+}
+
+// The element as a document of its own that keeps the prefixes in scope: its content may hold QNames.
+xml::DocumentPtr detach(xml::Node element) {
+  xml::Document document = xml::Document::copy_of(element);
+  const xml::Node root = document.root();
+  for (const auto& [prefix, uri] : element.namespaces_in_scope()) {
+    if (prefix.empty() || prefix == "xml" || uri == kEnvelope11 || uri == kEnvelope12 || uri == kAddressing ||
+        uri == kContext)
+      continue;
+    if (!root.namespace_of_prefix(prefix)) xml::Node(root).declare_namespace(prefix, uri);
+  }
+  return std::move(document).share();
 }
 
 class HeaderReader {
@@ -113,9 +127,11 @@ class HeaderReader {
     } else if (name == "Action") {
       once = set_once(headers_.action, block.text(), seen_action_);
     } else if (name == "ReplyTo") {
-      once = set_once(headers_.reply_to, address_of(block), seen_reply_to_);
+      once = set_once(headers_.reply_to.address, address_of(block), seen_reply_to_);
+      headers_.reply_to.parameters = parameters_of(block);
     } else if (name == "FaultTo") {
-      once = set_once(headers_.fault_to, address_of(block), seen_fault_to_);
+      once = set_once(headers_.fault_to.address, address_of(block), seen_fault_to_);
+      headers_.fault_to.parameters = parameters_of(block);
     } else if (name == "RelatesTo") {
       // Other relationship types than the reply's are somebody else's business.
       const std::string type = block.attribute_or("RelationshipType", "http://www.w3.org/2005/08/addressing/reply");
@@ -139,6 +155,18 @@ class HeaderReader {
   static std::string address_of(xml::Node reference) {
     const xml::Node address = reference.child(kAddressing, "Address");
     return address ? address.text() : std::string();
+  }
+
+  // §3.4: each becomes a header block of the answer, marked.
+  static xml::DocumentPtr parameters_of(xml::Node reference) {
+    const xml::Node around = reference.child(kAddressing, "ReferenceParameters");
+    if (!around || !around.first_child()) return nullptr;
+    xml::Document parts = xml::Document::create({std::string(kParts), "parts"});
+    xml::Node header = parts.root().append_element(kParts, "header");
+    for (const xml::Node parameter : around.children())
+      header.append_copy(detach(parameter)->root()).set_attribute("IsReferenceParameter", "true", kAddressing);
+    parts.root().append_element(kParts, "body");
+    return std::move(parts).share();
   }
 
   const std::string_view envelope_;
@@ -221,19 +249,6 @@ Decoded<Parts> open_envelope(std::string_view text, const DecodeOptions& options
     return refused;
   }
   return Parts{std::move(*document), header, child, version};
-}
-
-// The element as a document of its own that keeps the prefixes in scope: its content may hold QNames.
-xml::DocumentPtr detach(xml::Node element) {
-  xml::Document document = xml::Document::copy_of(element);
-  const xml::Node root = document.root();
-  for (const auto& [prefix, uri] : element.namespaces_in_scope()) {
-    if (prefix.empty() || prefix == "xml" || uri == kEnvelope11 || uri == kEnvelope12 || uri == kAddressing ||
-        uri == kContext)
-      continue;
-    if (!root.namespace_of_prefix(prefix)) xml::Node(root).declare_namespace(prefix, uri);
-  }
-  return std::move(document).share();
 }
 
 // What stands for the envelope's content in a message: the only body element, or all of it as parts.
@@ -363,15 +378,11 @@ Decoded<Envelope> decode_request(std::string_view text, const DecodeOptions& opt
   const auto refused = [id = headers->message_id, version](Code code, std::string reason, std::string subcode = {}) {
     return tl::unexpected(ProtocolFault{code, std::move(reason), std::move(subcode), id, version});
   };
-  std::string reply_address;
-  for (const std::string* address : {&headers->reply_to, &headers->fault_to}) {
-    if (address->empty() || *address == kAnonymous || *address == kNone) continue;
-    if (reply_address.empty()) reply_address = *address;
-    if (!options.any_reply_address) {
-      return refused(Code::kWsAddressing,
-                     fmt::format("replies to {} are not sent: only the anonymous address", *address),
-                     "OnlyAnonymousAddressSupported");
-    }
+  for (const AnswerAddress* answer : {&headers->reply_to, &headers->fault_to}) {
+    if (!answer->is_elsewhere() || options.any_reply_address) continue;
+    return refused(Code::kWsAddressing,
+                   fmt::format("replies to {} are not sent: only the anonymous address", answer->address),
+                   "OnlyAnonymousAddressSupported");
   }
   const xml::Node payload = parts->body.first_child();
   if (!payload && !options.empty_body)
@@ -382,10 +393,11 @@ Decoded<Envelope> decode_request(std::string_view text, const DecodeOptions& opt
   Envelope out;
   out.version = version;
   out.addressed = headers->addressed;
-  out.reply_address = std::move(reply_address);
   out.action = headers->action.empty() ? std::string(unquoted(options.soap_action)) : headers->action;
   out.had_message_id = !headers->message_id.empty();
-  out.message.one_way = headers->reply_to == kNone;
+  out.message.one_way = headers->reply_to.address == kNone;
+  out.reply_to = std::move(headers->reply_to);
+  out.fault_to = std::move(headers->fault_to);
   out.claimed_vo = std::move(headers->vo);
   if (options.trust_context) {
     out.message.vo = out.claimed_vo;

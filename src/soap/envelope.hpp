@@ -59,6 +59,14 @@ struct ProtocolFault {
       const;  // kUnsupported for kMustUnderstand and kVersionMismatch, kInternal for kServer, else kInvalid
 };
 
+// Where an answer is wanted: the address of wsa:ReplyTo or wsa:FaultTo, empty when the header is not there, and what
+// the answer's header has to repeat (WS-Addressing Core §3.4).
+struct AnswerAddress {
+  std::string address;
+  xml::DocumentPtr parameters;  // a document of parts that only has header blocks; null: none
+  bool is_elsewhere() const { return !address.empty() && address != kAnonymous && address != kNone; }
+};
+
 struct Envelope {
   Version version = Version::k11;
   // one_way is set when wsa:ReplyTo is the "none" address.
@@ -68,7 +76,7 @@ struct Envelope {
   bool wants_no_reply = false;  // wsa:ReplyTo is the "none" address
   std::string claimed_vo;       // requests only: the vo that the headers name, whether it is believed or not
   bool addressed = false;       // some header of WS-Addressing stood there
-  std::string reply_address;    // that of wsa:ReplyTo or wsa:FaultTo, when it is another than anonymous and none
+  AnswerAddress reply_to, fault_to;
 };
 
 struct DecodeOptions {
@@ -99,7 +107,8 @@ struct EncodeOptions {
   std::string action;      // wsa:Action; empty: default_action(message)
   bool addressing = true;  // false: no headers, for who did not send any
 };
-// The envelope of a request or, when relates_to is set, of a reply or fault, without XML declaration.
+// The envelope of a request or, when relates_to is set, of a reply or fault, without XML declaration. The body of a
+// fault may be a document of parts, whose header blocks it gets.
 std::string encode(const exchange::Message& message, const EncodeOptions& options = {});
 std::string encode(const ProtocolFault& fault);  // in its version
 

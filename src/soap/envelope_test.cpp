@@ -175,6 +175,28 @@ TEST(Envelope, TheOperationIsTheBodysNameUnlessTheActionNamesAnother) {
   }
 }
 
+TEST(Envelope, AnAnswersAddressHasParameters) {
+  const std::string reply_to =
+      "<a:ReplyTo><a:Address> http://h/x </a:Address><a:ReferenceParameters><k:k xmlns:k='urn:k'>v</k:k>"
+      "</a:ReferenceParameters></a:ReplyTo>";
+  DecodeOptions options;
+  options.any_reply_address = true;
+  const auto request = decode_request(envelope(reply_to, kPayload), options);
+  ASSERT_TRUE(request);
+  EXPECT_TRUE(request->reply_to.is_elsewhere());
+  EXPECT_EQ(request->reply_to.address, "http://h/x");
+  EXPECT_FALSE(request->fault_to.is_elsewhere());
+  ASSERT_NE(request->reply_to.parameters, nullptr);
+  // They stand in the header of a fault too, whose body they do not touch.
+  exchange::Message fault;
+  fault.relates_to = "urn:1";
+  fault.body = request->reply_to.parameters;
+  fault.fault.emplace().reason = "no";
+  const std::string text = encode(fault);
+  EXPECT_NE(text.find("IsReferenceParameter=\"true\">v</k:k></soap:Header><soap:Body><soap:Fault>"), std::string::npos)
+      << text;
+}
+
 TEST(Envelope, WhatCannotBeServedIsTheRightFault) {
   const std::string twice = "<a:MessageID>1</a:MessageID><a:MessageID>2</a:MessageID>";
   const std::string reply_to = "<a:ReplyTo><a:Address>http://h/x</a:Address></a:ReplyTo>";

@@ -1,11 +1,13 @@
 """How WSDL messages stand in envelopes: rpc, several parts, header blocks, charsets; what partners answer."""
 import json
+import signal
 import socket
+import threading
 import xml.etree.ElementTree as ET
 
 import world
 from soap import Partner
-from world import BPEL, SOAP11, WSDL, serving
+from world import BPEL, SOAP11, SOAP12, WSDL, serving
 
 TYPES = ('<xsd:schema targetNamespace="urn:m" elementFormDefault="qualified"><xsd:element name="a" type="xsd:int"/>'
          '<xsd:element name="b" type="xsd:string"/></xsd:schema>')
@@ -174,8 +176,6 @@ def transports(programs, folder):
                                             variables='<variable name="noted" messageType="t:note"/>'), "talk.wsdl": world.wsdl("/notes")}
         server.deploy(files, name="notes")
         assert server.say("x", "note", path="/notes", header=noted).status == 202
-        refused = server.say("x", path="/services/talk", header=noted)
-        assert refused.status == 500 and "OnlyAnonymousAddressSupported" in refused.text, refused.text
         old = ('<w:Action xmlns:w="http://schemas.xmlsoap.org/ws/2004/08/addressing" e:mustUnderstand="1">urn:act:say</w:Action>')
         assert server.say("x", path="/services/talk", header=old).said == "x"
 
@@ -217,6 +217,92 @@ def unreachable(programs, folder):
         assert "unreachable-deadline" in json.dumps(bad), bad
 
 
+WSA = "http://www.w3.org/2005/08/addressing"
+
+
+def addressed(reply=None, fault=None, message_id=None):
+    def reference(name, address):
+        return (f'<w:{name} xmlns:w="{WSA}"><w:Address>{address}</w:Address><w:ReferenceParameters><k:key xmlns:k="urn:k">{name}</k:key>'
+                f'</w:ReferenceParameters></w:{name}>') if address else ""
+    id_header = f'<w:MessageID xmlns:w="{WSA}">{message_id}</w:MessageID>' if message_id else ""
+    return reference("ReplyTo", reply) + reference("FaultTo", fault) + id_header
+
+
+class Callback(Partner):
+    """Where answers are sent."""
+
+    def __init__(self):
+        super().__init__(lambda body: (202, ""))
+        self.came = threading.Condition()
+        self.server.RequestHandlerClass.do_POST = self.noting(self.server.RequestHandlerClass.do_POST)
+
+    def noting(self, handle):
+        def do_post(handler):
+            handle(handler)
+            with self.came:
+                self.came.notify_all()
+        return do_post
+
+    def wait(self, count):
+        with self.came:
+            assert self.came.wait_for(lambda: len(self.seen) >= count, world.PATIENCE), self.seen
+        return self.seen[count - 1]
+
+
+def elsewhere(programs, folder):
+    """wsa:ReplyTo and wsa:FaultTo: 202 at once, the answer is a request of its own, also after a kill."""
+    body = (world.receive(inside=world.CORRELATE.format("yes"))
+            + world.receive("more", "moreIn", False, world.CORRELATE.format("no")) + world.answer("'more'", "more")
+            + '<if><condition>$in.p/t:bad</condition><throw faultName="t:broken"/></if>' + world.answer("'late'"))
+    files = {"talk.bpel": world.process(body, before=world.SETS), "talk.wsdl": world.wsdl(versions=(11, 12))}
+    with serving(programs, folder) as server, Callback() as partner:
+        server.deploy(files)
+
+        def ask(key, reply, fault=None, version=11, content=""):
+            answer = server.say(f"<id>{key}</id>{content}", version=version, header=addressed(reply, fault, f"urn:m:{key}"))
+            assert answer.status == 202 and answer.body == b"", (answer.status, answer.text)
+
+        def told(count, path, relates_to):
+            headers, envelope, element, text = partner.wait(count)
+            blocks = ET.fromstring(text).find(f"{{{envelope}}}Header")
+            assert blocks.find(f"{{{WSA}}}RelatesTo").text == relates_to, text
+            assert blocks.find(f"{{{WSA}}}To").text == partner.base + path, text
+            key = blocks.find("{urn:k}key")
+            assert key.get(f"{{{WSA}}}IsReferenceParameter") == "true", text
+            return envelope, key.text, element, blocks.find(f"{{{WSA}}}Action").text
+
+        ask("1", partner.base + "/back")
+        ask("1", partner.base + "/back")
+        assert len(server.instances()) == 1, "a repeat while the first is at work"
+        server.stop(signal.SIGKILL)
+        server.start()
+        assert server.say("<id>1</id>", "more").said == "more"
+        envelope, key, element, action = told(1, "/back", "urn:m:1")
+        assert (envelope, key, element.text, action) == (SOAP11, "ReplyTo", "late", "urn:t:sayResponse"), action
+        ask("1", partner.base + "/back")
+        assert told(2, "/back", "urn:m:1")[2].text == "late" and len(server.instances()) == 1, "the first answer again"
+        # A fault goes where faults are wanted, else where replies are.
+        ask("2", partner.base + "/back", partner.base + "/faults", version=12, content="<bad/>")
+        server.say("<id>2</id>", "more", version=12)
+        envelope, key, element, action = told(3, "/faults", "urn:m:2")
+        assert (envelope, key, element.tag) == (SOAP12, "FaultTo", f"{{{SOAP12}}}Fault") and action.endswith("/fault"), action
+        assert "broken" in "".join(element.itertext())
+        ask("3", partner.base + "/back", content="<bad/>")
+        server.say("<id>3</id>", "more")
+        assert told(4, "/back", "urn:m:3")[2].tag == f"{{{SOAP11}}}Fault"
+        # One of the two on the connection: it waits for the outcome.
+        server.deploy({**world.echo("echo"), "talk.wsdl": world.wsdl("/echo")})
+        anonymous = WSA + "/anonymous"
+        assert server.say("x", path="/echo", header=addressed(anonymous, partner.base + "/faults", "urn:m:4")).said == "x"
+        other = server.say("x", path="/echo", header=addressed(partner.base + "/back", anonymous, "urn:m:5"))
+        assert other.status == 202 and told(5, "/back", "urn:m:5")[2].text == "x"
+        # What cannot be done is said at once.
+        unrelated = server.say("x", path="/echo", header=addressed(partner.base + "/back"))
+        assert unrelated.status == 500 and "MessageAddressingHeaderRequired" in unrelated.text, unrelated.text
+        mail = server.say("x", path="/echo", header=addressed("mailto:a@example.org", None, "urn:m:6"))
+        assert mail.status == 500 and "InvalidAddressingHeader" in mail.text, mail.text
+
+
 def values(programs, folder):
     """A plain variable is copied as it stands; properties compare as their types say."""
     variables = "".join(f'<variable name="{name}" type="xsd:{kind}"><from><literal>{text}</literal></from></variable>'
@@ -238,4 +324,4 @@ def values(programs, folder):
 
 
 if __name__ == "__main__":
-    world.main({test.__name__: test for test in (forms, to_partners, transports, references, unreachable, values)})
+    world.main({test.__name__: test for test in (forms, to_partners, transports, references, unreachable, elsewhere, values)})

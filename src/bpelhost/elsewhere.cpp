@@ -1,0 +1,125 @@
+#include "bpelhost/elsewhere.hpp"
+
+#include <fmt/format.h>
+
+#include "base/record.hpp"
+
+namespace nuraghe::bpelhost {
+namespace {
+
+using exchange::Message;
+using exchange::Turn;
+
+// How long who wants an answer may be away; an answer may take a process as long as it likes.
+constexpr Duration kDelivery = std::chrono::hours(1);
+constexpr Duration kWork = std::chrono::hours(24 * 365 * 10);
+
+// Key: the request's message_id. There until it is answered (docs/formats/instance.md).
+struct ElsewhereRow {
+  std::string reply_address, reply_parameters, fault_address, fault_parameters, action;
+  bool soap_12 = false;
+  template <class V>
+  void fields(V& v) {
+    v(1, reply_address), v(2, reply_parameters), v(3, fault_address), v(4, fault_parameters), v(5, action),
+        v(6, soap_12);
+  }
+};
+
+std::string text_of(const xml::DocumentPtr& parameters) {
+  return parameters == nullptr ? std::string() : parameters->root().to_string();
+}
+
+Result<soap::AnswerAddress> address_of(std::string address, const std::string& parameters) {
+  soap::AnswerAddress answer;
+  answer.address = std::move(address);
+  if (parameters.empty()) return answer;
+  TRY_ASSIGN(xml::Document document, xml::Document::parse(parameters, {.source = "stored reference parameters"}));
+  answer.parameters = std::move(document).share();
+  return answer;
+}
+
+// The body behind the header blocks that the address asks for.
+xml::DocumentPtr with_parameters(const soap::AnswerAddress& address, const xml::DocumentPtr& body) {
+  if (address.parameters == nullptr) return body;
+  xml::Document parts = address.parameters->clone();
+  if (body == nullptr) return std::move(parts).share();
+  xml::Node elements = parts.root().child(soap::kParts, "body");
+  if (!body->root().is(soap::kParts, "parts")) {
+    elements.append_copy(body->root());
+    return std::move(parts).share();
+  }
+  xml::Node blocks = parts.root().child(soap::kParts, "header");
+  for (const xml::Node block : body->root().child(soap::kParts, "header").children()) blocks.append_copy(block);
+  for (const xml::Node element : body->root().child(soap::kParts, "body").children()) elements.append_copy(element);
+  return std::move(parts).share();
+}
+
+}  // namespace
+
+Status Elsewhere::open(store::Store& store) {
+  TRY_ASSIGN(table_, store.table("bpel_elsewhere"));
+  return {};
+}
+
+Status Elsewhere::take(Turn& turn, Message request, const AnswerPlan& plan) {
+  const std::string id = request.message_id;
+  TRY_ASSIGN(const auto known, turn.transaction().get(table_, id));
+  if (known) return {};
+  const ElsewhereRow row{plan.reply_to.address, text_of(plan.reply_to.parameters),
+                         plan.fault_to.address, text_of(plan.fault_to.parameters),
+                         plan.action,           plan.soap_12};
+  TRY(turn.transaction().put(table_, id, encode_record(row)));
+  // The id that came is the answer's, and of this actor; the engine's answer to a repeat of this one is its first.
+  request.message_id = id + "#elsewhere";
+  request.is_passed_on = true;
+  return turn.send(std::move(request), id, turn.now() + kWork);
+}
+
+Status Elsewhere::answer(Turn& turn, const std::string& request_id, const AnswerPlan& plan, const Message& reply) {
+  const auto& address = reply.fault ? plan.fault_to : plan.reply_to;
+  if (!address.is_elsewhere()) return {};
+  Message message;
+  message.message_id = env::make_uuid_urn(turn.random());
+  message.to = address.address;
+  message.operation = reply.operation;
+  message.relates_to = request_id;
+  message.one_way = true;
+  message.fault = reply.fault;
+  message.body = with_parameters(address, reply.body);
+  message.action = reply.fault ? std::string(soap::kFaultAction) : plan.action;
+  message.soap_12 = plan.soap_12;
+  message.traceparent = reply.traceparent;
+  resolver_(message);
+  return turn.send(std::move(message), "", turn.now() + kDelivery);
+}
+
+Status Elsewhere::on_start(Turn&) { return {}; }
+
+Status Elsewhere::on_request(Turn&, const Message& request) {
+  return internal(fmt::format("nothing is served here: {}", request.operation));
+}
+
+Status Elsewhere::on_reply(Turn& turn, const Message& reply, std::string_view token) {
+  TRY_ASSIGN(const auto stored, turn.transaction().get(table_, token));
+  if (!stored) return internal(fmt::format("nobody waits for the answer to {}", token));
+  TRY_ASSIGN(ElsewhereRow row, decode_record<ElsewhereRow>(*stored));
+  AnswerPlan plan;
+  TRY_ASSIGN(plan.reply_to, address_of(std::move(row.reply_address), row.reply_parameters));
+  TRY_ASSIGN(plan.fault_to, address_of(std::move(row.fault_address), row.fault_parameters));
+  plan.action = std::move(row.action);
+  plan.soap_12 = row.soap_12;
+  TRY(turn.transaction().erase(table_, token));
+  return answer(turn, std::string(token), plan, reply);
+}
+
+Status Elsewhere::on_timer(Turn&, std::string_view key) { return internal(fmt::format("no timer {} was set", key)); }
+
+Status Elsewhere::on_job(Turn&, const exchange::Job& job, const Result<std::string>&) {
+  return internal(fmt::format("no job {} was started", job.key));
+}
+
+Result<std::string> Elsewhere::run_job(const exchange::Job& job, exchange::JobContext&) {
+  return internal(fmt::format("no job {} was started", job.key));
+}
+
+}  // namespace nuraghe::bpelhost
