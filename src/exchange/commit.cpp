@@ -8,10 +8,8 @@ namespace {
 constexpr Duration kPauseAfterFailure = std::chrono::milliseconds(500);
 // How often a batch takes in what came while it was handled, when nothing is committed meanwhile.
 constexpr int kMostRounds = 8;
-// To wait for the disk in another thread is worth it for so many events; with so many, the wait is short beside their
-// turns, and one commit costs less than two.
-constexpr std::size_t kWorthThread = 16;
-constexpr std::size_t kWorthOneCommit = 160;
+// To commit in another thread is worth it for so many events.
+constexpr std::size_t kWorthThread = 12;
 
 // Whether trying again is of no use.
 bool is_fatal(const Error& error) { return !error.is_transient() && error.code() != ErrorCode::kExhausted; }
@@ -25,9 +23,9 @@ void ExchangeImpl::commit_or_go_on() {
   const std::size_t waiting = mailbox_->size();
   if (waiting == 0) return commit(options_.late_syncs);
   if (handled >= options_.batch_limit) return commit(options_.late_syncs || overlaps());
-  // Half of what is there goes first, so that the other half's turns run while the disk syncs.
+  // A part of what is there goes first, so that the turns of the rest run beside it.
   if (overlaps()) {
-    if (handled >= std::max(waiting, kWorthThread) && handled + waiting < kWorthOneCommit) commit(true);
+    if (handled >= std::max(waiting / 2, kWorthThread)) commit(true);
     return;
   }
   // What came meanwhile, such as the answers of services that had nothing to write, shares the commit.
@@ -46,16 +44,14 @@ void ExchangeImpl::commit(bool ahead) {
   work->batch.transaction.reset();
   state_.last_sequence += work->batch.published;
   work->newest_event = state_.last_sequence;
-  count(*work);
   if (ahead && writes) {
-    // They need no second try any more.
-    std::erase_if(work->events, [](const Incoming& event) { return !std::holds_alternative<PostEvent>(event); });
     state_.unsynced_writers = work->batch.writers;
     unsynced_ = std::move(work);
     if (!options_.late_syncs) syncer_.start(*store_, [this] { mailbox_->wake(); });
-  } else if (!writes || !dies(CrashPoint::kAfterCommit)) {
-    release(*work);
+    return;
   }
+  count(*work);
+  if (!writes || !dies(CrashPoint::kAfterCommit)) release(*work);
 }
 
 Status ExchangeImpl::find_next_timer(Batch& batch) {
@@ -68,12 +64,37 @@ Status ExchangeImpl::find_next_timer(Batch& batch) {
 void ExchangeImpl::land() {
   // What is committed may still be lost here.
   if (options_.late_syncs && dies(CrashPoint::kBeforeCommit)) return;
-  // What the disk has after an error, nobody knows; the next start reads it.
-  if (Status synced = options_.late_syncs ? store_->sync() : syncer_.take(); !synced) return fail(synced.error());
+  Status synced = options_.late_syncs ? store_->sync() : syncer_.take();
+  if (!synced && !is_fatal(synced.error())) return recover(synced.error());
+  if (!synced) return fail(synced.error());
+  finish_unsynced();
+}
+
+void ExchangeImpl::finish_unsynced() {
   if (dies(CrashPoint::kAfterCommit)) return;
   const std::unique_ptr<Work> work = std::move(unsynced_);
   state_.unsynced_writers.clear();
+  count(*work);
   release(*work);
+}
+
+// What is open has read what may not have happened: it happens again in any case.
+void ExchangeImpl::recover(const Error& error) {
+  const std::unique_ptr<Work> open = std::move(open_);
+  if (open) open->batch.transaction.reset();
+  Status recovered = store_->recover();
+  if (recovered) {
+    finish_unsynced();
+  } else {
+    const std::unique_ptr<Work> work = std::move(unsynced_);
+    state_.unsynced_writers.clear();
+    state_.last_sequence -= work->batch.published;
+    undo_work(*work, recovered.error());
+  }
+  if (dead_) return;
+  for (Actor* actor : actors_) actor->on_rollback();
+  if (open) undo_work(*open, recovered ? error : recovered.error());
+  if (!recovered && is_fatal(recovered.error())) fail(recovered.error());
 }
 
 void ExchangeImpl::count(const Work& work) {
@@ -81,7 +102,7 @@ void ExchangeImpl::count(const Work& work) {
   statistics_.events += static_cast<std::int64_t>(work.events.size());
   if (work.batch.timers_changed && work.events.empty()) ++statistics_.events;
   ++statistics_.batches;
-  statistics_.newest_event = state_.last_sequence;
+  statistics_.newest_event = work.newest_event;
   statistics_.store = store_->statistics();
 }
 

@@ -135,7 +135,11 @@ void ExchangeImpl::start() {
 void ExchangeImpl::run() {
   bool rests = false;
   while (!stopping_ && !failed_) {
-    if (unsynced_ && syncer_.done()) land();
+    if (unsynced_ && syncer_.done()) {
+      land();
+      // What is open goes at once: the disk has nothing to do.
+      if (open_ && !failed_) commit_or_go_on();
+    }
     if (advance()) {
       rests = false;
       continue;

@@ -95,6 +95,9 @@ class ExchangeImpl : public Exchange {
   Status find_next_timer(Batch& batch);
   // The sync is done, or to be made here.
   void land();
+  void finish_unsynced();
+  // After a sync that failed and may be tried again.
+  void recover(const Error& error);
   void count(const Work& work);
   void undo_open(const Error& error);
   void undo_work(Work& work, const Error& error);

@@ -1,8 +1,10 @@
-// Syncer: the thread that waits for the disk while the exchange's thread goes on with the next turns.
+// Syncer: threads that make durable what was committed ahead while the exchange's thread goes on with the next turns,
+// and tend the store meanwhile.
 //
-// Bounds: one sync at a time. Threading: start, wait, take and stop by the exchange's thread; done by any.
+// Bounds: one sync at a time. Threading: all by the exchange's thread; done by any.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <functional>
@@ -16,7 +18,7 @@ namespace nuraghe::exchange {
 class Syncer {
  public:
   ~Syncer() { stop(); }
-  // Begins store.sync() and returns at once; the one before is done. `on_done` is called by the thread afterwards; it
+  // Begins store.sync() and returns at once; the one before is done. `on_done` is called by a thread afterwards; it
   // must not block. Store and on_done are the same each time.
   void start(store::Store& store, const std::function<void()>& on_done);
   // Nothing is in hand.
@@ -30,11 +32,12 @@ class Syncer {
   void run();
   store::Store* store_ = nullptr;
   std::function<void()> on_done_;
-  std::thread thread_;
+  std::array<std::thread, 2> threads_;  // one tends the store, the other one syncs
   std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable wanted_changed_;
+  std::condition_variable finished_;
   Status result_;
-  bool wanted_ = false;
+  bool wanted_ = false;  // and not begun
   std::atomic<bool> done_{true};
   bool stopping_ = false;
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <new>
+#include <utility>
 #include <vector>
 
 #include "base/check.hpp"
@@ -115,9 +116,7 @@ int sync_log(sqlite3_file* file, int flags) {
   LogFile& log = of(file);
   if (const int code = log.flush(); code != SQLITE_OK) return code;
   // An old header before new frames would bring old frames behind them back.
-  if (log.begins_anew) {
-    log.begins_anew = false;
-  } else {
+  if (!std::exchange(log.begins_anew, false)) {
     log.owner->collects = false;
     if (log.owner->defers) return SQLITE_OK;
   }
@@ -217,10 +216,7 @@ LogVfs::~LogVfs() {
 
 const std::string& LogVfs::name() const { return implementation_->name; }
 
-void LogVfs::begin_commit(bool defers_sync) {
-  implementation_->collects = true;
-  implementation_->defers = defers_sync;
-}
+void LogVfs::begin_commit() { implementation_->collects = implementation_->defers = true; }
 
 void LogVfs::end_commit() { implementation_->collects = implementation_->defers = false; }
 

@@ -1,14 +1,15 @@
 // LogVfs: a VFS between one SQLite connection and another VFS, which looks after the connection's write-ahead log.
 //
 //  - What a commit appends goes to the file in one piece; SQLite hands it over page by page, each with a header.
+//  - A commit leaves the sync of the log to its caller, who may do it on another thread (sync). SQLite itself goes on
+//  as
+//    after a commit with synchronous=NORMAL: the log is valid up to the first frame that did not reach the disk.
 //  - The file grows ahead of what is appended, so that most syncs find nothing but data to be written.
-//  - A commit can leave the sync of the log to another thread (begin_commit, sync). SQLite itself goes on as after a
-//    commit with synchronous=NORMAL: the log is valid up to the first frame that did not reach the disk.
 //
+// Sources: sqlite.org/vfs.html, sqlite.org/c3ref/io_methods.html, sqlite.org/wal.html.
 // Whatever else SQLite syncs is synced at once: the log's header when it begins anew, and both files when the log is
 // copied into the database.
 //
-// Sources: sqlite.org/vfs.html, sqlite.org/c3ref/io_methods.html, sqlite.org/wal.html.
 // Threading: as its connection; but for sync().
 #pragma once
 
@@ -32,11 +33,11 @@ class LogVfs {
 
   // Unique in the process.
   const std::string& name() const;
-  // Before a COMMIT: its writes are collected until it syncs them. `defers_sync`: it does not.
-  void begin_commit(bool defers_sync);
+  // Before a COMMIT: its writes are collected until it would sync them, and not synced.
+  void begin_commit();
   // After it, or before anything else within it: all is as SQLite wants it.
   void end_commit();
-  // Makes durable what was written before the call; on any thread, blocks.
+  // Makes durable what was committed before the call; on any thread, blocks.
   Status sync();
 
   struct Implementation;

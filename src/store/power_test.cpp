@@ -32,7 +32,7 @@ Rows read_all(Store& store, Table table) {
 // only some are synced, with all before them.
 Status live(Store& store, Table table, Rows committed, bool ahead,
             const std::function<void(const Rows&, bool durable)>& on_commit) {
-  for (int round = 0; round < 40; ++round) {
+  for (int round = 0; round < 60; ++round) {
     TRY_ASSIGN(const auto transaction, store.begin());
     Rows next = committed;
     for (int i = 0; i < 5; ++i) {

@@ -126,20 +126,19 @@ std::size_t RecentChanges::portion(std::size_t bytes) const {
   return std::max(layer_bytes_ / 1024, 2 * bytes);
 }
 
-void RecentChanges::drop_stored() {
+bool RecentChanges::drop(const Stored& stored) {
   bool left = false;
   for (std::size_t i = 0; i < ripe_.tables.size(); ++i) {
     Changes& table = ripe_.tables[i];
-    if (i < visited_table_) {
+    if (i < stored.table) {
       table.clear();
-    } else if (i == visited_table_ && visited_key_) {
-      table.erase(table.begin(), table.lower_bound(*visited_key_));
+    } else if (i == stored.table && stored.key) {
+      table.erase(table.begin(), table.lower_bound(*stored.key));
     }
     left = left || !table.empty();
   }
   if (!left) ripe_.bytes = 0;
-  visited_table_ = 0;
-  visited_key_.reset();
+  return !left;
 }
 
 void RecentChanges::ripen_all() {

@@ -9,7 +9,8 @@
 // with the commits that follow; an entry leaves it when a commit has stored it. Reads look into recent, then into ripe,
 // then into the table.
 //
-// Threading: as its store.
+// Threading: as its store; but another thread may visit_ripe() beside it, while none of must_ripen, drop, ripen_all
+// and clear is called.
 #pragma once
 
 #include <cstdint>
@@ -53,6 +54,10 @@ class RecentChanges {
 
   // True when a commit has to carry some of the ripe changes along; makes the recent ones ripe when it is time.
   bool must_ripen();
+  // The same without a change: what is ripe already.
+  bool ripens() const { return ripe_.bytes > 0; }
+  // The recent ones should have become ripe long ago.
+  bool is_overdue() const { return recent_.bytes >= 2 * layer_bytes_; }
   // About how many bytes the next commit is to carry, when it has `bytes` itself: everything is in the tables before
   // the recent layer is full again.
   std::size_t portion(std::size_t bytes) const;
@@ -61,12 +66,20 @@ class RecentChanges {
     const std::string* key = nullptr;
     const std::optional<std::string>* value = nullptr;  // nullopt: erased
   };
-  // Calls `store(entry)` for ripe changes, ordered by table and key, until `bytes` are passed or all are; they stay
-  // until drop_stored(). True when it were all.
+  // Which of the ripe changes are in the tables: those before this place.
+  struct Stored {
+    std::size_t table = 0;
+    std::optional<std::string> key{};  // the first that is not, in this table; nullopt: the table's first
+  };
+  // Calls `store(entry)` for ripe changes from a place on, ordered by table and key, until `bytes` are passed or all
+  // are; they stay until drop(). All of them: no key.
   template <class Store>
-  Result<bool> visit_ripe(std::size_t bytes, const Store& store);
-  // Those that were visited last are in the tables now.
-  void drop_stored();
+  Result<Stored> visit_ripe(const Stored& from, std::size_t bytes, const Store& store) const;
+  // The last key before that place, of each table that has one.
+  template <class Take>
+  void for_each_last(const Stored& stored, const Take& take) const;
+  // True when none is left.
+  bool drop(const Stored& stored);
   // The journal's last number that the ripe changes came from.
   std::int64_t ripe_number() const { return ripe_.last; }
   // Joins both layers, the ripe one, so that one visit sees everything.
@@ -86,9 +99,6 @@ class RecentChanges {
 
   std::size_t layer_bytes_;
   Layer recent_, ripe_;
-  // Up to here (exclusive) the ripe entries were visited.
-  std::size_t visited_table_ = 0;
-  std::optional<std::string> visited_key_;  // nullopt: the table's begin
 };
 
 // ---- encoding ----
@@ -130,20 +140,31 @@ Status RecentChanges::absorb(std::string_view bytes, std::int64_t number, const 
 }
 
 template <class Store>
-Result<bool> RecentChanges::visit_ripe(std::size_t bytes, const Store& store) {
+Result<RecentChanges::Stored> RecentChanges::visit_ripe(const Stored& from, std::size_t bytes,
+                                                        const Store& store) const {
   std::size_t passed = 0;
-  visited_key_.reset();
-  for (visited_table_ = 0; visited_table_ < ripe_.tables.size(); ++visited_table_) {
-    for (const auto& [key, change] : ripe_.tables[visited_table_]) {
-      if (passed > bytes) {
-        visited_key_ = key;
-        return false;
-      }
-      passed += kRowOverhead + key.size() + (change.value ? change.value->size() : 0);
-      TRY(store(Entry{static_cast<int>(visited_table_), &key, &change.value}));
+  for (std::size_t table = from.table; table < ripe_.tables.size(); ++table) {
+    const Changes& changes = ripe_.tables[table];
+    const bool is_within = table == from.table && from.key;
+    for (auto change = is_within ? changes.lower_bound(*from.key) : changes.begin(); change != changes.end();
+         ++change) {
+      const auto& [key, what] = *change;
+      if (passed > bytes) return Stored{table, key};
+      passed += kRowOverhead + key.size() + (what.value ? what.value->size() : 0);
+      TRY(store(Entry{static_cast<int>(table), &key, &what.value}));
     }
   }
-  return true;
+  return Stored{ripe_.tables.size()};
+}
+
+template <class Take>
+void RecentChanges::for_each_last(const Stored& stored, const Take& take) const {
+  for (std::size_t table = 0; table < ripe_.tables.size() && table <= stored.table; ++table) {
+    const Changes& changes = ripe_.tables[table];
+    if (table == stored.table && !stored.key) break;
+    const auto end = table < stored.table ? changes.end() : changes.lower_bound(*stored.key);
+    if (end != changes.begin()) take(static_cast<int>(table), std::prev(end)->first);
+  }
 }
 
 }  // namespace nuraghe::store

@@ -13,6 +13,9 @@
 
 namespace nuraghe::store {
 
+// How long a statement waits for another connection's lock.
+constexpr int kBusyTimeoutMs = 5000;
+
 class Connection;
 
 // A prepared statement. Bound views must stay valid until reset().

@@ -57,7 +57,7 @@ class Transaction {
   // kExhausted when the disk is full, kUnavailable when another writer was first or holds the lock too long (repeat the
   // transaction); the transaction is rolled back then. It cannot be used afterwards.
   virtual Status commit() = 0;
-  // As commit, but what is seen by later transactions at once may be durable only after the next Store::sync().
+  // As commit, but what is seen by later transactions at once is durable, or refused, only by the next Store::sync().
   virtual Status commit_ahead() { return commit(); }
   // True when there are changes that were not undone: commit will write.
   virtual bool has_writes() const = 0;
@@ -80,11 +80,16 @@ class Store {
   virtual Result<std::int64_t> acquire(std::string_view owner) = 0;
   // One transaction at a time. kConflict when this store's owner is fenced out.
   virtual Result<std::unique_ptr<Transaction>> begin() = 0;
-  // Makes durable what was committed ahead before the call; any thread, beside the store's own; blocks. After an error
-  // nobody knows what the disk has: this store can only be closed.
+  // Makes durable what was committed ahead before the call; any threads, several at once, beside the store's own;
+  // blocks. After an error (as of commit) nothing of it is: recover() says what becomes of it.
   virtual Status sync() { return {}; }
+  // After a sync() that failed, by the store's own thread, without a transaction: tries again, in ways that take
+  // longer. An error: what was committed ahead did not happen, and later transactions do not see it.
+  virtual Status recover() { return {}; }
   // Whether that is worth a thread: commit_ahead() waits for no disk.
   virtual bool can_commit_ahead() const { return false; }
+  // What can be done beside everything else, by any thread that syncs, and may take a tenth of a second now and then.
+  virtual void tend() {}
   // What can wait until nothing else is to be done, and may take a tenth of a second then. Not within a transaction.
   virtual void tidy() {}
   virtual Statistics statistics() const = 0;
