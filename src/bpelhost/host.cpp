@@ -258,14 +258,14 @@ void HostImpl::deploy(std::string name, bpel::Package files, std::function<void(
   auto work = [this, name = std::move(name), files = std::move(files), done]() mutable {
     auto prepared = bpel::Engine::prepare(name, std::move(files));
     if (!prepared->deployment.accepted) return done(DeployOutcome{false, prepared->deployment.diagnostics, {}});
-    if (name.empty()) {
-      auto named = *prepared;
-      named.package = default_name(prepared->definitions);
-      prepared = std::make_shared<const bpel::PreparedPackage>(std::move(named));
-    }
     auto outcome = std::make_shared<DeployOutcome>(DeployOutcome{true, prepared->deployment.diagnostics, {}});
     redeploy(
-        [this, prepared, outcome](exchange::Turn& turn) -> Status {
+        [this, prepared, outcome](exchange::Turn& turn) mutable -> Status {
+          if (prepared->package.empty()) {
+            auto named = *prepared;
+            named.package = default_name(prepared->definitions, engine_->processes());
+            prepared = std::make_shared<const bpel::PreparedPackage>(std::move(named));
+          }
           TRY_ASSIGN(const auto deployment, engine_->deploy(turn, *prepared));
           for (const auto& process : deployment.processes)
             outcome->id = fmt::format("{}-{}", process.package, process.version);

@@ -143,12 +143,22 @@ std::string deployment_name(std::string_view text) {
   return name.empty() ? "package" : name;
 }
 
-std::string default_name(const std::vector<std::shared_ptr<const bpel::ProcessDefinition>>& processes) {
+std::string default_name(const std::vector<std::shared_ptr<const bpel::ProcessDefinition>>& processes,
+                         const std::vector<bpel::DeployedProcess>& deployed) {
+  std::set<xml::QName> own;
   std::set<std::string> names;
-  for (const auto& process : processes) names.insert(process->name().local);
+  for (const auto& process : processes) own.insert(process->name()), names.insert(process->name().local);
   std::string joined;
   for (const auto& name : names) joined += (joined.empty() ? "" : "+") + name;
-  return deployment_name(joined);
+  joined = deployment_name(joined);
+  for (int number = 1;; ++number) {
+    const auto name = number == 1 ? joined : fmt::format("{}.{}", joined, number);
+    std::set<xml::QName> there;
+    for (const auto& process : deployed) {
+      if (process.active && process.package == name) there.insert(process.name);
+    }
+    if (there.empty() || there == own) return name;
+  }
 }
 
 }  // namespace nuraghe::bpelhost

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "bpel/definition.hpp"
+#include "bpel/engine.hpp"
 
 namespace nuraghe::bpelhost {
 
@@ -36,7 +36,10 @@ Result<std::vector<FoundPackage>> find_packages(const std::string& folder);
 
 // Letters, digits, '.', '_', '+', '-' of a name, everything else as '_': what may stand in a URL's path.
 std::string deployment_name(std::string_view text);
-// The local names of the package's processes joined by '+'; "package" when it has none.
-std::string default_name(const std::vector<std::shared_ptr<const bpel::ProcessDefinition>>& processes);
+// The local names of the package's processes joined by '+'; "package" when it has none. Where a package of this name
+// that takes instances holds other processes than these, it gets ".2" behind it, then ".3" and so on: processes whose
+// names differ in their namespaces only are no versions of each other.
+std::string default_name(const std::vector<std::shared_ptr<const bpel::ProcessDefinition>>& processes,
+                         const std::vector<bpel::DeployedProcess>& deployed);
 
 }  // namespace nuraghe::bpelhost

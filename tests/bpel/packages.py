@@ -118,5 +118,35 @@ def addresses(programs, folder):
         assert server.say("x", path="/z").status == 404
 
 
+def same_names(programs, folder):
+    """Processes whose names differ by their namespaces only live side by side, also at one path."""
+    def package(namespace, text, messages="urn:t", path="/x"):
+        body = world.receive() + world.answer(f"'{text}'")
+        files = {"talk.bpel": world.process(body, namespace=messages), "talk.wsdl": world.wsdl(path, namespace=messages)}
+        files["talk.bpel"] = files["talk.bpel"].replace('targetNamespace="urn:p"', f'targetNamespace="{namespace}"')
+        return files
+
+    own = "/processes/talk/client"
+    with serving(programs, folder) as server:
+        first = server.deploy(package("urn:p", "one", path="/one"))
+        second = server.deploy(package("urn:q", "two", "urn:u", "/two"))
+        assert (first["id"], second["id"]) == ("talk-1", "talk.2-1"), second
+        active = {one["id"] for one in server.ask("GET", "/deployments").json["deployments"] if one["state"] == "active"}
+        assert active == {"talk-1", "talk.2-1"}, active
+        assert server.say("x", path="/one").said == "one" and server.say("x", path="/two", namespace="urn:u").said == "two"
+        # The body tells which is meant; of those that take it, the newest.
+        assert server.say("x", path=own).said == "one" and server.say("x", path=own, namespace="urn:u").said == "two"
+        third = server.deploy(package("urn:r", "three", path="/three"))
+        assert third["id"] == "talk.3-1" and server.say("x", path=own).said == "three"
+        assert server.say("x", path="/one").said == "one"
+        again = server.deploy(package("urn:q", "two again", "urn:u", "/two"))
+        assert again["id"] == "talk.2-2" and server.say("x", path=own, namespace="urn:u").said == "two again"
+        server.ask("DELETE", "/deployments/talk.3-1")
+        server.stop()
+        server.start()
+        assert server.say("x", path=own).said == "one"
+        assert server.deploy(package("urn:p", "one again", path="/one"))["id"] == "talk-2"
+
+
 if __name__ == "__main__":
-    world.main({test.__name__: test for test in (descriptors, imports, encodings, addresses)})
+    world.main({test.__name__: test for test in (descriptors, imports, encodings, addresses, same_names)})

@@ -7,6 +7,7 @@
 
 #include "base/check.hpp"
 #include "bpel/expression/xpath_syntax.hpp"
+#include "bpel/parse/grammar.hpp"
 
 namespace nuraghe::bpel {
 
@@ -131,6 +132,11 @@ class Checker {
     }
   }
 
+  Result<xml::QName> qname_of(const std::string& text) const {
+    if (!is_qname(trimmed(text))) return invalid("a name, or prefix:name, is expected");
+    return element_.resolve_qname(text, false);
+  }
+
   void check_get_variable_property(const XPathSyntax& call) {
     const auto& arguments = call.children;
     if (arguments.size() != 2 || arguments[0].kind != SyntaxKind::kLiteral ||
@@ -141,7 +147,7 @@ class Checker {
     PropertyUse use;
     use.variable_name = arguments[0].text;
     use.property_text = arguments[1].text;
-    auto property = element_.resolve_qname(use.property_text, false);
+    auto property = qname_of(use.property_text);
     if (!property) {
       add("SA00031", fmt::format("'{}' is no QName of a property: {}", use.property_text, property.error().message()));
       return;
@@ -173,7 +179,7 @@ class Checker {
     if (arguments.size() % 2 != 0)
       add("SA00040", "the parameters of bpel:doXslTransform come in pairs of name and value");
     for (std::size_t i = 2; i < arguments.size(); i += 2) {
-      auto name = arguments[i].kind == SyntaxKind::kLiteral ? element_.resolve_qname(arguments[i].text, false)
+      auto name = arguments[i].kind == SyntaxKind::kLiteral ? qname_of(arguments[i].text)
                                                             : Result<xml::QName>(invalid("no literal"));
       if (!name || name->local.empty())
         add("SA00041", "a parameter's name of bpel:doXslTransform is a quoted QName");

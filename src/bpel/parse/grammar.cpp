@@ -134,11 +134,15 @@ bool is_name(std::string_view text) {
          });
 }
 
+}  // namespace
+
 bool is_qname(std::string_view text) {
   const auto colon = text.find(':');
   if (colon == std::string_view::npos) return is_name(text);
   return is_name(text.substr(0, colon)) && is_name(text.substr(colon + 1));
 }
+
+namespace {
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> words;

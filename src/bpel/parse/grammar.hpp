@@ -2,6 +2,7 @@
 // executable processes, as a table). Names and types are the parser's business.
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include "bpel/definition.hpp"
@@ -14,5 +15,8 @@ void check_shape(xml::Node process, const std::string& file, std::vector<Diagnos
 
 // True for the local name of an activity in the BPEL namespace.
 bool is_activity_name(std::string_view local);
+
+// Whether the text is an xsd:QName without blanks around it, as far as ASCII goes.
+bool is_qname(std::string_view text);
 
 }  // namespace nuraghe::bpel
