@@ -17,11 +17,11 @@ struct SqliteOptions {
   bool synchronous_full = true;  // false only in benchmarks that say so
   bool read_only = false;        // every change is kDenied; missing tables are kNotFound
   std::int64_t max_pages = 0;    // the file's size limit in pages of 4 KiB, for tests of a full disk; 0: none
-  Bytes recent = mib(64);        // of changes that are collected before they go into the tables
+  Bytes recent = mib(16);        // of changes that are collected before they go into the tables
   // The log is copied into the database when it is so long. A log that is used again from its start needs no metadata
   // to be synced, so a commit is done in two thirds of the time; and what is overwritten often is in the journal's
   // collected rows and not in pages.
-  Bytes log = mib(32);
+  Bytes log = mib(64);
   std::string vfs{};  // a registered SQLite VFS, for tests (volatile_disk.hpp); empty: the usual one
 };
 // kCorrupt when the file is not one of ours or damaged, kConflict when a newer Nuraghe wrote its format.
