@@ -123,6 +123,8 @@ class BufferedTransaction : public Transaction {
       position = changes.emplace_hint(position, std::string(key), Change{});
       ++buffered_;
     }
+    // The promise of insert(): below the buffer nobody looks for its sake.
+    CHECK(!is_new || !position->second.value);
     // What stands below is as it was: a row that came with this transaction is fresh until its end.
     const bool fresh = was_buffered ? position->second.fresh : is_new;
     if (marked_) undo_.push_back({&changes, position, was_buffered, std::exchange(position->second, Change{})});

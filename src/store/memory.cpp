@@ -127,7 +127,7 @@ class MemoryStore : public Store, private Backend {
     std::int64_t bytes = 0;
     for (const auto& [key, change] : changes) {
       const auto old = rows.find(key);
-      // A caller who is wrong about it would bring an old row back in other stores.
+      // The promise of insert(): where it is broken, an old row comes back in other stores.
       CHECK(!change.fresh || old == rows.end());
       if (old != rows.end()) bytes -= size_of_row(key, old->second);
       if (change.value) bytes += size_of_row(key, *change.value);

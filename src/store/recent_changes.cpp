@@ -96,7 +96,8 @@ void RecentChanges::merge(Changes&& from, Changes& into) {
     auto place = into.insert(behind, std::move(node));
     behind = std::next(place);
     // A node whose key is there already is left as it was.
-    if (node.empty()) continue;  // NOLINT(bugprone-use-after-move)
+    if (node.empty()) continue;                           // NOLINT(bugprone-use-after-move)
+    CHECK(!node.mapped().fresh || !place->second.value);  // the promise of insert()
     place->second.value = std::move(node.mapped().value);
     if (place->second.is_nothing()) into.erase(place);
   }

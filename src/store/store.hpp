@@ -41,7 +41,9 @@ class Transaction {
   virtual Result<std::optional<std::string>> get(Table table, std::string_view key) = 0;
   // Inserts or replaces.
   virtual Status put(Table table, std::string_view key, std::string_view value) = 0;
-  // As put, by a caller who knows that there is no such row: it costs less when the row is erased again soon.
+  // As put, by a caller who knows that there is no such row: it costs less when the row is erased again soon. He must be
+  // right: in a store that believes him, an old row comes back when the new one is erased. CHECKs what is at hand: each
+  // store its own transaction's rows, sqlite those that are still in memory, memory all (at the commit).
   virtual Status insert(Table table, std::string_view key, std::string_view value) { return put(table, key, value); }
   // No error when there is no such row.
   virtual Status erase(Table table, std::string_view key) = 0;

@@ -252,6 +252,45 @@ TEST_P(StoreContract, AMarkUndoesWhatCameAfterIt) {
   EXPECT_EQ(keys(begin()->scan(one_, "").value()), "before=1 more=4 stored=old ");
 }
 
+// What insert() promises is the caller's to keep: whoever breaks it where a store sees it, is stopped.
+TEST_P(StoreContract, AnInsertedRowIsNew) {
+  auto transaction = begin();
+  ASSERT_TRUE(transaction->insert(one_, "a", "1"));
+  EXPECT_DEATH(static_cast<void>(transaction->insert(one_, "a", "2")), "CHECK");
+  ASSERT_TRUE(transaction->erase(one_, "a"));
+  ASSERT_TRUE(transaction->insert(one_, "a", "3"));
+  ASSERT_TRUE(transaction->put(one_, "b", "1"));
+  ASSERT_TRUE(transaction->commit());
+  transaction = begin();
+  ASSERT_TRUE(transaction->erase(one_, "b"));
+  ASSERT_TRUE(transaction->insert(one_, "b", "2"));
+  ASSERT_TRUE(transaction->commit());
+  transaction.reset();
+  reopen();
+  EXPECT_EQ(read(one_, "a"), "3");
+  EXPECT_EQ(read(one_, "b"), "2");
+}
+
+// SQLite looks among the rows in memory, which are all here.
+TEST(Insert, OverACommittedRowIsStopped) {
+  const std::vector<std::unique_ptr<Disk>> disks = [] {
+    std::vector<std::unique_ptr<Disk>> both;
+    both.push_back(std::make_unique<MemoryKind>());
+    both.push_back(std::make_unique<SqliteKind>());
+    return both;
+  }();
+  for (const auto& disk : disks) {
+    auto store = disk->open();
+    const Table table = store->table("one").value();
+    auto transaction = store->begin().value();
+    ASSERT_TRUE(transaction->put(table, "a", "1"));
+    ASSERT_TRUE(transaction->commit());
+    transaction = store->begin().value();
+    ASSERT_TRUE(transaction->insert(table, "a", "2"));
+    EXPECT_DEATH(static_cast<void>(transaction->commit()), "CHECK");
+  }
+}
+
 TEST_P(StoreContract, AllUndoneIsNoCommit) {
   const Statistics before = store_->statistics();
   auto transaction = begin();
