@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <new>
 #include <utility>
@@ -19,6 +20,9 @@ constexpr std::size_t kMostBuffered = std::size_t{96} << 10;
 constexpr sqlite3_int64 kLeastGrowth = sqlite3_int64{64} << 10;
 constexpr sqlite3_int64 kMostGrowth = sqlite3_int64{1} << 20;
 
+// In a frame's place: its checksum is wrong.
+constexpr std::array<char, 24> kNoFrame{};
+
 struct LogFile;
 
 }  // namespace
@@ -30,6 +34,8 @@ struct LogVfs::Implementation {
   LogFile* log = nullptr;  // while it is open
   bool collects = false;
   bool defers = false;
+  // A sync failed. The file system may have forgotten what it could not write: a later one would promise too much.
+  std::atomic<bool> sync_failed = false;
 };
 
 namespace {
@@ -51,6 +57,8 @@ struct LogFile : sqlite3_file {
     const sqlite3_int64 end = begin + static_cast<sqlite3_int64>(buffer.size());
     buffer.clear();
     if (code == SQLITE_OK && end > size) grow(end);
+    // A commit in what was written nevertheless would be found after a kill.
+    if (code != SQLITE_OK) below->pMethods->xWrite(below, kNoFrame.data(), static_cast<int>(kNoFrame.size()), begin);
     return code;
   }
 
@@ -67,6 +75,14 @@ struct LogFile : sqlite3_file {
     }
   }
 };
+
+// Any thread.
+int sync_below(Owner& owner, sqlite3_file* below, int flags) {
+  if (owner.sync_failed) return SQLITE_IOERR_FSYNC;
+  const int code = below->pMethods->xSync(below, flags);
+  if (code != SQLITE_OK) owner.sync_failed = true;
+  return code;
+}
 
 Owner& of(sqlite3_vfs* vfs) { return *static_cast<Owner*>(vfs->pAppData); }
 LogFile& of(sqlite3_file* file) { return *static_cast<LogFile*>(file); }
@@ -120,7 +136,7 @@ int sync_log(sqlite3_file* file, int flags) {
     log.owner->collects = false;
     if (log.owner->defers) return SQLITE_OK;
   }
-  return log.below->pMethods->xSync(log.below, flags);
+  return sync_below(*log.owner, log.below, flags);
 }
 
 int size_of_log(sqlite3_file* file, sqlite3_int64* size) {
@@ -224,7 +240,7 @@ Status LogVfs::sync() {
   // What is written went to the file before the commit's end.
   sqlite3_file* const below = implementation_->log == nullptr ? nullptr : implementation_->log->below;
   if (below == nullptr) return {};
-  const int code = below->pMethods->xSync(below, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
+  const int code = sync_below(*implementation_, below, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
   if (code == SQLITE_OK) return {};
   return internal(fmt::format("the write-ahead log could not be synced: {}", sqlite3_errstr(code)));
 }

@@ -37,7 +37,8 @@ class LogVfs {
   void begin_commit();
   // After it, or before anything else within it: all is as SQLite wants it.
   void end_commit();
-  // Makes durable what was committed before the call; on any thread, blocks.
+  // Makes durable what was committed before the call; on any thread, blocks. After a sync that failed, here or within
+  // SQLite, every later one fails.
   Status sync();
 
   struct Implementation;

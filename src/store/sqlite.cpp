@@ -431,10 +431,14 @@ Status SqliteStore::recover_from(Error error) {
     auto stored = writer_.write_directly(recent_, journal_number_);
     if (stored) {
       note_stored(std::move(*stored));
+      {
+        const std::lock_guard guard(mutex_);
+        waiting_ = {};
+      }
+      TRY(writer_.sync());
       const std::lock_guard guard(mutex_);
-      waiting_ = {};
       synced_ = written_;
-      return writer_.sync();
+      return {};
     }
     error = std::move(stored).error();
   }

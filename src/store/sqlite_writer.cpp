@@ -52,6 +52,7 @@ Status SqliteWriter::open(const std::string& path) {
   TRY(connection_.open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, log_vfs_ ? log_vfs_->name() : options_.vfs));
   sqlite3_busy_timeout(connection_.handle(), kBusyTimeoutMs);
   TRY(prepare_format(connection_, false));
+  TRY(copy_old_log());
   TRY(connection_.execute("PRAGMA temp_store = MEMORY; PRAGMA cache_size = -131072; PRAGMA trusted_schema = OFF;"));
   TRY_ASSIGN(page_size_, connection_.query_number("PRAGMA page_size"));
   TRY(connection_.execute(options_.synchronous_full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL"));
@@ -69,6 +70,20 @@ Status SqliteWriter::open(const std::string& path) {
   TRY_ASSIGN(cut_journal_, connection_.prepare("DELETE FROM journal WHERE number <= ?1"));
   TRY_ASSIGN(data_version_, connection_.prepare("PRAGMA data_version"));
   return {};
+}
+
+// A process that a failed sync has ended leaves a log that reads well and may not be on the disk, now or ever: what
+// follows it there would be lost with it, and its begin would hide what was copied. So each store begins with an empty
+// log. Not while others use the old one, who know what became of it; and a full disk has to be opened to be emptied.
+Status SqliteWriter::copy_old_log() {
+  sqlite3* const handle = connection_.handle();
+  sqlite3_busy_timeout(handle, 0);
+  const int code = sqlite3_wal_checkpoint_v2(handle, nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  sqlite3_busy_timeout(handle, kBusyTimeoutMs);
+  const int kind = code & 0xff;
+  if (kind == SQLITE_OK) return sync();
+  if (kind == SQLITE_BUSY || kind == SQLITE_LOCKED || kind == SQLITE_FULL) return {};
+  return connection_.error(code);
 }
 
 // Runs after each commit that wrote: counts the log's growth and copies it into the database when it is long.

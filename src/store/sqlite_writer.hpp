@@ -67,6 +67,7 @@ class SqliteWriter {
     Statement erase;
     Statement next;  // the first key from one on
   };
+  Status copy_old_log();
   Status verify_epoch();
   // Within one transaction; kUnavailable when another connection was first.
   template <class Work>

@@ -41,9 +41,9 @@ class Transaction {
   virtual Result<std::optional<std::string>> get(Table table, std::string_view key) = 0;
   // Inserts or replaces.
   virtual Status put(Table table, std::string_view key, std::string_view value) = 0;
-  // As put, by a caller who knows that there is no such row: it costs less when the row is erased again soon. He must be
-  // right: in a store that believes him, an old row comes back when the new one is erased. CHECKs what is at hand: each
-  // store its own transaction's rows, sqlite those that are still in memory, memory all (at the commit).
+  // As put, by a caller who knows that there is no such row: it costs less when the row is erased again soon. He must
+  // be right: in a store that believes him, an old row comes back when the new one is erased. CHECKs what is at hand:
+  // each store its own transaction's rows, sqlite those that are still in memory, memory all (at the commit).
   virtual Status insert(Table table, std::string_view key, std::string_view value) { return put(table, key, value); }
   // No error when there is no such row.
   virtual Status erase(Table table, std::string_view key) = 0;
@@ -57,7 +57,8 @@ class Transaction {
   virtual Status rollback_to_mark() = 0;
   // Makes it durable (fsync). Nothing was written: no effect on disk. kConflict when fenced out by a newer epoch,
   // kExhausted when the disk is full, kUnavailable when another writer was first or holds the lock too long (repeat the
-  // transaction); the transaction is rolled back then. It cannot be used afterwards.
+  // transaction); the transaction is rolled back then. After any other error nobody knows whether it was done: the
+  // store can only be closed, and the next one finds out. It cannot be used afterwards.
   virtual Status commit() = 0;
   // As commit, but what is seen by later transactions at once is durable, or refused, only by the next Store::sync().
   virtual Status commit_ahead() { return commit(); }

@@ -45,7 +45,15 @@ struct File {
     }
   }
   void sync() {
-    durable = content;
+    for (const Operation& operation : unsynced) apply(operation, durable);
+    unsynced.clear();
+  }
+  void forget_to_sync() {
+    bool is_there = false;
+    for (const Operation& operation : unsynced) {
+      is_there = !is_there;
+      if (is_there) apply(operation, durable);
+    }
     unsynced.clear();
   }
 };
@@ -56,11 +64,14 @@ using SharedMemory = std::vector<std::unique_ptr<char[]>>;
 }  // namespace
 
 struct VolatileDisk::Implementation {
+  using Access = VolatileDisk::Access;
+  using Answer = VolatileDisk::Answer;
   std::string name;
   sqlite3_vfs vfs{};
   std::map<std::string, FilePtr> files;
   std::map<std::string, std::shared_ptr<SharedMemory>> shared;
   std::function<bool()> fails = [] { return false; };
+  std::function<Answer(Access)> answer = [](Access) { return Answer::kDone; };
   bool is_dead = false;
   int open_files = 0;
   std::int64_t syncs = 0;
@@ -87,6 +98,19 @@ struct Handle : sqlite3_file {
 Handle& of(sqlite3_file* file) { return *static_cast<Handle*>(file); }
 Disk& of(sqlite3_vfs* vfs) { return *static_cast<Disk*>(vfs->pAppData); }
 
+// SQLite's code for what the file system answers.
+int try_access(Disk& disk, Disk::Access access, int error) {
+  switch (disk.answer(access)) {
+    case Disk::Answer::kDone:
+      return SQLITE_OK;
+    case Disk::Answer::kFull:
+      return SQLITE_FULL;
+    case Disk::Answer::kError:
+      break;
+  }
+  return error;
+}
+
 int close_file(sqlite3_file* file) {
   Handle& handle = of(file);
   if (handle.deletes_on_close) handle.disk->files.erase(handle.path);
@@ -112,20 +136,31 @@ int read_file(sqlite3_file* file, void* to, int size, sqlite3_int64 offset) {
 int write_file(sqlite3_file* file, const void* data, int size, sqlite3_int64 offset) {
   Handle& handle = of(file);
   if (!handle.disk->has_power()) return SQLITE_OK;
-  const std::string text(static_cast<const char*>(data), static_cast<std::size_t>(size));
-  handle.file->change({false, static_cast<std::size_t>(offset), text});
-  return SQLITE_OK;
+  const auto at = static_cast<std::size_t>(offset);
+  const bool grows = at + static_cast<std::size_t>(size) > handle.file->content.size();
+  const int code = try_access(*handle.disk, grows ? Disk::Access::kGrow : Disk::Access::kWrite, SQLITE_IOERR_WRITE);
+  const auto written = static_cast<std::size_t>(code == SQLITE_OK ? size : size / 2);
+  const std::string text(static_cast<const char*>(data), written);
+  handle.file->change({false, at, text});
+  return code;
 }
 
 int truncate_file(sqlite3_file* file, sqlite3_int64 size) {
   Handle& handle = of(file);
-  if (handle.disk->has_power()) handle.file->change({true, static_cast<std::size_t>(size), {}});
+  if (!handle.disk->has_power()) return SQLITE_OK;
+  if (const int code = try_access(*handle.disk, Disk::Access::kTruncate, SQLITE_IOERR_TRUNCATE); code != SQLITE_OK)
+    return code;
+  handle.file->change({true, static_cast<std::size_t>(size), {}});
   return SQLITE_OK;
 }
 
 int sync_file(sqlite3_file* file, int) {
   Handle& handle = of(file);
   if (!handle.disk->has_power()) return SQLITE_OK;
+  if (const int code = try_access(*handle.disk, Disk::Access::kSync, SQLITE_IOERR_FSYNC); code != SQLITE_OK) {
+    handle.file->forget_to_sync();
+    return code;
+  }
   ++handle.disk->syncs;
   handle.file->sync();
   return SQLITE_OK;
@@ -257,17 +292,19 @@ void VolatileDisk::restore(const std::function<bool()>& keep) {
   Implementation& disk = *implementation_;
   CHECK(disk.open_files == 0);
   for (auto& [path, file] : disk.files) {
-    file->content = file->durable;
     for (const File::Operation& operation : file->unsynced) {
-      if (keep()) File::apply(operation, file->content);
+      if (keep()) File::apply(operation, file->durable);
     }
-    file->sync();
+    file->unsynced.clear();
+    file->content = file->durable;
   }
   disk.shared.clear();
   disk.is_dead = false;
 }
 
 void VolatileDisk::on_operation(std::function<bool()> fails) { implementation_->fails = std::move(fails); }
+
+void VolatileDisk::on_access(std::function<Answer(Access)> answer) { implementation_->answer = std::move(answer); }
 
 std::int64_t VolatileDisk::syncs() const { return implementation_->syncs; }
 
