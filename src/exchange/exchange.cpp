@@ -159,9 +159,13 @@ void ExchangeImpl::run() {
 }
 
 void ExchangeImpl::rest() {
-  const MemoryRelease release;
-  store_->tidy();
-  for (Actor* actor : actors_) actor->on_quiet();
+  {
+    const MemoryRelease release;
+    store_->tidy();
+    for (Actor* actor : actors_) actor->on_quiet();
+  }
+  // What they allocated, and this thread freed, they alone can give back.
+  syncer_.rest();
 }
 
 void ExchangeImpl::stop() {

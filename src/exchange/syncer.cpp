@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "base/memory.hpp"
 
 namespace nuraghe::exchange {
 
@@ -27,6 +28,14 @@ Status Syncer::take() {
   return std::exchange(result_, Status());
 }
 
+void Syncer::rest() {
+  {
+    const std::lock_guard lock(mutex_);
+    ++rests_;
+  }
+  wanted_changed_.notify_all();
+}
+
 void Syncer::stop() {
   {
     const std::lock_guard lock(mutex_);
@@ -40,9 +49,15 @@ void Syncer::stop() {
 
 void Syncer::run() {
   std::unique_lock lock(mutex_);
-  for (;;) {
-    wanted_changed_.wait(lock, [this] { return wanted_ || stopping_; });
-    if (!std::exchange(wanted_, false)) return;
+  for (int rested = 0;;) {
+    wanted_changed_.wait(lock, [&] { return wanted_ || stopping_ || rested != rests_; });
+    if (!std::exchange(wanted_, false)) {
+      if (stopping_) return;
+      rested = rests_;
+      // Under the lock: one at a time.
+      const MemoryRelease release;
+      continue;
+    }
     lock.unlock();
     Status result = store_->sync();
     lock.lock();

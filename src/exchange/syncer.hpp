@@ -25,6 +25,8 @@ class Syncer {
   bool done() const { return done_.load(std::memory_order_acquire); }
   // Blocks until done(): the last sync's result.
   Status take();
+  // The threads give back the memory that they had, one after the other; returns at once.
+  void rest();
   // Finishes the sync in hand first. Idempotent.
   void stop();
 
@@ -38,6 +40,7 @@ class Syncer {
   std::condition_variable finished_;
   Status result_;
   bool wanted_ = false;  // and not begun
+  int rests_ = 0;        // calls of rest()
   std::atomic<bool> done_{true};
   bool stopping_ = false;
 };
