@@ -1,7 +1,10 @@
 // What an exchange does when its store fails in the middle of a batch.
 #include <gtest/gtest.h>
 
+#include "base/log.hpp"
 #include "exchange/test_world.hpp"
+#include "store/sqlite.hpp"
+#include "store/volatile_disk.hpp"
 
 namespace nuraghe::exchange {
 namespace {
@@ -88,6 +91,116 @@ TEST(StoreFaults, ARequestWhoseRowCannotBeReadIsRefusedAndMayBeRepeated) {
   }
   EXPECT_EQ(said, (std::vector<std::string>{"unavailable", "1"}));
 }
+
+// ---- a file system that refuses ----
+
+using Access = store::VolatileDisk::Access;
+using Answer = store::VolatileDisk::Answer;
+
+struct Fault {
+  const char* name;
+  Access access;
+  Answer answer;
+  bool late_syncs;
+};
+
+// An exchange over SQLite on a disk that refuses one access and, when it is full, all further growth until somebody
+// makes room. Who is refused asks again with the same message id; a process whose exchange failed is started again.
+class Service {
+ public:
+  Service(const Fault& fault, std::int64_t at) {
+    disk_.on_access([this, fault, at](Access access) {
+      if (access != fault.access) return Answer::kDone;
+      const bool is_refused = ++passed_ == at || (fault.answer == Answer::kFull && passed_ > at && !has_room_);
+      refused_ = refused_ || is_refused;
+      return is_refused ? fault.answer : Answer::kDone;
+    });
+    actor_.request = [this](Turn& turn, const Message& message) -> Status {
+      const std::int64_t count = actor_.add(turn, "count");
+      TRY(actor_.put(turn, "row " + std::to_string(count), std::string(3000, 'x')));
+      return turn.reply(message.message_id, testing::body_of(std::to_string(count)));
+    };
+    options_ = world_.options("one");
+    options_.late_syncs = fault.late_syncs;
+    start();
+  }
+
+  std::string ask(const std::string& id) {
+    std::string said;
+    for (int tries = 0; tries < 4 && said.empty(); ++tries) {
+      exchange_->inbox()->request("a", request_to("/services/a", "ask", id), [&](Result<Message> outcome) {
+        if (outcome && !outcome->fault) said = text_of(*outcome);
+      });
+      static_cast<void>(exchange_->drain());  // an error is what failed() tells
+      if (!said.empty()) break;
+      EXPECT_TRUE(refused_);
+      has_room_ = true;
+      world_.clock.advance(std::chrono::seconds(1));
+      if (exchange_->failed()) start();
+    }
+    return said;
+  }
+
+  void cut_power() {
+    disk_.fail();
+    exchange_.reset();
+    disk_.restore([] { return false; });
+    start();
+  }
+
+  bool refused() const { return refused_; }
+
+ private:
+  void start() {
+    exchange_.reset();
+    for (int tries = 0; tries < 2; ++tries) {
+      store::SqliteOptions sqlite;
+      sqlite.vfs = disk_.name();
+      if (auto store = store::open_sqlite("a.db", sqlite)) {
+        exchange_ = make_exchange(std::move(*store), *world_.router, options_);
+        exchange_->add_actor(actor_);
+        if (exchange_->open()) return;
+        exchange_.reset();
+      }
+      EXPECT_TRUE(refused_);
+      has_room_ = true;
+    }
+    FAIL() << "it does not start";
+  }
+
+  World world_;
+  store::VolatileDisk disk_;
+  std::int64_t passed_ = 0;
+  bool refused_ = false, has_room_ = false;
+  FunctionActor actor_{"a"};
+  ExchangeOptions options_;
+  std::unique_ptr<Exchange> exchange_;
+};
+
+class DiskFaults : public ::testing::TestWithParam<Fault> {};
+
+TEST_P(DiskFaults, EachRequestIsDoneOnceAndItsAnswerStays) {
+  set_log_level(LogLevel::kError);
+  std::int64_t places = 0;
+  for (std::int64_t at = 1; !HasFailure(); ++at) {
+    SCOPED_TRACE("refused at access " + std::to_string(at));
+    Service service(GetParam(), at);
+    for (int i = 1; i <= 8; ++i) ASSERT_EQ(service.ask("urn:" + std::to_string(i)), std::to_string(i));
+    if (!service.refused()) break;
+    places = at;
+    service.cut_power();
+    for (int i = 1; i <= 9; ++i) ASSERT_EQ(service.ask("urn:" + std::to_string(i)), std::to_string(i));
+  }
+  EXPECT_GT(places, 8);
+}
+
+INSTANTIATE_TEST_SUITE_P(Exchange, DiskFaults,
+                         ::testing::Values(Fault{"full", Access::kGrow, Answer::kFull, false},
+                                           Fault{"full_late", Access::kGrow, Answer::kFull, true},
+                                           Fault{"write_error", Access::kWrite, Answer::kError, false},
+                                           Fault{"sync_error", Access::kSync, Answer::kError, false},
+                                           Fault{"sync_error_late", Access::kSync, Answer::kError, true}),
+                         [](const auto& fault) { return std::string(fault.param.name); });
 
 }  // namespace
 }  // namespace nuraghe::exchange
