@@ -39,8 +39,9 @@ Result<std::string> entry_path(archive_entry* entry) {
     if (path.substr(begin, end - begin) == "..") return invalid(fmt::format("the path '{}' leaves the zip", path));
     begin = end + 1;
   }
-  // What some packers add for themselves.
-  if (path.starts_with("__MACOSX/") || path.ends_with(".DS_Store")) return std::string();
+  // What some packers add for themselves; "._NAME" holds what macOS knows of NAME.
+  const auto name = path.substr(path.rfind('/') + 1);
+  if (path.starts_with("__MACOSX/") || name == ".DS_Store" || name.starts_with("._")) return std::string();
   return path;
 }
 

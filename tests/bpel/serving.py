@@ -54,6 +54,9 @@ def zip_of_a_folder(programs, folder):
     with serving(programs, folder) as server:
         made = server.deploy({"folder/" + path: text for path, text in world.echo().items()})
         assert made["processes"][0]["file"] == "talk.bpel", made
+        # What macOS packs beside.
+        made = server.deploy({**world.echo(), "._talk.bpel": "\0\5\26\7", "__MACOSX/._talk.wsdl": "\0", ".DS_Store": "\0"})
+        assert [one["file"] for one in made["processes"]] == ["talk.bpel"], made
 
 
 def versions(programs, folder):

@@ -32,6 +32,8 @@ Result<Package> Package::from_directory(const std::string& folder) {
   for (; entries != std::filesystem::recursive_directory_iterator(); entries.increment(error)) {
     if (error) return unavailable(fmt::format("the folder {} cannot be read: {}", folder, error.message()));
     if (!entries->is_regular_file(error)) continue;
+    // What macOS knows of another file, where the file system cannot hold it.
+    if (entries->path().filename().string().starts_with("._")) continue;
     total += entries->file_size(error);
     if (package.files.size() == kMaxFiles)
       return exhausted(fmt::format("{} holds more than {} files", folder, kMaxFiles));
