@@ -308,6 +308,8 @@ class Machine : public AssignContext {
   // Answers the requests that are bound to this region (or all, for null) with the fault.
   void answer_open(const Region* region, const FaultRow& fault);
   void answer_early();  // messages that nobody took
+  // The request that made the instance, when its start activity never took it.
+  void answer_start(const FaultRow& fault);
   void send_fault(const OpenRequestRow& row, const FaultRow& fault);
   bool throw_missing_reply(Region& region);
 

@@ -41,6 +41,25 @@ TEST(Messages, InstancesAreToldApartByTheirValues) {
   world.expect_replays();
 }
 
+// What fails before the start activity takes the request is told to who sent it.
+TEST(Messages, ARequestThatIsNeverTakenIsAnswered) {
+  const std::string variables =
+      "<variable name=\"unset\" type=\"xsd:string\"/><variable name=\"v\" "
+      "type=\"xsd:string\"><from>$unset</from></variable>";
+  World world(process_text(round_trip("@A"), "", variables));
+  EXPECT_NE(world.answer_text(world.request("start", "x")).find("scopeInitializationFailure"), std::string::npos);
+  EXPECT_EQ(world.instances()[0].state, "faulted");
+  world.expect_clean();
+  world.expect_replays();
+  World inner(process_text("<scope><variables>" + variables + "</variables>" + round_trip("@A") + "</scope>",
+                           "<faultHandlers><catchAll>@H</catchAll></faultHandlers>"));
+  EXPECT_NE(inner.answer_text(inner.request("start", "x")).find("ended without a reply"), std::string::npos);
+  EXPECT_EQ(inner.trace(), "H");
+  EXPECT_EQ(inner.instances()[0].state, "completed");
+  inner.expect_clean();
+  inner.expect_replays();
+}
+
 TEST(Messages, EarlyOnesWaitForTheirReceive) {
   World world(process_text("<sequence>" + kCreate + "@call(A)" + receive("more", "no") +
                                set_reply("concat('more ', $request.p)") + kReplyMore + receive("more", "no") +

@@ -173,6 +173,18 @@ void Machine::answer_open(const Region* region, const FaultRow& fault) {
   if (!rows) check(std::move(rows).error());
 }
 
+void Machine::answer_start(const FaultRow& fault) {
+  auto& header = instance_.header;
+  if (header.start_message.empty()) return;
+  const auto message = exchange::decode_message(header.start_message);
+  header.start_message.clear();
+  if (!message) return fail(message.error());
+  if (message->one_way) return;
+  OpenRequestRow open;
+  open.request_id = message->message_id;
+  send_fault(open, fault);
+}
+
 void Machine::answer_early() {
   if (instance_.header.early == 0) return;
   FaultRow fault;

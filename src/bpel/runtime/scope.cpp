@@ -363,6 +363,7 @@ void Machine::end_process(InstanceState state, const std::optional<FaultRow>& fa
     answer.local = faults::kMissingReply;
     answer.text = fmt::format("the process {} ended without a reply", header.process);
   }
+  answer_start(answer);
   answer_open(nullptr, answer);
   answer_early();
   header.state = state;
