@@ -376,12 +376,18 @@ Status Factory::reserve_host(exchange::Turn& turn, const exchange::Message& requ
 }
 
 Status Factory::release(exchange::Turn& turn, const exchange::Message& request, const api::ReleaseRequest& input) {
-  TRY_ASSIGN(auto rows, book_.hosts(turn.transaction(), input.cluster));
-  for (auto& row : rows) {
-    if (!input.cluster.empty() && row.host.vo == request.vo)
-      TRY(book_.remove_host(turn.transaction(), std::move(row), turn.now(), options_.past));
-  }
-  TRY(book_.remove_networks(turn.transaction(), input.cluster));
+  auto& tx = turn.transaction();
+  // Single hosts belong to no cluster, and to no release.
+  if (input.cluster.empty()) return answer(turn, request.message_id, api::ReleaseResponse{});
+  TRY_ASSIGN(auto rows, book_.hosts(tx, input.cluster));
+  TRY_ASSIGN(const auto networks, book_.networks(tx, input.cluster));
+  // A segment that is given back may be given to another cluster at once: nobody gives back what is another's.
+  const bool is_foreign =
+      std::any_of(rows.begin(), rows.end(), [&](const HostRow& row) { return row.host.vo != request.vo; }) ||
+      std::any_of(networks.begin(), networks.end(), [&](const NetworkRow& row) { return row.vo != request.vo; });
+  if (is_foreign) return not_found(fmt::format("there is no cluster {}", input.cluster));
+  for (auto& row : rows) TRY(book_.remove_host(tx, std::move(row), turn.now(), options_.past));
+  TRY(book_.remove_networks(tx, input.cluster));
   return answer(turn, request.message_id, api::ReleaseResponse{});
 }
 

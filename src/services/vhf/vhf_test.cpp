@@ -205,5 +205,39 @@ TEST_F(HostFactoryTest, ASingleHostThatIsGoneIsRememberedForAWhile) {
   EXPECT_THAT(world_.keys("vhf_past"), IsEmpty());
 }
 
+TEST_F(HostFactoryTest, AClusterOfAnotherOrganisationIsNotGivenBack) {
+  register_physical("a");
+  api::ReserveRequest input;
+  input.demand.cluster = "vc-1";
+  api::NodeRequest node;
+  node.name = "head";
+  node.cpus = 1;
+  node.memory = mib(8);
+  input.demand.node.push_back(node);
+  api::NetworkRequest network;
+  network.name = "net";
+  network.addresses = 4;
+  input.demand.network.push_back(network);
+  ASSERT_EQ(World::fault_of(world_.ask(contracts::vhf::make_reserve(kAddress, input))), "");
+  const auto tables = [&] {
+    std::vector<std::vector<std::string>> keys;
+    for (const auto* table : {"vhf_host", "vhf_member", "vhf_network", "vhf_segment", "vhf_subnet"})
+      keys.push_back(world_.keys(table));
+    return keys;
+  };
+  const auto before = tables();
+  EXPECT_THAT(before, ::testing::Each(::testing::SizeIs(1)));
+  const auto release = [&](const std::string& cluster, const std::string& vo) {
+    return World::fault_of(world_.ask(contracts::vhf::make_release(kAddress, {cluster}), vo));
+  };
+  EXPECT_EQ(release("vc-1", "vo2"), "not-found");
+  EXPECT_EQ(tables(), before);
+  EXPECT_EQ(release("", "vo2"), "");
+  EXPECT_EQ(release("vc-2", "vo1"), "") << "nothing to give back is no error";
+  EXPECT_EQ(tables(), before);
+  EXPECT_EQ(release("vc-1", "vo1"), "");
+  EXPECT_THAT(tables(), ::testing::Each(IsEmpty()));
+}
+
 }  // namespace
 }  // namespace nuraghe::services::vhf
