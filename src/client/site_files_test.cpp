@@ -129,7 +129,7 @@ TEST_F(SiteFilesTest, AnImageIsCopiedPartByPartAndVerified) {
   ASSERT_TRUE(env::write_file_durably(image + "/i", "initrd"));
   auto there = images::ImageStore::open(folder_ + "/there");
   ASSERT_TRUE(there);
-  const auto manifest = (*there)->import_folder(image, {});
+  const auto manifest = (*there)->import_folder(image, "vo1", {});
   ASSERT_TRUE(manifest) << manifest.error().to_string();
   for (const auto& digest :
        {manifest->digest, manifest->config.digest, manifest->parts[0].digest, manifest->parts[1].digest})

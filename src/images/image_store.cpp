@@ -82,7 +82,32 @@ Result<std::vector<NamedFile>> files_of(const xml::Document& description, const 
   return files;
 }
 
+std::string reference_of(const std::string& owner, const std::string& name) {
+  return owner.empty() ? name : owner + "/" + name;
+}
+
 }  // namespace
+
+class ImageStore::Arrivals {
+ public:
+  explicit Arrivals(ImageStore& store) : store_(store) {}
+  ~Arrivals() {
+    const std::lock_guard lock(store_.index_mutex_);
+    for (const auto& digest : digests_) store_.arriving_.erase(store_.arriving_.find(digest));
+  }
+  Arrivals(const Arrivals&) = delete;
+  Arrivals& operator=(const Arrivals&) = delete;
+  // Before it is looked whether the blob is there.
+  void add(const std::string& digest) {
+    const std::lock_guard lock(store_.index_mutex_);
+    store_.arriving_.insert(digest);
+    digests_.push_back(digest);
+  }
+
+ private:
+  ImageStore& store_;
+  std::vector<std::string> digests_;
+};
 
 const Blob* Manifest::part(std::string_view media_type) const {
   const auto found =
@@ -129,7 +154,7 @@ Status ImageStore::put_blob(std::string_view content, const std::string& digest)
 }
 
 Result<Blob> ImageStore::take_file(const std::string& folder, const std::string& name, std::string media_type,
-                                   const std::function<bool(Bytes)>& advance) {
+                                   const std::function<bool(Bytes)>& advance, Arrivals& arrivals) {
   const std::string source = folder + "/" + name;
   std::string incoming = root_ + "/incoming/XXXXXX";
   const env::UniqueFd fd(::mkostemp(incoming.data(), O_CLOEXEC));
@@ -148,6 +173,7 @@ Result<Blob> ImageStore::take_file(const std::string& folder, const std::string&
     return copied.error();
   }
   Blob blob{std::move(media_type), hash.finish(), size, name};
+  arrivals.add(blob.digest);
   TRY(keep_blob(fd.get(), incoming, blob.digest));
   return blob;
 }
@@ -197,7 +223,8 @@ Status ImageStore::take_blob(const std::string& digest, Bytes limit, const std::
   return keep_blob(fd.get(), incoming, digest);
 }
 
-Result<Manifest> ImageStore::import_folder(const std::string& folder, const std::function<bool(double)>& progress) {
+Result<Manifest> ImageStore::import_folder(const std::string& folder, const std::string& owner,
+                                           const std::function<bool(double)>& progress) {
   const std::string path = folder + "/vhi.xml";
   TRY_ASSIGN(const auto text, env::read_file(path, mib(1)));
   xml::ParseOptions options;
@@ -214,6 +241,7 @@ Result<Manifest> ImageStore::import_folder(const std::string& folder, const std:
     return exhausted(fmt::format("importing {} needs {} in {}, which has {} free", folder, total.to_string(), root_,
                                  free.to_string()));
   Manifest manifest;
+  Arrivals arrivals(*this);
   Bytes done;
   const auto advance = [&](Bytes piece) {
     done = done + piece;
@@ -221,17 +249,18 @@ Result<Manifest> ImageStore::import_folder(const std::string& folder, const std:
            progress(total.count == 0 ? 1.0 : static_cast<double>(done.count) / static_cast<double>(total.count));
   };
   for (const auto& file : files) {
-    TRY_ASSIGN(auto blob, take_file(folder, file.name, file.media_type, advance));
+    TRY_ASSIGN(auto blob, take_file(folder, file.name, file.media_type, advance, arrivals));
     manifest.parts.push_back(std::move(blob));
   }
   manifest.config = {kConfigMediaType, digest_of(text), {static_cast<std::int64_t>(text.size())}, "vhi.xml"};
+  arrivals.add(manifest.config.digest);
   TRY(put_blob(text, manifest.config.digest));
   const auto root = description.root();
-  manifest.reference = root.attribute_or("name", "") + ":" + root.attribute_or("version", "1");
+  manifest.reference = reference_of(owner, root.attribute_or("name", "") + ":" + root.attribute_or("version", "1"));
   const std::string manifest_text = write_manifest(manifest);
   manifest.digest = digest_of(manifest_text);
+  arrivals.add(manifest.digest);
   TRY(put_blob(manifest_text, manifest.digest));
-
   TRY(add(manifest));
   return manifest;
 }
@@ -317,20 +346,37 @@ Status ImageStore::verify(const Manifest& manifest, const std::function<bool(dou
   return {};
 }
 
-Status ImageStore::remove(const std::string& reference) {
+Status ImageStore::remove(const Named& image, const std::vector<std::string>& kept) {
   const std::lock_guard lock(index_mutex_);
   TRY_ASSIGN(auto index, read_index());
-  const auto found =
-      std::find_if(index.begin(), index.end(), [&](const Manifest& one) { return one.reference == reference; });
+  const auto find = [&](const std::string& reference) {
+    return std::find_if(index.begin(), index.end(),
+                        [&](const Manifest& one) { return one.reference == reference && one.digest == image.digest; });
+  };
+  auto found = find(reference_of(image.owner, image.name));
+  // Layouts of before had names without an owner.
+  if (found == index.end() && std::find(kept.begin(), kept.end(), image.digest) == kept.end()) found = find(image.name);
   if (found == index.end()) return {};
   const Manifest removed = *found;
   index.erase(found);
   TRY(write_index(index));
-  std::set<std::string> used;
-  for (const auto& one : index) {
+  return delete_unused(removed, index, kept);
+}
+
+Status ImageStore::delete_unused(const Manifest& removed, const std::vector<Manifest>& index,
+                                 const std::vector<std::string>& kept) const {
+  std::set<std::string> used(arriving_.begin(), arriving_.end());
+  const auto use = [&used](const Manifest& one) {
     used.insert(one.digest);
     used.insert(one.config.digest);
     for (const auto& part : one.parts) used.insert(part.digest);
+  };
+  for (const auto& one : index) use(one);
+  for (const auto& digest : kept) {
+    const auto one = manifest(digest);
+    // Of what is gone nothing can be kept; where it cannot be told what belongs to it, nothing is deleted.
+    if (!one && one.error().code() != ErrorCode::kNotFound) return one.error();
+    if (one) use(*one);
   }
   std::vector<std::string> candidates{removed.digest, removed.config.digest};
   for (const auto& part : removed.parts) candidates.push_back(part.digest);

@@ -1,7 +1,8 @@
 // The repository on disk: an OCI image layout (image-spec 1.1, "Image Layout"), content-addressed and verified.
 //
 //   ROOT/oci-layout                 {"imageLayoutVersion":"1.0.0"}
-//   ROOT/index.json                 one manifest per image, named by the annotation org.opencontainers.image.ref.name
+//   ROOT/index.json                 one manifest per image, named by the annotation org.opencontainers.image.ref.name:
+//                                   OWNER/NAME:VERSION, so that the same name of two owners is two images
 //   ROOT/blobs/sha256/HEX           manifests, configurations (vhi.xml), kernels, initial RAM disks, disks
 //   ROOT/incoming/                  files on their way in; swept when the store is opened
 //
@@ -13,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,10 +38,10 @@ struct Blob {
 };
 
 struct Manifest {
-  std::string digest;                                   // of the manifest itself
-  std::string reference;                                // "mini:1" (only when read from the index or imported)
-  Blob config;                                          // vhi.xml
-  std::vector<Blob> parts;                              // kernel, initrd, disk, each at most once
+  std::string digest;       // of the manifest itself
+  std::string reference;    // "physics/mini:1", "mini:1" of no owner (only when read from the index or imported)
+  Blob config;              // vhi.xml
+  std::vector<Blob> parts;  // kernel, initrd, disk, each at most once
   const Blob* part(std::string_view media_type) const;  // null when there is none
   Bytes stored_size() const;
 };
@@ -53,9 +55,10 @@ class ImageStore {
   static Result<std::unique_ptr<ImageStore>> open_existing(const std::string& root);
 
   // Reads FOLDER/vhi.xml and the files that it names (plain names within the folder, no links) into the layout and puts
-  // NAME:VERSION into the index. The same content again changes nothing. progress: fraction done, may be empty;
+  // OWNER/NAME:VERSION into the index. The same content again changes nothing. progress: fraction done, may be empty;
   // answering false cancels (kCancelled).
-  Result<Manifest> import_folder(const std::string& folder, const std::function<bool(double)>& progress);
+  Result<Manifest> import_folder(const std::string& folder, const std::string& owner,
+                                 const std::function<bool(double)>& progress);
   // Every image of the index.
   Result<std::vector<Manifest>> list() const;
   // By manifest digest; kNotFound, or kCorrupt when the manifest does not match its digest.
@@ -74,24 +77,36 @@ class ImageStore {
   Status add(const Manifest& manifest);
   // Reads every part and compares it with its digest: kCorrupt names the part.
   Status verify(const Manifest& manifest, const std::function<bool(double)>& progress) const;
-  // Takes the reference out of the index and deletes the blobs that no other image of the index uses.
-  Status remove(const std::string& reference);
+  // Takes the image out of the index and deletes its blobs, but for those that another image of the index or one of
+  // `kept` (digests of manifests) uses, or that an import is about to use. One that is not there is no error; a name
+  // that has another content meanwhile stays.
+  struct Named {
+    std::string owner;
+    std::string name;  // "mini:1"
+    std::string digest;
+  };
+  Status remove(const Named& image, const std::vector<std::string>& kept);
 
   const std::string& root() const { return root_; }
 
  private:
+  // Blobs of an import that are not in the index yet: remove() leaves them, whoever had them before.
+  class Arrivals;
   explicit ImageStore(std::string root) : root_(std::move(root)) {}
   std::string path_of(std::string_view digest) const;
   Result<Blob> take_file(const std::string& folder, const std::string& name, std::string media_type,
-                         const std::function<bool(Bytes)>& advance);
+                         const std::function<bool(Bytes)>& advance, Arrivals& arrivals);
   // A file in incoming/ becomes the blob of that digest.
   Status keep_blob(int fd, const std::string& incoming, const std::string& digest);
   Status put_blob(std::string_view content, const std::string& digest);
+  Status delete_unused(const Manifest& removed, const std::vector<Manifest>& index,
+                       const std::vector<std::string>& kept) const;
   Status write_index(const std::vector<Manifest>& manifests);
   Result<std::vector<Manifest>> read_index() const;
 
   std::string root_;
   mutable std::mutex index_mutex_;
+  std::multiset<std::string> arriving_;  // digests; index_mutex_
 };
 
 }  // namespace nuraghe::images

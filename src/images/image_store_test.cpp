@@ -14,6 +14,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
+constexpr const char* kOwner = "vo1";
+
 class ImageStoreTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -42,9 +44,9 @@ class ImageStoreTest : public ::testing::Test {
 };
 
 TEST_F(ImageStoreTest, ImportedImageIsListedVerifiedAndFoundAgain) {
-  const auto manifest = store_->import_folder(make_image("a", "kernel"), {});
+  const auto manifest = store_->import_folder(make_image("a", "kernel"), kOwner, {});
   ASSERT_TRUE(manifest) << manifest.error().to_string();
-  EXPECT_EQ(manifest->reference, "a:2");
+  EXPECT_EQ(manifest->reference, "vo1/a:2");
   ASSERT_NE(manifest->part(kKernelMediaType), nullptr);
   EXPECT_EQ(manifest->part(kKernelMediaType)->digest, digest_of("kernel"));
   EXPECT_TRUE(store_->verify(*manifest, {}));
@@ -55,7 +57,7 @@ TEST_F(ImageStoreTest, ImportedImageIsListedVerifiedAndFoundAgain) {
   ASSERT_TRUE(list);
   ASSERT_EQ(list->size(), 1U);
   EXPECT_EQ((*list)[0].digest, manifest->digest);
-  EXPECT_EQ((*list)[0].reference, "a:2");
+  EXPECT_EQ((*list)[0].reference, "vo1/a:2");
   const auto path = (*again)->blob_path(*(*list)[0].part(kDiskRawMediaType));
   ASSERT_TRUE(path);
   EXPECT_EQ(env::read_file(*path)->size(), 3'000'000U);
@@ -63,26 +65,77 @@ TEST_F(ImageStoreTest, ImportedImageIsListedVerifiedAndFoundAgain) {
 
 TEST_F(ImageStoreTest, ImportingTwiceKeepsOneManifest) {
   const auto image = make_image("a", "kernel");
-  const auto first = store_->import_folder(image, {});
-  const auto second = store_->import_folder(image, {});
+  const auto first = store_->import_folder(image, kOwner, {});
+  const auto second = store_->import_folder(image, kOwner, {});
   ASSERT_TRUE(first && second);
   EXPECT_EQ(first->digest, second->digest);
   EXPECT_EQ(store_->list()->size(), 1U);
 }
 
 TEST_F(ImageStoreTest, RemoveDeletesOnlyWhatNobodyElseUses) {
-  const auto a = store_->import_folder(make_image("a", "kernel a"), {});
-  const auto b = store_->import_folder(make_image("b", "kernel b"), {});
+  const auto a = store_->import_folder(make_image("a", "kernel a"), kOwner, {});
+  const auto b = store_->import_folder(make_image("b", "kernel b"), kOwner, {});
   ASSERT_TRUE(a && b);
-  ASSERT_TRUE(store_->remove("a:2"));
+  ASSERT_TRUE(store_->remove({kOwner, "a:2", a->digest}, {}));
   EXPECT_FALSE(store_->blob_path(*a->part(kKernelMediaType)));
   EXPECT_TRUE(store_->blob_path(*b->part(kKernelMediaType)));
   EXPECT_TRUE(store_->blob_path(*b->part(kDiskRawMediaType)));  // shared by both
-  EXPECT_TRUE(store_->remove("a:2"));
+  EXPECT_TRUE(store_->remove({kOwner, "a:2", a->digest}, {}));
+}
+
+TEST_F(ImageStoreTest, TheSameNameOfTwoOwnersIsTwoImages) {
+  const auto first = store_->import_folder(make_image("a", "kernel of vo1"), "vo1", {});
+  const auto second = store_->import_folder(make_image("a", "kernel of vo2"), "vo2", {});
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(store_->list()->size(), 2U);
+  // A name that has another content meanwhile stays.
+  EXPECT_TRUE(store_->remove({"vo2", "a:2", first->digest}, {}));
+  ASSERT_TRUE(store_->remove({"vo1", "a:2", first->digest}, {}));
+  EXPECT_FALSE(store_->manifest(first->digest));
+  EXPECT_FALSE(store_->blob_path(*first->part(kKernelMediaType)));
+  EXPECT_TRUE(store_->verify(*second, {}));
+}
+
+TEST_F(ImageStoreTest, WhatAnotherNeedsStaysWhenAnImageIsRemoved) {
+  const auto image = make_image("a", "kernel");
+  const auto first = store_->import_folder(image, "vo1", {});
+  const auto second = store_->import_folder(image, "vo2", {});
+  const auto third = store_->import_folder(make_image("b", "kernel b"), "vo1", {});
+  ASSERT_TRUE(first && second && third);
+  ASSERT_EQ(first->digest, second->digest);
+  ASSERT_TRUE(store_->remove({"vo1", "a:2", first->digest}, {}));
+  EXPECT_TRUE(store_->verify(*second, {}));
+  // Whom the index does not know has it too.
+  ASSERT_TRUE(store_->remove({"vo2", "a:2", first->digest}, {first->digest, "sha256:" + std::string(64, '0')}));
+  EXPECT_TRUE(store_->verify(*second, {}));
+  EXPECT_EQ(store_->list()->size(), 1U);
+  // An import is at it: its parts are there already, its name is not.
+  const auto again = store_->import_folder(image, "vo2", [&, asked = false](double) mutable {
+    if (std::exchange(asked, true)) {
+      // The first part, which "b" does not share, is in.
+      EXPECT_TRUE(store_->import_folder(image, "vo3", {}));
+      EXPECT_TRUE(store_->remove({"vo3", "a:2", first->digest}, {}));
+    }
+    return true;
+  });
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(store_->blob_path(*again->part(kKernelMediaType)));
+  EXPECT_TRUE(store_->verify(*again, {}));
+}
+
+TEST_F(ImageStoreTest, ALayoutWithoutOwnersIsReadAndCleared) {
+  auto manifest = store_->import_folder(make_image("a", "kernel"), "", {});
+  ASSERT_TRUE(manifest);
+  EXPECT_EQ(manifest->reference, "a:2");
+  ASSERT_TRUE(store_->remove({"vo1", "a:2", manifest->digest}, {manifest->digest}));  // vo2 has it too
+  EXPECT_TRUE(store_->verify(*manifest, {}));
+  ASSERT_TRUE(store_->remove({"vo2", "a:2", manifest->digest}, {}));
+  EXPECT_TRUE(store_->list()->empty());
+  EXPECT_FALSE(store_->manifest(manifest->digest));
 }
 
 TEST_F(ImageStoreTest, DamageIsFoundAndNamed) {
-  const auto manifest = store_->import_folder(make_image("a", "kernel"), {});
+  const auto manifest = store_->import_folder(make_image("a", "kernel"), kOwner, {});
   ASSERT_TRUE(manifest);
   const auto path = store_->blob_path(*manifest->part(kKernelMediaType));
   ASSERT_TRUE(path);
@@ -99,15 +152,15 @@ TEST_F(ImageStoreTest, PathsOutOfTheFolderAndMissingFilesAreRefused) {
   const auto image = make_image("a", "kernel");
   ASSERT_TRUE(env::write_file_durably(
       image + "/vhi.xml", "<vhi xmlns=\"urn:nuraghe:image:1\" name=\"a\"><boot kernel=\"../../etc/passwd\"/></vhi>"));
-  EXPECT_EQ(store_->import_folder(image, {}).error().code(), ErrorCode::kInvalid);
+  EXPECT_EQ(store_->import_folder(image, kOwner, {}).error().code(), ErrorCode::kInvalid);
   ASSERT_TRUE(env::write_file_durably(image + "/vhi.xml",
                                       "<vhi xmlns=\"urn:nuraghe:image:1\" name=\"a\"><boot kernel=\"none\"/></vhi>"));
-  EXPECT_EQ(store_->import_folder(image, {}).error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(store_->import_folder(image, kOwner, {}).error().code(), ErrorCode::kNotFound);
   EXPECT_TRUE(store_->list()->empty());
 }
 
 TEST_F(ImageStoreTest, CancelledImportLeavesNothing) {
-  const auto result = store_->import_folder(make_image("a", "kernel"), [](double) { return false; });
+  const auto result = store_->import_folder(make_image("a", "kernel"), kOwner, [](double) { return false; });
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code(), ErrorCode::kCancelled);
   EXPECT_TRUE(env::list_directory(folder_ + "/layout/incoming")->empty());
@@ -115,7 +168,7 @@ TEST_F(ImageStoreTest, CancelledImportLeavesNothing) {
 }
 
 TEST_F(ImageStoreTest, BlobsOfAnotherStoreAreTakenInWholeOrNotAtAll) {
-  const auto manifest = store_->import_folder(make_image("a", "kernel"), {});
+  const auto manifest = store_->import_folder(make_image("a", "kernel"), kOwner, {});
   ASSERT_TRUE(manifest);
   auto other = ImageStore::open(folder_ + "/other");
   ASSERT_TRUE(other);

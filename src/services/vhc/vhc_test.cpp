@@ -64,7 +64,7 @@ class ControllerTest : public ::testing::Test {
            <initial-conditions kind="cold"/></vhi>)";
     std::ofstream(folder_ + "/image/k") << "kernel";
     auto images = images::ImageStore::open(folder_ + "/images");
-    const auto manifest = (*images)->import_folder(folder_ + "/image", {});
+    const auto manifest = (*images)->import_folder(folder_ + "/image", "vo1", {});
     EXPECT_TRUE(manifest) << manifest.error().to_string();
     image_ = {"tiny", "1", manifest->digest, folder_ + "/images"};
     hypervisor::SimOptions sim;

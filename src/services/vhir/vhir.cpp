@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "env/posix.hpp"
 #include "model/image.hpp"
@@ -15,9 +16,12 @@ struct Order {
   std::string request;  // message id
   std::string vo;
   std::string subject;  // import: the folder; verify: the manifest's digest; remove: NAME:VERSION
+  // remove: the image's digest, and those of all images that somebody has or uses.
+  std::string digest;
+  std::vector<std::string> kept;
   template <class V>
   void fields(V& v) {
-    v(1, verb), v(2, request), v(3, vo), v(4, subject);
+    v(1, verb), v(2, request), v(3, vo), v(4, subject), v(5, digest), v(6, kept);
   }
 };
 
@@ -66,6 +70,8 @@ Status Repository::resolve(exchange::Turn& turn, const exchange::Message& reques
   TRY_ASSIGN(const auto images, images_of(turn, request.vo));
   TRY_ASSIGN(const auto* image, best_match(images, input.requirement));
   if (!input.host.empty()) {
+    TRY_ASSIGN(const auto hold, holds_.find(turn.transaction(), input.host));
+    if (hold && hold->vo != request.vo) return not_found(fmt::format("there is no virtual host {}", input.host));
     TRY(holds_.put(turn.transaction(), input.host, {image->digest, request.vo}));
     exchange::Event event;
     event.vo = request.vo;
@@ -103,31 +109,42 @@ Status Repository::import_image(exchange::Turn& turn, const exchange::Message& r
                                 const api::ImportImageRequest& input) {
   if (!input.path.starts_with('/'))
     return invalid(fmt::format("'{}' is not an absolute path; name the image folder from the root", input.path));
-  return start(turn, {"import", request.message_id, request.vo, input.path});
+  return start(turn, {"import", request.message_id, request.vo, input.path, {}, {}});
 }
 
 Status Repository::verify_image(exchange::Turn& turn, const exchange::Message& request,
                                 const api::VerifyImageRequest& input) {
   TRY_ASSIGN(const auto image, named(turn, request.vo, input.name));
-  return start(turn, {"verify", request.message_id, request.vo, image.digest});
+  return start(turn, {"verify", request.message_id, request.vo, image.digest, {}, {}});
 }
 
 Status Repository::remove_image(exchange::Turn& turn, const exchange::Message& request,
                                 const api::RemoveImageRequest& input) {
   TRY_ASSIGN(const auto image, named(turn, request.vo, input.name));
-  TRY_ASSIGN(const auto holds, holds_.scan(turn.transaction(), ""));
-  const auto users =
-      std::count_if(holds.begin(), holds.end(), [&](const auto& hold) { return hold.second.digest == image.digest; });
+  auto& tx = turn.transaction();
+  TRY_ASSIGN(const auto holds, holds_.scan(tx, ""));
+  const auto users = std::count_if(holds.begin(), holds.end(), [&](const auto& hold) {
+    return hold.second.digest == image.digest && hold.second.vo == request.vo;
+  });
   if (users > 0)
     return conflict(
         fmt::format("image {}:{} is used by {} virtual hosts; destroy them first", image.name, image.version, users));
-  TRY(rows_.erase(turn.transaction(), row_key(request.vo, image)));
-  return start(turn, {"remove", request.message_id, request.vo, image.name + ":" + image.version});
+  TRY(rows_.erase(tx, row_key(request.vo, image)));
+  // The same bytes may be another VO's image too, or what a host was made of before its image got another content.
+  std::set<std::string> kept;
+  for (const auto& [host, hold] : holds) kept.insert(hold.digest);
+  TRY_ASSIGN(const auto rows, rows_.scan(tx, ""));
+  for (const auto& [key, row] : rows) kept.insert(row.image.digest);
+  Order order{"remove", request.message_id, request.vo, image.name + ":" + image.version, image.digest, {}};
+  order.kept.assign(kept.begin(), kept.end());
+  return start(turn, order);
 }
 
 Status Repository::release_image(exchange::Turn& turn, const exchange::Message& request,
                                  const api::ReleaseImageRequest& input) {
-  TRY(holds_.erase(turn.transaction(), input.host));
+  TRY_ASSIGN(const auto hold, holds_.find(turn.transaction(), input.host));
+  // Another VO's hold is answered as one that is not there.
+  if (hold && hold->vo == request.vo) TRY(holds_.erase(turn.transaction(), input.host));
   return answer(turn, request.message_id, api::ReleaseImageResponse{});
 }
 
@@ -136,7 +153,7 @@ Result<std::string> Repository::run_job(const exchange::Job& job, exchange::JobC
   const auto go_on = [&](double) { return !context.cancelled(); };
   Outcome outcome;
   if (order.verb == "remove") {
-    TRY(images_.remove(order.subject));
+    TRY(images_.remove({order.vo, order.subject, order.digest}, order.kept));
     return encode_record(outcome);
   }
   if (order.verb == "verify") {
@@ -149,7 +166,7 @@ Result<std::string> Repository::run_job(const exchange::Job& job, exchange::JobC
   // The description is checked before a byte is copied.
   TRY_ASSIGN(const auto text, env::read_file(order.subject + "/vhi.xml", mib(1)));
   TRY_ASSIGN(const auto description, model::parse_image_description(text, order.subject + "/vhi.xml"));
-  TRY_ASSIGN(const auto manifest, images_.import_folder(order.subject, go_on));
+  TRY_ASSIGN(const auto manifest, images_.import_folder(order.subject, order.vo, go_on));
   auto& image = outcome.row.image;
   image.name = description.name;
   image.version = description.version;
