@@ -17,6 +17,7 @@
 // and never reused.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <map>
@@ -33,12 +34,18 @@ namespace nuraghe {
 
 namespace record_detail {
 
-inline void put_varint(std::string& out, std::uint64_t value) {
-  while (value >= 0x80) {
-    out.push_back(static_cast<char>(value | 0x80));
-    value >>= 7;
-  }
-  out.push_back(static_cast<char>(value));
+constexpr std::size_t kMostVarint = 10;  // bytes
+// Writes to `to`, which has room; returns what follows.
+inline char* write_varint(char* to, std::uint64_t value) {
+  for (; value >= 0x80; value >>= 7) *to++ = static_cast<char>(value | 0x80);
+  *to++ = static_cast<char>(value);
+  return to;
+}
+// Two, as every field begins.
+inline void put_varints(std::string& out, std::uint64_t first, std::uint64_t second) {
+  std::array<char, 2 * kMostVarint> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init): written below
+  char* const end = write_varint(write_varint(bytes.data(), first), second);
+  out.append(bytes.data(), static_cast<std::size_t>(end - bytes.data()));
 }
 // False when the input ends within the number or it has more than 64 bits.
 bool get_varint(std::string_view& in, std::uint64_t& value);
@@ -67,6 +74,9 @@ constexpr bool is_scalar = std::is_integral_v<T> || std::is_enum_v<T> || std::is
                            std::is_same_v<T, TimePoint> || std::is_same_v<T, Duration> || std::is_same_v<T, double>;
 
 template <class T>
+constexpr bool is_text = std::is_same_v<T, std::string> || std::is_same_v<T, std::string_view>;
+
+template <class T>
 std::int64_t scalar_of(const T& value) {
   if constexpr (std::is_same_v<T, Bytes>)
     return value.count;
@@ -93,13 +103,18 @@ void set_scalar(T& target, std::int64_t value) {
     target = static_cast<T>(value);
 }
 
+inline void put_text(std::string& out, std::uint32_t number, std::string_view text) {
+  put_varints(out, (std::uint64_t{number} << 2) | 1, text.size());
+  out += text;
+}
+
+// Text is encoded from std::string_view, too: a type that only borrows what it encodes.
 struct Encoder {
   std::string& out;
   template <class T>
   void operator()(std::uint32_t number, T& value) {
     if constexpr (is_scalar<T>) {
-      put_varint(out, std::uint64_t{number} << 2);
-      put_varint(out, zigzag(scalar_of(value)));
+      put_varints(out, std::uint64_t{number} << 2, zigzag(scalar_of(value)));
     } else if constexpr (IsOptional<T>::value) {
       if (value) (*this)(number, *value);
     } else if constexpr (IsVector<T>::value) {
@@ -107,27 +122,28 @@ struct Encoder {
         typename T::value_type copy_free_name_for_bool = item;
         (*this)(number, copy_free_name_for_bool);
       }
+    } else if constexpr (is_text<T>) {
+      put_text(out, number, value);
     } else {
-      std::string inner;
-      payload(inner, value);
-      put_varint(out, (std::uint64_t{number} << 2) | 1);
-      put_varint(out, inner.size());
-      out += inner;
+      const std::size_t begin = out.size();
+      payload(out, value);
+      // What stands before it is known now.
+      std::string head;
+      put_varints(head, (std::uint64_t{number} << 2) | 1, out.size() - begin);
+      out.insert(begin, head);
     }
   }
   template <class T>
-  static void payload(std::string& inner, T& value) {
-    if constexpr (std::is_same_v<T, std::string>) {
-      inner = value;
+  static void payload(std::string& out, T& value) {
+    Encoder encoder{out};
+    if constexpr (is_text<T>) {
+      out += value;
     } else if constexpr (IsMap<T>::value) {
-      Encoder encoder{inner};
       for (auto& [key, item] : value) {
-        std::string key_copy = key;
-        encoder(1, key_copy);
+        put_text(out, 1, key);
         encoder(2, item);
       }
     } else {
-      Encoder encoder{inner};
       value.fields(encoder);
     }
   }
@@ -201,7 +217,10 @@ struct Decoder {
 
 template <class T>
 std::string encode_record(const T& value) {
+  // Most records fit: one allocation.
+  constexpr std::size_t kUsual = 240;
   std::string out;
+  out.reserve(kUsual);
   // fields() is one template for reading and writing; the encoder does not modify the value.
   record_detail::Encoder::payload(out, const_cast<T&>(value));  // NOLINT(cppcoreguidelines-pro-type-const-cast)
   return out;

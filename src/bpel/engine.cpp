@@ -76,9 +76,8 @@ Status Engine::Implementation::step(exchange::Turn& turn, Live& live, const jour
   cached_bytes += instance.bytes;
   cached_bytes -= std::min(cached_bytes, before);
   if (options.history_retention.count() > 0) {
-    const journal::HistoryRow row{journal::kHistoryVersion, turn.now(), event, machine.digest()};
     TRY(turn.transaction().insert(tables.history, id + runtime::big_endian(static_cast<std::uint64_t>(sequence)),
-                                  encode_record(row)));
+                                  journal::encode_history(turn.now(), event, machine.digest())));
   }
   TRY(end_children(turn, instance, machine.abandoned()));
   if (machine.answered_creator() && !instance.header.created_in.empty()) {

@@ -7,23 +7,26 @@ namespace {
 
 constexpr std::string_view kFaultNamespace = "urn:nuraghe:fault:1";
 
+// Text: std::string, or std::string_view to encode what others hold.
+template <class Text>
 struct FaultRow {
-  std::string reason;
+  Text reason;
   ErrorCode code = ErrorCode::kInternal;
   bool from_sender = false;
-  std::optional<std::string> detail;
+  std::optional<Text> detail;
   template <class V>
   void fields(V& v) {
     v(1, reason), v(2, code), v(3, from_sender), v(4, detail);
   }
 };
 
+template <class Text>
 struct MessageRow {
-  std::string message_id, to, operation, relates_to;
-  std::optional<std::string> body;
-  std::optional<FaultRow> fault;
+  Text message_id, to, operation, relates_to;
+  std::optional<Text> body;
+  std::optional<FaultRow<Text>> fault;
   bool one_way = false;
-  std::string vo, caller, conversation, traceparent, action;
+  Text vo, caller, conversation, traceparent, action;
   bool soap_12 = false;
   template <class V>
   void fields(V& v) {
@@ -74,14 +77,14 @@ Error error_of(const Fault& fault) {
 }
 
 std::string encode_message(const Message& message) {
-  MessageRow row;
+  MessageRow<std::string_view> row;
   row.message_id = message.message_id;
   row.to = message.to;
   row.operation = message.operation;
   row.relates_to = message.relates_to;
   if (message.body) row.body = message.body->shared_text();
   if (message.fault) {
-    FaultRow& fault = row.fault.emplace();
+    FaultRow<std::string_view>& fault = row.fault.emplace();
     fault.reason = message.fault->reason;
     fault.code = message.fault->code;
     fault.from_sender = message.fault->from_sender;
@@ -98,7 +101,7 @@ std::string encode_message(const Message& message) {
 }
 
 Result<Message> decode_message(std::string_view bytes) {
-  TRY_ASSIGN(MessageRow row, decode_record<MessageRow>(bytes));
+  TRY_ASSIGN(MessageRow<std::string> row, decode_record<MessageRow<std::string>>(bytes));
   Message message;
   message.message_id = std::move(row.message_id);
   message.to = std::move(row.to);

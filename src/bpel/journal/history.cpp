@@ -2,6 +2,20 @@
 
 namespace nuraghe::bpel::journal {
 
+std::string encode_history(TimePoint now, const StepEvent& event, std::uint64_t digest) {
+  // A HistoryRow that borrows its event.
+  struct View {
+    std::uint32_t version;
+    TimePoint now;
+    StepEvent& event;
+    std::uint64_t digest;
+    void fields(record_detail::Encoder& v) { v(1, version), v(2, now), v(3, event), v(4, digest); }
+  };
+  // The encoder does not modify the value.
+  return encode_record(View{kHistoryVersion, now, const_cast<StepEvent&>(event),  // NOLINT(*-const-cast)
+                            digest});
+}
+
 std::string_view event_kind_name(EventKind kind) {
   switch (kind) {
     case EventKind::kCreate:

@@ -56,6 +56,9 @@ struct HistoryRow {
   }
 };
 
+// encode_record of such a row, without a copy of the event.
+std::string encode_history(TimePoint now, const StepEvent& event, std::uint64_t digest);
+
 // "create", "message", ...
 std::string_view event_kind_name(EventKind kind);
 

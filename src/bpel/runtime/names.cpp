@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 namespace nuraghe::bpel::runtime {
 namespace {
@@ -10,18 +11,22 @@ namespace {
 class Sha1 {
  public:
   void update(std::string_view bytes) {
-    for (const char c : bytes) {
-      block_[length_++ % 64] = static_cast<std::uint8_t>(c);
-      if (length_ % 64 == 0) compress();
+    while (!bytes.empty()) {
+      const std::size_t filled = length_ % 64;
+      const std::size_t count = std::min(bytes.size(), 64 - filled);
+      std::memcpy(block_.data() + filled, bytes.data(), count);
+      bytes.remove_prefix(count);
+      length_ += count;
+      if (filled + count == 64) compress();
     }
   }
   std::array<std::uint8_t, 20> finish() {
     const std::uint64_t bits = length_ * 8;
-    update(std::string_view("\x80", 1));
-    while (length_ % 64 != 56) update(std::string_view("\0", 1));
-    std::string tail;
-    for (int shift = 56; shift >= 0; shift -= 8) tail.push_back(static_cast<char>((bits >> shift) & 0xff));
-    update(tail);
+    // A one, zeros up to the last eight bytes of a block, the length.
+    std::array<char, 72> tail{'\x80'};
+    const std::size_t zeros = (119 - length_ % 64) % 64;
+    for (std::size_t i = 0; i < 8; ++i) tail[1 + zeros + i] = static_cast<char>((bits >> (56 - 8 * i)) & 0xff);
+    update({tail.data(), 1 + zeros + 8});
     std::array<std::uint8_t, 20> out{};
     for (std::size_t i = 0; i < 20; ++i) out[i] = static_cast<std::uint8_t>(hash_[i / 4] >> (24 - 8 * (i % 4)));
     return out;
@@ -61,10 +66,9 @@ class Sha1 {
 std::array<std::uint8_t, 20> hash_fields(std::initializer_list<std::string_view> fields) {
   Sha1 sha;
   for (const auto field : fields) {
-    const std::uint64_t size = field.size();
-    std::string frame;
-    for (int shift = 24; shift >= 0; shift -= 8) frame.push_back(static_cast<char>((size >> shift) & 0xff));
-    sha.update(frame);
+    std::array<char, 4> size{};
+    for (std::size_t i = 0; i < 4; ++i) size[i] = static_cast<char>((field.size() >> (24 - 8 * i)) & 0xff);
+    sha.update({size.data(), size.size()});
     sha.update(field);
   }
   return sha.finish();
