@@ -3,10 +3,12 @@
 
   workflow_files.py PROGRAMS
 """
+import http.server
 import json
 import os
 import re
 import sys
+import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from flows import attempt, states  # noqa: E402
@@ -75,6 +77,37 @@ def removed_file(world):
     assert "freeze_vc" in served and "pause_vc" not in served, served
 
 
+class Stranger(http.server.BaseHTTPRequestHandler):
+    """A server that is no controller: keeps what it is sent."""
+    heard = []
+
+    def do_POST(self):  # pylint: disable=invalid-name
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.heard.append(dict(self.headers))
+        self.send_error(404)
+
+    def log_message(self, *_):  # pylint: disable=arguments-differ
+        pass
+
+
+def foreign_address(world):
+    """A request goes to any address that a workflow names, the site's token only to registered controllers."""
+    world.stop()
+    folder = world.own_workflows()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        world.edit(os.path.join(folder, "vhf/pause.bpel"), "<from>$begun.parameters/vhf:controller/wsa:Address</from>",
+                   f"<from><literal>http://127.0.0.1:{server.server_port}/services/a</literal></from>")
+        world.start()
+        world.write("c.xml", blueprint("duo", 1))
+        world.cli("create", "c.xml")
+        world.cli("pause", "duo", check=None)
+        server.shutdown()
+    assert Stranger.heard and not [headers for headers in Stranger.heard if "Authorization" in headers], Stranger.heard
+    world.cli("destroy", "duo", "--yes")
+    check_empty(world)
+
+
 def broken_file(world):
     """A workflow that cannot be deployed is refused with its place, not run."""
     world.stop()
@@ -91,7 +124,7 @@ def broken_file(world):
 def main():
     clean_up_when_asked_to_end()
     ok = True
-    for test in (swapped_activities, removed_file, broken_file):
+    for test in (swapped_activities, removed_file, foreign_address, broken_file):
         if len(sys.argv) > 2 and test.__name__ not in sys.argv[2:]:
             continue
         with World(sys.argv[1]) as world:

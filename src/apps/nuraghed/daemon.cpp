@@ -103,6 +103,7 @@ struct Daemon::Parts final : api::ConsoleProvider {
   std::vector<api::TokenEntry> tokens;
   std::string self_token;  // with which this process asks itself (--force-http); never stored
   controller::Site site;
+  RegisteredBases controller_bases;
   std::unique_ptr<net::HttpClient> http;
   std::unique_ptr<soap::SoapTransport> transport;
   std::unique_ptr<exchange::Router> router;
@@ -214,8 +215,10 @@ ControllerNode* Daemon::Parts::own(const std::string& controller) const {
 Status Daemon::Parts::open_control() {
   http = net::HttpClient::make();
   soap::SoapTransportOptions soap_options;
+  // A request may name any address: it goes there without a token, unless a controller has registered with it.
   soap_options.token = [this](std::string_view at) {
-    return at == base || at == unix_base ? self_token : site.token();
+    if (at == base || at == unix_base) return self_token;
+    return controller_bases.has(at) ? site.token() : std::string();
   };
   transport = std::make_unique<soap::SoapTransport>(*http, std::move(soap_options));
   router = exchange::make_router({transport.get(), settings.force_http, unix_base});
@@ -234,6 +237,9 @@ Status Daemon::Parts::open_control() {
   services::vhf::FactoryOptions host_options;
   host_options.past = past;
   host_options.weights = settings.weights;
+  host_options.on_controller = [this](const std::string& name, const std::string& address) {
+    controller_bases.set(name, address);
+  };
   vhf = std::make_unique<services::vhf::Factory>(std::move(host_options));
   vhir = std::make_unique<services::vhir::Repository>(*images);
   services::vcf::FactoryOptions cluster_options;

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <thread>
@@ -51,6 +52,20 @@ std::optional<ServicePath> service_path(std::string_view path) {
 }
 
 }  // namespace
+
+void RegisteredBases::set(const std::string& name, const std::string& address) {
+  const auto url = net::parse_url(address);
+  const std::lock_guard lock(mutex_);
+  if (url)
+    bases_[name] = url->base();
+  else
+    bases_.erase(name);
+}
+
+bool RegisteredBases::has(std::string_view base) const {
+  const std::lock_guard lock(mutex_);
+  return std::any_of(bases_.begin(), bases_.end(), [&](const auto& one) { return one.second == base; });
+}
 
 // A console that is relayed: bytes from the controller's stream go to our end of a socket pair, what comes out of that
 // end is posted to the controller.

@@ -6,15 +6,31 @@
 
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 #include "env/posix.hpp"
 #include "exchange/exchange.hpp"
 #include "net/http_client.hpp"
 
 namespace nuraghe::daemon {
+
+// The addresses of the controllers that are registered: the only ones, besides this process itself, that may see the
+// site's token.
+class RegisteredBases {
+ public:
+  // Where the controller of that name is now; an empty address: nowhere any more.
+  void set(const std::string& name, const std::string& address);
+  // Whether that is a controller's base ("http://10.0.0.2:8471").
+  bool has(std::string_view base) const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, std::string> bases_;  // name → base
+};
 
 class RemoteControllers {
  public:

@@ -98,6 +98,10 @@ Error no_such_host(std::string_view id) { return not_found(fmt::format("there is
 
 Status Factory::on_start(exchange::Turn& turn) {
   started_ = turn.now();
+  if (options_.on_controller) {
+    TRY_ASSIGN(const auto rows, book_.physical_hosts(turn.transaction()));
+    for (const auto& row : rows) options_.on_controller(row.host.name, row.host.address);
+  }
   return turn.set_timer(kSweepTimer, turn.now() + kSweepInterval);
 }
 
@@ -112,13 +116,19 @@ Status Factory::forget_physical_hosts(exchange::Turn& turn) const {
   TRY_ASSIGN(const auto rows, book_.physical_hosts(turn.transaction()));
   for (const auto& row : rows) {
     if (row.host.hosts > 0 || turn.now() - std::max(row.host.last_seen, started_) < options_.past.age) continue;
-    TRY(book_.remove_physical(turn.transaction(), row.host.name));
+    TRY(remove_physical(turn, row.host.name));
     exchange::Event event;
     event.kind = "physical_host.forgotten";
     event.text = fmt::format("physical host {} is forgotten: it was last seen at {}", row.host.name,
                              row.host.last_seen.to_string());
     TRY(turn.publish(std::move(event)));
   }
+  return {};
+}
+
+Status Factory::remove_physical(exchange::Turn& turn, const std::string& name) const {
+  TRY(book_.remove_physical(turn.transaction(), name));
+  if (options_.on_controller) options_.on_controller(name, "");
   return {};
 }
 
@@ -199,6 +209,7 @@ Status Factory::register_physical_host(exchange::Turn& turn, const exchange::Mes
   row.host.last_seen = turn.now();
   row.interval = input.interval;
   TRY(book_.put_physical(turn.transaction(), row));
+  if (options_.on_controller) options_.on_controller(row.host.name, row.host.address);
   if (is_new) {
     exchange::Event event;
     event.kind = "physical_host.registered";
@@ -257,7 +268,7 @@ Status Factory::forget_physical_host(exchange::Turn& turn, const exchange::Messa
     if (!input.dry_run) TRY(lose(turn, std::move(row)));
   }
   if (input.dry_run) return answer(turn, request.message_id, response);
-  TRY(book_.remove_physical(tx, input.name));
+  TRY(remove_physical(turn, input.name));
   exchange::Event event;
   event.kind = "physical_host.forgotten";
   event.severity = "warning";

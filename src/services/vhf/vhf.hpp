@@ -2,6 +2,10 @@
 // workflows/vhf/. Threading: as exchange::Actor.
 #pragma once
 
+#include <functional>
+#include <string>
+#include <utility>
+
 #include "services/vhf/book.hpp"
 
 namespace nuraghe::services::vhf {
@@ -9,11 +13,14 @@ namespace nuraghe::services::vhf {
 struct FactoryOptions {
   placement::Weights weights;  // of the policy `optimise`
   PastLimits past;             // what is remembered of single hosts that are gone; its age: of physical hosts too
+  // Told of every controller in the registry when the factory starts, registers or renews one; with an empty address:
+  // that it was forgotten. Within the turn: should that be undone, the next renewal tells what is so. Must not block.
+  std::function<void(const std::string& name, const std::string& address)> on_controller;
 };
 
 class Factory final : public api::Skeleton {
  public:
-  explicit Factory(FactoryOptions options = {}) : Skeleton("vhf"), options_(options) {}
+  explicit Factory(FactoryOptions options = {}) : Skeleton("vhf"), options_(std::move(options)) {}
   std::string_view name() const override { return "vhf"; }
   Status open(store::Store& store) override { return book_.open(store); }
   Status on_start(exchange::Turn& turn) override;
@@ -51,6 +58,7 @@ class Factory final : public api::Skeleton {
   bool alive(const PhysicalRow& row, TimePoint now) const;
   // Physical hosts without virtual ones that did not renew for long.
   Status forget_physical_hosts(exchange::Turn& turn) const;
+  Status remove_physical(exchange::Turn& turn, const std::string& name) const;
   // Its physical host is gone for good: it holds nothing any more, and can only be destroyed.
   Status lose(exchange::Turn& turn, HostRow row) const;
   // Chooses places for the nodes among the physical hosts that are alive.

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <map>
+
 #include "services/testing.hpp"
 
 namespace nuraghe::services::vhf {
@@ -20,12 +22,16 @@ class HostFactoryTest : public ::testing::Test {
   HostFactoryTest() {
     options_.past.age = 10h;
     options_.past.count = 2;
+    options_.on_controller = [this](const std::string& name, const std::string& address) {
+      controllers_[name] = address;
+    };
     factory_ = std::make_unique<Factory>(options_);
     world_.open({factory_.get()});
   }
   void register_physical(const std::string& name) {
     api::RegisterPhysicalHostRequest input;
     input.name = name;
+    input.address = "http://" + name + ":1/services/" + name;
     input.total.cpus = 4;
     input.total.memory = gib(4);
     input.total.disk = gib(4);
@@ -63,6 +69,7 @@ class HostFactoryTest : public ::testing::Test {
   }
 
   FactoryOptions options_;
+  std::map<std::string, std::string> controllers_;  // as it was told of them
   World world_;
   std::unique_ptr<Factory> factory_;
   std::vector<std::string> machines_ = {"q35"};  // of the next physical host
@@ -237,6 +244,29 @@ TEST_F(HostFactoryTest, AClusterOfAnotherOrganisationIsNotGivenBack) {
   EXPECT_EQ(tables(), before);
   EXPECT_EQ(release("vc-1", "vo1"), "");
   EXPECT_THAT(tables(), ::testing::Each(IsEmpty()));
+}
+
+TEST_F(HostFactoryTest, WhereControllersAreIsTold) {
+  register_physical("a");
+  register_physical("b");
+  using Told = std::map<std::string, std::string>;
+  const Told both{{"a", "http://a:1/services/a"}, {"b", "http://b:1/services/b"}};
+  EXPECT_EQ(controllers_, both);
+  controllers_.clear();
+  world_.close();
+  factory_ = std::make_unique<Factory>(options_);
+  world_.open({factory_.get()});
+  EXPECT_EQ(controllers_, both) << "before anything else happens";
+  api::RegisterPhysicalHostRequest stranger;
+  stranger.name = "c";
+  stranger.address = "http://c:1/services/c";
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vhf::make_register_physical_host(kAddress, stranger))), "denied");
+  EXPECT_EQ(controllers_, both);
+  world_.advance(1min, 1min);
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vhf::make_forget_physical_host(kAddress, {"a", false}))), "");
+  EXPECT_EQ(controllers_["a"], "");
+  world_.advance(12h, 1h);
+  EXPECT_EQ(controllers_["b"], "");
 }
 
 }  // namespace
