@@ -1,10 +1,10 @@
 # nuraghe_services(SOURCES_VARIABLE DEFINITIONS files... CODE folder CONTRACTS folder
-#                  [COMMON folder COMMON_FILES files...] [EMBED file])
+#                  [COMMON folder COMMON_FILES files...] [EMBED file] [CATALOGUE file])
 #
 # Runs tools/generate_service.py over a set of service definitions at build time and sets the variable to the C++ files
-# that it makes: CODE/NAME.hpp and CODE/NAME.cpp of every NAME.service.xml, and EMBED. WSDL and XSD go to CONTRACTS.
+# that it makes: CODE/NAME.hpp and CODE/NAME.cpp of every NAME.service.xml, EMBED and CATALOGUE. WSDL and XSD go to CONTRACTS.
 function(nuraghe_services sources_variable)
-  cmake_parse_arguments(ARG "" "CODE;CONTRACTS;COMMON;EMBED" "DEFINITIONS;COMMON_FILES" ${ARGN})
+  cmake_parse_arguments(ARG "" "CODE;CONTRACTS;COMMON;EMBED;CATALOGUE" "DEFINITIONS;COMMON_FILES" ${ARGN})
   set(tools ${CMAKE_SOURCE_DIR}/tools)
   file(GLOB templates CONFIGURE_DEPENDS ${tools}/templates/*.j2)
   set(sources "")
@@ -26,6 +26,10 @@ function(nuraghe_services sources_variable)
   if(ARG_EMBED)
     list(APPEND options --embed ${ARG_EMBED})
     list(APPEND sources ${ARG_EMBED})
+  endif()
+  if(ARG_CATALOGUE)
+    list(APPEND options --catalogue ${ARG_CATALOGUE})
+    list(APPEND sources ${ARG_CATALOGUE})
   endif()
   add_custom_command(
     OUTPUT ${sources} ${texts}

@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 """Makes WSDL, XSD and C++ from service definitions (contracts/NAME.service.xml); docs/contracts.md describes both.
 
-  generate_service.py [--code DIR] [--contracts DIR] [--embed FILE --common DIR] DEFINITION...
+  generate_service.py [--code DIR] [--contracts DIR] [--embed FILE --common DIR] [--catalogue FILE] DEFINITION...
 
   --code DIR       writes NAME.hpp and NAME.cpp of every definition there
   --contracts DIR  writes NAME.wsdl and NAME.xsd there; with --common also copies of its *.xsd, folders kept
   --embed FILE     writes a C++ source that holds all texts of the contracts folder
   --common DIR     the folder of the hand-written schemas
+  --catalogue FILE writes a C++ source that holds the table of all operations (contracts/operation.hpp)
 
 Definitions may import one another: all that do are given together. The output depends on the input alone, and a file
 is only touched when its content changes. Exit codes: 0 done; 1 a definition is wrong, every finding is on standard
@@ -94,7 +95,8 @@ def environment():
         undefined=jinja2.StrictUndefined,
         autoescape=False,
     )
-    env.filters.update(x=escape, attr=quoteattr, constant=definition.constant, comment=comment)
+    env.filters.update(x=escape, attr=quoteattr, constant=definition.constant, pascal=definition.pascal,
+                       comment=comment)
     env.globals.update(base_type=base_type, member=member, write_call=write_call, xsd_type=xsd_type)
     return env
 
@@ -120,6 +122,7 @@ def main():
     parser.add_argument("--contracts", type=Path)
     parser.add_argument("--embed", type=Path)
     parser.add_argument("--common", type=Path)
+    parser.add_argument("--catalogue", type=Path)
     parser.add_argument("definitions", nargs="*", type=Path)
     arguments = parser.parse_args()
 
@@ -146,6 +149,9 @@ def main():
             write_if_changed(arguments.contracts / name, text)
     if arguments.embed:
         write_if_changed(arguments.embed, render(env, "embedded.cpp.j2", files=files))
+    if arguments.catalogue:
+        ordered = [services[name] for name in sorted(services)]
+        write_if_changed(arguments.catalogue, render(env, "catalogue.cpp.j2", services=ordered))
     return 0
 
 

@@ -42,6 +42,8 @@ SKELETON_MEMBERS = set(
     """name open on_start on_request on_reply on_timer on_job run_job on_rollback answer fail operations
     workflow_operations is_read_only originator""".split()
 )
+# Who may call a method from outside; contracts/operation.hpp says what each means.
+ACCESS = ("viewer", "operator", "owner", "site", "controller", "internal")
 RESERVED_TYPES = {"Skeleton", "Client"}
 
 
@@ -129,6 +131,7 @@ class Method:
     line: int
     request: Struct
     response: Struct | None
+    access: str  # who may call it: a word of ACCESS
 
     @property
     def cpp_name(self):
@@ -302,6 +305,7 @@ class Reader:
         if one_way and output is not None:
             self.find(file, output.sourceline, f"the method '{name}' is one-way and cannot have an output; "
                       "leave out one of both")
+        access = self.access_of(item, name, file)
         request = Struct(pascal(name) + "Request", f"What {name} is asked with.", item.sourceline,
                          self.fields_of(item.find(Q + "input"), file), element=name)
         response = None
@@ -309,7 +313,19 @@ class Reader:
             response = Struct(pascal(name) + "Response", f"What {name} answers.", item.sourceline,
                               self.fields_of(output, file), element=name + "Response")
         return Method(name, item.get("by", "service"), one_way, yes(item, "read-only"), text_of(item),
-                      item.sourceline, request, response)
+                      item.sourceline, request, response, access)
+
+    def access_of(self, item, name, file):
+        """There is no default: a method that nobody thought about would be open to somebody."""
+        access = item.get("access", "")
+        if access not in ACCESS:
+            said = f"has the unknown access '{access}'" if access else "does not say who may call it"
+            self.find(file, item.sourceline, f"the method '{name}' {said}; write access=\"…\" with one of "
+                      + ", ".join(ACCESS))
+        elif access == "viewer" and not yes(item, "read-only"):
+            self.find(file, item.sourceline, f"the method '{name}' changes something and lets viewers call it; give it "
+                      "another access, or read-only=\"yes\" if it changes nothing")
+        return access
 
     # ---- across definitions ----
 

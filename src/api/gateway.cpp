@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "api/access.hpp"
 #include "api/doors.hpp"
 #include "base/check.hpp"
 
@@ -88,12 +89,15 @@ std::optional<HttpResponse> Gateway::Doors::authenticate(HttpRequest& head) cons
 
 void Gateway::Doors::handle(HttpRequest request, const HttpResponder& responder) {
   const std::string path(request.path());
-  if (is_file_path(path)) return serve_file(options, request, responder);
+  const auto service = service_path(path);
   // A SOAP request is looked at when its operation is known.
-  const bool is_soap = request.method == "POST" && service_path(path);
-  if (identity_of(request).role == Role::kController && !is_soap && path != "/healthz")
-    return responder.respond(net::text_response(403, "a controller's token does not open " + path));
-  if (const auto service = service_path(path)) return handle_service(std::move(request), *service, responder);
+  const bool is_soap = request.method == "POST" && service && !console_host(service->rest);
+  if (!is_soap) {
+    if (const Status may = may_enter(identity_of(request), request.method, path); !may)
+      return responder.respond(error_response(may.error()));
+  }
+  if (is_file_path(path)) return serve_file(options, request, responder);
+  if (service) return handle_service(std::move(request), *service, responder);
   const bool known = path == "/events" || path == "/healthz" || path == "/readyz" || path == "/metrics";
   if (!known) return responder.respond(net::text_response(404, "nothing is served at " + path));
   if (!is_read(request)) return responder.respond(method_not_allowed("GET"));

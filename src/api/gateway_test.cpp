@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "api/doors.hpp"
+#include "contracts/operation.hpp"
 #include "net/http_client.hpp"
 #include "net/testing.hpp"
 #include "soap/envelope.hpp"
@@ -32,7 +33,8 @@ constexpr const char* kMember = "token-of-a-member-of-physics";
 constexpr const char* kPeer = "token-of-another-process";
 constexpr const char* kController = "token-of-the-whole-site";
 
-// Answers: echo (the request's body and who asked), refuse (an error), slow (when released), event (publishes one).
+// Answers: refuse (an error), slow (when released), freeze_vc (publishes an event), anything else (the request's body
+// and who asked).
 class Echo final : public exchange::Actor {
  public:
   std::string_view name() const override { return "echo"; }
@@ -49,7 +51,7 @@ class Echo final : public exchange::Actor {
       slow_begun.count_down();
       return {};
     }
-    if (request.operation == "event") {
+    if (request.operation == "freeze_vc") {
       exchange::Event event;
       event.vo = request.vo;
       event.cluster = request.body->root().attribute_or("cluster", "");
@@ -111,7 +113,9 @@ class GatewayTest : public ::testing::Test {
     exchange_->start();
     router_->add_route("/services/echo", "*", *exchange_, "echo");
     router_->add_route("/services/narrow", "echo", *exchange_, "echo");
-    router_->add_route("/services/vhf", "*", *exchange_, "echo");
+    for (const auto& service : contracts::all_services())
+      router_->add_route("/services/" + std::string(service.name), "*", *exchange_, "echo");
+    router_->add_route("/services/host-1", "*", *exchange_, "echo");
     GatewayOptions gateway;
     gateway.router = router_.get();
     gateway.random = &env::system_random();
@@ -186,7 +190,7 @@ class GatewayTest : public ::testing::Test {
   // Publishes one event of the cluster.
   void publish(const std::string& cluster, const std::string& token = kAdmin) {
     const auto response =
-        call(soap("/services/echo", envelope("<event xmlns='urn:test' cluster='" + cluster + "'/>"), token));
+        call(soap("/services/vcm", envelope("<freeze_vc xmlns='urn:test' cluster='" + cluster + "'/>"), token));
     ASSERT_EQ(response.status, 200) << response.body;
   }
 
@@ -230,8 +234,9 @@ TEST_F(GatewayTest, WhoAsksIsTheTokensOwner) {
   const std::string header = "<c:vo>chemistry</c:vo><c:caller>token:eve</c:caller>";
   EXPECT_THAT(soap_call("/services/echo", "echo", header, kAdmin).body, HasSubstr("token:admin for chemistry"));
   EXPECT_THAT(soap_call("/services/echo", "echo", "", kAdmin).body, HasSubstr("token:admin for local"));
-  EXPECT_THAT(soap_call("/services/echo", "echo", "<c:vo>physics</c:vo><c:caller>token:eve</c:caller>", kMember).body,
-              HasSubstr("token:marie for physics"));
+  EXPECT_THAT(
+      soap_call("/services/vcm", "pause_vc", "<c:vo>physics</c:vo><c:caller>token:eve</c:caller>", kMember).body,
+      HasSubstr("token:marie for physics"));
   EXPECT_THAT(soap_call("/services/echo", "echo", header, kPeer).body, HasSubstr("token:eve for chemistry"));
   EXPECT_THAT(soap_call("/services/echo", "echo", "", kPeer).body, HasSubstr("token:vhc for local"));
   ClientRequest traced = soap("/services/echo", envelope("<echo xmlns='urn:test'/>"));
@@ -251,6 +256,38 @@ TEST_F(GatewayTest, AMemberActsForItsOwnVoAlone) {
     EXPECT_EQ(call(asks).status, 200) << path;
   }
   EXPECT_EQ(actor_.requests, 0);
+}
+
+TEST_F(GatewayTest, EveryOperationIsOpenToWhomItsDefinitionNames) {
+  const std::pair<const char*, std::string> callers[] = {
+      {kMember, "viewer operator owner"},
+      {kAdmin, "viewer operator owner site"},
+      {kPeer, "viewer operator owner site controller internal"},
+      {kController, "controller"},
+  };
+  int count = 0;
+  for (const auto& service : contracts::all_services()) {
+    for (const auto& operation : service.operations) {
+      const std::string name(operation.name);
+      std::vector<std::string> paths{"/services/" + std::string(service.name)};
+      paths.push_back(service.name == "vhc" ? "/services/host-1" : paths.front() + "/below");
+      for (const auto& path : paths) {
+        ++count;
+        const int before = actor_.requests;
+        EXPECT_EQ(soap_call(path, name, "", "").status, 401) << path << " " << name;
+        EXPECT_EQ(actor_.requests, before);
+        for (const auto& [token, open] : callers) {
+          const int requests = actor_.requests;
+          const bool may = open.find(contracts::access_name(operation.access)) != std::string::npos;
+          const auto response = soap_call(path, name, "", token);
+          EXPECT_EQ(response.status, may ? 200 : 403) << path << " " << name << " " << token << response.body;
+          EXPECT_EQ(actor_.requests, requests + (may ? 1 : 0));
+          EXPECT_TRUE(soap::decode_reply(response.body)) << response.body;
+        }
+      }
+    }
+  }
+  EXPECT_GT(count, 100);
 }
 
 TEST_F(GatewayTest, WhatConcernsEveryVoIsForAdministrators) {
@@ -289,14 +326,14 @@ TEST_F(GatewayTest, AControllersTokenOpensLittle) {
   EXPECT_EQ(soap_call("/services/vhf", "report", header, kController).status, 200);
   const int requests = actor_.requests;
   for (const auto& [path, operation] : {std::pair("/services/vhf", "reserve"), std::pair("/services/echo", "echo"),
-                                        std::pair("/services/vhf/hosts", "report")}) {
+                                        std::pair("/services/host-1", "destroy_host")}) {
     const auto response = soap_call(path, operation, header, kController);
     EXPECT_EQ(response.status, 403) << path;
     EXPECT_THAT(response.body, HasSubstr("does not open"));
   }
   for (const char* path : {"/events", "/metrics", "/services/echo?wsdl", "/services/vhc-1/hosts/vh-1/console"})
     EXPECT_EQ(call(request("GET", path, kController)).status, 403) << path;
-  EXPECT_EQ(call(request("POST", "/services/vhc-1/hosts/vh-1/console?session=1", kController)).status, 404);
+  EXPECT_EQ(call(request("POST", "/services/vhc-1/hosts/vh-1/console?session=1", kController)).status, 403);
   EXPECT_EQ(actor_.requests, requests);
   EXPECT_EQ(call(request("GET", "/healthz", kController)).status, 200);
 }

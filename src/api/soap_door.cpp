@@ -1,6 +1,7 @@
 // POST /services/...: envelope in, router, envelope out.
 #include <fmt/format.h>
 
+#include "api/access.hpp"
 #include "api/doors.hpp"
 #include "soap/envelope.hpp"
 
@@ -56,11 +57,6 @@ HttpResponse answered(Message reply, const Asked& asked) {
   return envelope_response(status, soap::encode(reply, {soap::Version::k11, soap::reply_action(asked.action), true}));
 }
 
-// What touches every VO.
-bool needs_administrator(std::string_view path, std::string_view operation) {
-  return path.starts_with("/services/vhf") && operation == "forget_physical_host";
-}
-
 bool is_text_xml(const HttpRequest& request) {
   std::string_view type = request.header("Content-Type");
   type = type.substr(0, type.find(';'));
@@ -107,14 +103,8 @@ void serve_soap(const GatewayOptions& options, HttpRequest request, const HttpRe
     message.operation = asked.operation = std::move(known->operation);
     message.one_way = message.one_way || known->one_way;
   }
-  if (identity.role == Role::kController && !may_controller_ask(message.to, message.operation))
-    return responder.respond(undelivered(
-        denied(fmt::format("a controller's token does not open {} of {}", message.operation, message.to)), asked));
-  if (identity.role == Role::kMember && needs_administrator(message.to, message.operation))
-    return responder.respond(
-        undelivered(denied(fmt::format("{} concerns every VO: it needs an administrator's token, and {} is a member",
-                                       message.operation, identity.name)),
-                    asked));
+  if (const Status may = may_call(identity, message.to, message.operation); !may)
+    return responder.respond(undelivered(may.error(), asked));
   const bool one_way = message.one_way;
   request = {};  // the text is not needed while the operation takes its minutes
   options.router->accept(std::move(message), [asked = std::move(asked), one_way, responder](Result<Message> outcome) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "contracts/operation.hpp"
 #include "contracts/texts.hpp"
 #include "env/posix.hpp"
 #include "schemas.hpp"
@@ -45,6 +46,58 @@ TEST(Contracts, EveryWsdlIsValid) {
     broken.replace(broken.find("style=\"document\""), 16, "style=\"documental\"");
     EXPECT_NE(tests::findings_of(schema, xml::Document::parse(broken)->root()), "");
   }
+}
+
+TEST(Contracts, TheTableHasEveryOperationOfTheWsdls) {
+  std::vector<std::string> names;
+  for (const auto& service : all_services()) {
+    names.emplace_back(service.name);
+    const auto document = xml::Document::parse(std::string(wsdl_text(service.name)));
+    ASSERT_TRUE(document);
+    EXPECT_EQ(document->root().attribute("targetNamespace"), service.name_space);
+    const auto port_type = document->root().child("http://schemas.xmlsoap.org/wsdl/", "portType");
+    std::vector<std::string> described;
+    for (const auto& operation : port_type.children()) {
+      if (operation.local_name() == "operation") described.push_back(operation.attribute_or("name", ""));
+    }
+    std::vector<std::string> listed;
+    for (const auto& operation : service.operations) {
+      listed.emplace_back(operation.name);
+      EXPECT_EQ(operation.service, service.name);
+      EXPECT_EQ(operation_at("/services/" + names.back() + "/x", operation.name), &operation);
+    }
+    EXPECT_EQ(listed, described);
+  }
+  EXPECT_EQ(names, service_names());
+  EXPECT_EQ(operation_at("/services/vhf", "create_host"), nullptr);
+  EXPECT_EQ(operation_at("/elsewhere/vhf", "reserve"), nullptr);
+  EXPECT_EQ(operation_at("/services/host-1", "create_host"), operation_at("/services/vhc", "create_host"));
+}
+
+TEST(Contracts, StepsOfWorkflowsAreNobodysFromOutside) {
+  const auto names_of = [](Access access) {
+    std::vector<std::string> names;
+    for (const auto& service : all_services()) {
+      for (const auto& operation : service.operations) {
+        if (operation.access == access) names.push_back(std::string(service.name) + "." + std::string(operation.name));
+      }
+    }
+    return names;
+  };
+  EXPECT_THAT(names_of(Access::kInternal),
+              testing::UnorderedElementsAre(
+                  "vcf.plan", "vcf.prepare", "vcf.begin", "vcf.end", "vcf.assign_identity", "vcf.release_identity",
+                  "vcf.create_cluster", "vcf.pause_cluster", "vcf.resume_cluster", "vcf.freeze_cluster",
+                  "vcf.thaw_cluster", "vcf.destroy_cluster", "vcf.abort_cluster", "vhf.reserve", "vhf.reserve_host",
+                  "vhf.release", "vhf.begin_host", "vhf.record_host", "vhf.end_host", "vhf.get_segments",
+                  "vhf.create_vh", "vhf.pause_vh", "vhf.resume_vh", "vhf.freeze_vh", "vhf.thaw_vh", "vhf.destroy_vh",
+                  "vhf.abort_vh", "vhf.create_network", "vhf.destroy_network", "vhir.resolve", "vhir.release_image"));
+  EXPECT_THAT(
+      names_of(Access::kSite),
+      testing::UnorderedElementsAre("vhf.forget_physical_host", "vhir.import_image", "vhc.create_host", "vhc.wait_host",
+                                    "vhc.pause_host", "vhc.resume_host", "vhc.freeze_host", "vhc.thaw_host",
+                                    "vhc.destroy_host", "vhc.abort_host", "vhc.create_network", "vhc.destroy_network"));
+  EXPECT_THAT(names_of(Access::kController), testing::UnorderedElementsAre("vhf.register_physical_host", "vhf.report"));
 }
 
 TEST(Contracts, EverySchemaCompilesAlone) {

@@ -47,7 +47,7 @@ class Generator(unittest.TestCase):
             a=service('<import prefix="b" service="b"/>', '<import prefix="gone" service="gone"/>',
                       '<type name="T">', '<field name="x" type="strin"/>', '<field name="x" type="b:Missing"/>',
                       '<field name="y" type="c:T"/>', '</type>',
-                      '<method name="m" one-way="yes">', "<output/>", "</method>"),
+                      '<method name="m" access="internal" one-way="yes">', "<output/>", "</method>"),
             b=service('<type name="U"><field name="u" type="V"/></type>', name="b"))
         self.assert_findings(
             result,
@@ -64,7 +64,7 @@ class Generator(unittest.TestCase):
             '<type name="lower"/>',
             '<type name="T"><field name="Upper" type="string"/></type>',
             '<type name="U"><field name="x"/></type>',
-            '<method name="m" by="magic"/>',
+            '<method name="m" access="owner" by="magic"/>',
             '<methd name="n"/>'))
         self.assertEqual(result.returncode, 1)
         lines = result.stderr.splitlines()
@@ -96,7 +96,7 @@ class Generator(unittest.TestCase):
         result = self.run_generator(
             a=service('<enum name="E"><value name="a-b"/>', '<value name="a.b"/></enum>',
                       '<type name="E"/>', '<type name="Client"/>', '<type name="MRequest"/>',
-                      '<method name="m"/>', '<method name="m"/>', '<method name="open"/>'),
+                      '<method name="m" access="operator"/>', '<method name="m" access="operator"/>', '<method name="open" access="site"/>'),
             other=service(name="b"))
         self.assert_findings(
             result,
@@ -109,6 +109,18 @@ class Generator(unittest.TestCase):
             "a.service.xml:8: the name 'MResponse' is used already (line 7)",
             "a.service.xml:9: the method name 'open' is a member of every skeleton; choose another",
             "other.service.xml:1: the service is named 'b' but its file 'other'; both names must be equal")
+
+    def test_every_method_says_who_may_call_it(self):
+        result = self.run_generator(a=service(
+            '<method name="m"/>', '<method name="n" access="everybody"/>', '<method name="o" access="viewer"/>',
+            '<method name="p" access="viewer" read-only="yes"/>', '<method name="q" access=""/>'))
+        self.assert_findings(
+            result,
+            "a.service.xml:2: the method 'm' does not say who may call it; write access=\"…\" with one of viewer, operator, "
+            "owner, site, controller, internal",
+            "a.service.xml:3: the method 'n' has the unknown access 'everybody'; write access=\"…\" with one of viewer,",
+            "a.service.xml:4: the method 'o' changes something and lets viewers call it; give it another access, or",
+            "a.service.xml:6: the method 'q' does not say who may call it; write")
 
     def test_circles(self):
         result = self.run_generator(
@@ -140,7 +152,7 @@ class Generator(unittest.TestCase):
         self.assert_findings(result, "gone.service.xml:1: the file cannot be read")
 
     def test_the_same_twice_and_untouched(self):
-        definition = service('<type name="T"><field name="x" type="any"/></type>', '<method name="m"/>')
+        definition = service('<type name="T"><field name="x" type="any"/></type>', '<method name="m" access="operator"/>')
         self.assertEqual(self.run_generator(a=definition).stderr, "")
         first = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in self.path.rglob("a.*") if "service" not in p.name}
         self.assertEqual(sorted(p.suffix for p in first), [".cpp", ".hpp", ".wsdl", ".xsd"])

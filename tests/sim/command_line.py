@@ -13,7 +13,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from flows import attempt, clear, NODE, progress, until_event  # noqa: E402
-from invariants import check_empty  # noqa: E402
+from invariants import check_empty, refused  # noqa: E402
 from world import blueprint, clean_up_when_asked_to_end, PATIENCE_S, World  # noqa: E402
 
 DELAYS = [f"--sim-delay={verb}=2s" for verb in ("create", "destroy")]
@@ -163,6 +163,25 @@ def completion(world):
     assert "bashcompinit" in world.cli("completion", "zsh").stdout
 
 
+def inner_operations(world, token):
+    """What workflows and controllers call among themselves is not a member's, though its VO has the cluster."""
+    [cluster] = [one["id"] for one in world.json("--vo", "physics", "ls")]
+    node = world.json("--vo", "physics", "vh", "ls")[0]
+    before = world.json("--vo", "physics", "show", "duo"), world.json("host", "ls")[0]["reserved"]
+    of_cluster, of_host = f"<x:cluster>{cluster}</x:cluster>", f"<x:host>{node['id']}</x:host>"
+    vhc = "urn:nuraghe:vhc:1"
+    for service, operation, inner, namespace in (
+            ("vhf", "release", of_cluster, ""), ("vhf", "begin_host", of_host + "<x:operation>destroy</x:operation>", ""),
+            ("vhf", "end_host", of_host + "<x:operation>any</x:operation><x:succeeded>true</x:succeeded>", ""),
+            ("vhf", "destroy_vh", of_host, ""), ("vcf", "begin", of_cluster + "<x:operation>destroy</x:operation>", ""),
+            ("vcf", "destroy_cluster", of_cluster, ""), ("vhir", "release_image", of_host, ""),
+            (node["physical_host"], "destroy_host", f"<x:id>{node['id']}</x:id>", vhc),
+            (node["physical_host"] + "/hosts/" + node["id"], "pause_host", f"<x:id>{node['id']}</x:id>", vhc)):
+        fault = refused("denied", world.soap, service, operation, inner, namespace=namespace, token=token)
+        assert fault.status == 403, (service, operation, fault.status)
+    assert (world.json("--vo", "physics", "show", "duo"), world.json("host", "ls")[0]["reserved"]) == before
+
+
 def organisations(world):
     """An administrator chooses the VO to act for; a member has its own alone."""
     path = os.path.join(world.state, "token")
@@ -190,9 +209,11 @@ def organisations(world):
     world.write("other.xml", blueprint("other", 1).replace(' name="other"', ' name="other" vo="biology"'))
     assert "--vo biology" in world.cli("create", "other.xml", check=5).stderr
     assert "one word" in world.cli("--vo", "a b", "ls", check=2).stderr
+    inner_operations(world, "token-of-marie-of-physics")
     put_first(member, administrator)
     try:
         assert [one["name"] for one in world.json("ls")] == ["duo"]
+        assert "nuraghe --vo physics" in world.cli("image", "import", "image", check=5).stderr
         os.environ["NURAGHE_VO"] = "chemistry"
         for line in (["ls"], ["events"], ["pause", "duo"], ["--vo", "local", "ls"], ["image", "ls"]):
             said = world.cli(*line, check=5).stderr

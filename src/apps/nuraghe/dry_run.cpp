@@ -7,25 +7,24 @@
 #include "client/blueprint_files.hpp"
 #include "contracts/vhir.hpp"
 #include "model/plan.hpp"
+#include "services/vhir/match.hpp"
 
 namespace nuraghe::cli {
 namespace {
 
 // "mini:1", as the repository would answer now.
-Result<std::string> image_of(Context& context, const model::ImageRequirement& wanted) {
-  TRY_ASSIGN(auto* connection, context.connection());
-  contracts::vhir::Client repository(connection->caller(), connection->service("vhir"));
-  contracts::vhir::ResolveRequest request;
+Result<std::string> image_of(const std::vector<contracts::vhir::Image>& images, const model::ImageRequirement& wanted) {
+  contracts::vhir::Requirement requirement;
   const auto set = [](std::optional<std::string>& field, const std::string& value) {
     if (!value.empty()) field = value;
   };
-  set(request.requirement.name, wanted.name);
-  set(request.requirement.type, wanted.type);
-  set(request.requirement.system, wanted.system);
-  set(request.requirement.version, wanted.version);
-  set(request.requirement.architecture, wanted.architecture);
-  TRY_ASSIGN(const auto response, repository.resolve(request));
-  return response.reference.name + ":" + response.reference.version;
+  set(requirement.name, wanted.name);
+  set(requirement.type, wanted.type);
+  set(requirement.system, wanted.system);
+  set(requirement.version, wanted.version);
+  set(requirement.architecture, wanted.architecture);
+  TRY_ASSIGN(const auto* image, services::vhir::best_match(images, requirement));
+  return image->name + ":" + image->version;
 }
 
 std::string networks_of(const model::Node& node) {
@@ -48,12 +47,15 @@ Result<std::vector<PlannedStep>> steps_of_create(Context& context, const std::st
   }
   for (const auto& network : parsed.blueprint.networks)
     steps.push_back({"network", network.name, fmt::format("network {} is made", network.name)});
+  TRY_ASSIGN(auto* connection, context.connection());
+  contracts::vhir::Client repository(connection->caller(), connection->service("vhir"));
+  TRY_ASSIGN(const auto listed, repository.list_images({}));
   std::map<std::string, std::string> images;  // many nodes ask for the same
   for (const auto& planned : model::expand(parsed.blueprint)) {
     const auto& node = planned.node;
     const std::string wanted = node.image.to_string();
     if (!images.contains(wanted)) {
-      TRY_ASSIGN(images[wanted], image_of(context, node.image));
+      TRY_ASSIGN(images[wanted], image_of(listed.catalogue.image, node.image));
     }
     steps.push_back({"referenced", node.name, fmt::format("image {} is referenced for {}", images[wanted], node.name)});
     steps.push_back({"created", node.name, fmt::format("{} is created on {}", node.name, place_of[node.name])});
