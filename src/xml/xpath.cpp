@@ -11,7 +11,10 @@
 
 #include "base/check.hpp"
 #include "xml/tree.hpp"
+#include "xml/xpath_cost.hpp"
 #include "xml/xpath_names.hpp"
+#include "xml/xpath_set_functions.hpp"
+#include "xml/xpath_sets.hpp"
 
 namespace nuraghe::xml {
 
@@ -174,30 +177,6 @@ void call_function(xmlXPathParserContext* parser, int count) {
   fail(parser, evaluation, std::move(error));
 }
 
-constexpr std::size_t kBytesOfAStep = 256;
-
-// What reading the text of a node costs, in steps; it stops counting beyond `most`.
-unsigned long cost_of_text(const xmlNode* node, unsigned long most) {
-  constexpr unsigned long kNodesOfAStep = 4;
-  unsigned long nodes = 0;
-  std::size_t bytes = 0;
-  const xmlNode* at = node;
-  while (at != nullptr) {
-    ++nodes;
-    if (at->type == XML_TEXT_NODE || at->type == XML_CDATA_SECTION_NODE) bytes += view(at->content).size();
-    if (nodes / kNodesOfAStep + bytes / kBytesOfAStep > most) break;
-    const bool has_children =
-        at->type == XML_ELEMENT_NODE || at->type == XML_DOCUMENT_NODE || at->type == XML_ATTRIBUTE_NODE;
-    if (has_children && at->children != nullptr) {
-      at = at->children;
-      continue;
-    }
-    while (at != node && at->next == nullptr) at = at->parent;
-    at = at == node ? nullptr : at->next;
-  }
-  return nodes / kNodesOfAStep + bytes / kBytesOfAStep;
-}
-
 // libxml2 counts the steps of an expression, but not what its functions do with the texts of whole trees. False: more
 // than is allowed.
 bool charge_texts(xmlXPathParserContext* parser, int count) {
@@ -277,6 +256,8 @@ xmlXPathFunction look_up_function(void*, const xmlChar* local, const xmlChar* ur
   const std::string_view name = view(local);
   if (name == "string") return call_string;
   if (name == "concat") return call_concat;
+  if (name == kCompareSets) return compare_sets;
+  if (name == kJoinSets) return join_sets;
   if (std::ranges::any_of(kOfTexts, [&](const auto& one) { return one.first == name; })) return call_of_texts;
   return std::find(std::begin(kCore), std::end(kCore), name) != std::end(kCore) ? nullptr : call_function;
 }
@@ -302,7 +283,8 @@ Result<Expression> compile_expression(const std::string& text) {
 }  // namespace
 
 struct XPath::Compiled {
-  std::string text;
+  std::string text;    // as it was given
+  std::string source;  // as it is evaluated: with_set_functions
   XPathNames names;
   std::vector<std::pair<std::string, std::string>> bindings;
   std::vector<xmlNs> declarations;       // point into bindings
@@ -320,7 +302,7 @@ struct XPath::Compiled {
         return expression;
       }
     }
-    return compile_expression(text);
+    return compile_expression(source);
   }
   void give_back(Expression expression) {
     const std::lock_guard lock(mutex);
@@ -337,11 +319,11 @@ struct XPath::Compiled {
       if (!value) return std::nullopt;  // the evaluation will say why
       const double number = to_number(*value);
       if (!(number >= 1 && number < 1e9) || number != std::floor(number)) return std::nullopt;
-      written.append(text, from, position.begin - from);
+      written.append(source, from, position.begin - from);
       written += std::to_string(static_cast<std::int64_t>(number));
       from = position.end;
     }
-    return written.append(text, from);
+    return written.append(source, from);
   }
   void declare() {
     declarations.resize(bindings.size());
@@ -373,6 +355,11 @@ Result<XPath> XPath::compile(std::string_view text, const std::map<std::string, 
   compiled->names = scan_xpath_names(text);
   if (!compiled->names.balanced)
     return invalid(fmt::format("XPath expression '{}': a parenthesis or bracket is not closed", text));
+  compiled->source = with_set_functions(text);
+  if (compiled->source != text) {
+    TRY_ASSIGN(expression, compile_expression(compiled->source));
+    compiled->names.positions = scan_xpath_names(compiled->source).positions;
+  }
   for (const std::string& prefix : compiled->names.prefixes) {
     const auto found = namespaces.find(prefix);
     if (found != namespaces.end())
