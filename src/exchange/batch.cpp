@@ -160,26 +160,55 @@ void ExchangeImpl::stage_reply(Batch& batch, const std::string& request_id, Mess
   batch.effects.emplace_back(ReplyEffect{request_id, std::move(reply)});
 }
 
+namespace {
+
+// A message id tells a repeat only to who sent the request: nobody else joins it or gets its answer.
+bool is_same_request(const RequestEvent& event, std::string_view actor, std::string_view operation,
+                     std::string_view vo) {
+  return event.actor == actor && event.message.operation == operation && event.message.vo == vo;
+}
+
+Status refuse_id(RequestEvent& event) {
+  const DeliveryHandler handler = std::exchange(event.handler, nullptr);
+  handler(conflict(
+      fmt::format("the message id {} belongs to another request: each request has its own", event.message.message_id)));
+  return {};
+}
+
+}  // namespace
+
 Status ExchangeImpl::handle(Batch& batch, RequestEvent& event) {
   Message& request = event.message;
   // Without an id there are no repeats: every such request is a new one.
   if (request.message_id.empty()) request.message_id = env::make_uuid_urn(*state_.random);
   const std::string& id = request.message_id;
-  const auto [at, is_new] = state_.pending.try_emplace(id);
-  attach(at->second, std::exchange(event.handler, nullptr));
-  if (!is_new) return {};  // being worked on, or answered within this batch
-  at->second.context = {event.actor, request.operation, request.vo, request.conversation, request.traceparent};
-  // Before anything can fail: who waits is told when the batch is undone.
-  batch.arrived.push_back({id, false});
-  std::optional<std::string> stored;
+  if (const auto known = state_.pending.find(id); known != state_.pending.end()) {
+    // It is being worked on, or answered within this batch.
+    const RequestContext& context = known->second.context;
+    if (!is_same_request(event, context.actor, context.operation, context.vo)) return refuse_id(event);
+    attach(known->second, std::exchange(event.handler, nullptr));
+    return {};
+  }
+  std::optional<InboxRow> row;
+  std::optional<Result<Message>> answer;
   if (!request.is_first_try) {
-    TRY_ASSIGN(stored, batch.transaction->get(state_.tables.inbox, id));
+    TRY_ASSIGN(const auto stored, batch.transaction->get(state_.tables.inbox, id));
+    if (stored) {
+      TRY_ASSIGN(row, decode_record<InboxRow>(*stored));
+      if (!row->reply.empty()) answer = decode_message(row->reply);
+      const bool told = answer && *answer;
+      const std::string& operation = told ? (*answer)->operation : row->operation;
+      const std::string& vo = told ? (*answer)->vo : row->vo;
+      if ((told || !answer) && !is_same_request(event, row->actor, operation, vo)) return refuse_id(event);
+    }
   }
-  if (stored) {
-    TRY_ASSIGN(const InboxRow row, decode_record<InboxRow>(*stored));
-    if (row.reply.empty()) return {};  // being worked on since before a restart
-    return stage_stored_answer(batch, id, row);
-  }
+  // Until here who asks is told by the event itself when the batch is undone; from here on by what arrived.
+  const auto at = state_.pending.try_emplace(id).first;
+  at->second.context = {event.actor, request.operation, request.vo, request.conversation, request.traceparent};
+  batch.arrived.push_back({id, false});
+  attach(at->second, std::exchange(event.handler, nullptr));
+  if (row && !answer) return {};  // being worked on since before a restart
+  if (row) return stage_stored_answer(batch, id, *row, std::move(*answer));
   batch.arrived.back().ran = true;
   Actor* actor = find_actor(event.actor);
   if (actor == nullptr) {

@@ -115,7 +115,8 @@ class ExchangeImpl : public Exchange {
   bool dies(CrashPoint point);
 
   // ---- first answers: retention.cpp ----
-  Status stage_stored_answer(Batch& batch, const std::string& request_id, const InboxRow& row);
+  // `reply`: the row's.
+  Status stage_stored_answer(Batch& batch, const std::string& request_id, const InboxRow& row, Result<Message> reply);
   Result<bool> may_be_erased(Batch& batch, const InboxRow& row, TimePoint now);
   Status collect_conversations(Batch& batch, TimePoint now);
 

@@ -11,8 +11,8 @@ constexpr Duration kSlack = std::chrono::hours(2);
 
 }  // namespace
 
-Status ExchangeImpl::stage_stored_answer(Batch& batch, const std::string& request_id, const InboxRow& row) {
-  auto reply = decode_message(row.reply);
+Status ExchangeImpl::stage_stored_answer(Batch& batch, const std::string& request_id, const InboxRow& row,
+                                         Result<Message> reply) {
   if (!reply) {
     stage_reply(batch, request_id, fault_reply({}, request_id, reply.error(), options_.name));
     return {};

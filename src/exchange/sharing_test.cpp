@@ -1,4 +1,4 @@
-// What waits for a batch's commit, and what shares it.
+// What waits for a batch's commit, what shares it, and who shares an answer.
 #include <fmt/format.h>
 
 #include "exchange/test_world.hpp"
@@ -93,6 +93,37 @@ TEST(Sharing, AnswersOfAReaderShareTheCommitOfWhoAsked) {
   EXPECT_EQ(answers.size(), 32U);
   for (const auto& [id, answer] : answers) EXPECT_EQ(answer, "done");
   EXPECT_EQ(exchange.statistics().store.commits - before, kSteps + 1);
+}
+
+// Who learns another's message id gets neither its answer nor a part in it; the one who sent it does.
+TEST(Sharing, AMessageIdIsOfOneRequestOfOneOrganisation) {
+  World world;
+  FunctionActor actor("one");
+  std::string held;
+  int runs = 0;
+  actor.request = [&](Turn& turn, const Message& message) -> Status {
+    ++runs;
+    TRY(actor.put(turn, message.message_id, "x"));
+    if (message.operation == "hold") return {};
+    return turn.reply(message.message_id, body_of("the secret of " + message.vo));
+  };
+  world.add("one", {&actor});
+  const auto ask = [&](const std::string& id, const std::string& operation, const std::string& vo) {
+    Message request = request_to("/services/one", operation, id);
+    request.vo = vo;
+    std::string answer = "(none)";
+    world.router->deliver(request, [&answer](const Message& reply) { answer = text_of(reply); });
+    world.drain();
+    return answer;
+  };
+  EXPECT_EQ(ask("urn:1", "tell", "a"), "the secret of a");
+  EXPECT_EQ(ask("urn:1", "tell", "a"), "the secret of a");
+  const std::string refused = "fault: the message id urn:1 belongs to another request: each request has its own";
+  EXPECT_EQ(ask("urn:1", "tell", "b"), refused);
+  EXPECT_EQ(ask("urn:1", "hold", "a"), refused);
+  EXPECT_EQ(ask("urn:2", "hold", "a"), "(none)");
+  EXPECT_TRUE(ask("urn:2", "hold", "b").starts_with("fault: the message id urn:2"));
+  EXPECT_EQ(runs, 2);
 }
 
 }  // namespace
