@@ -99,7 +99,6 @@ TEST(Sharing, AnswersOfAReaderShareTheCommitOfWhoAsked) {
 TEST(Sharing, AMessageIdIsOfOneRequestOfOneOrganisation) {
   World world;
   FunctionActor actor("one");
-  std::string held;
   int runs = 0;
   actor.request = [&](Turn& turn, const Message& message) -> Status {
     ++runs;
@@ -111,10 +110,11 @@ TEST(Sharing, AMessageIdIsOfOneRequestOfOneOrganisation) {
   const auto ask = [&](const std::string& id, const std::string& operation, const std::string& vo) {
     Message request = request_to("/services/one", operation, id);
     request.vo = vo;
-    std::string answer = "(none)";
-    world.router->deliver(request, [&answer](const Message& reply) { answer = text_of(reply); });
+    // One is never answered but by the end of the world.
+    const auto answer = std::make_shared<std::string>("(none)");
+    world.router->deliver(request, [answer](const Message& reply) { *answer = text_of(reply); });
     world.drain();
-    return answer;
+    return *answer;
   };
   EXPECT_EQ(ask("urn:1", "tell", "a"), "the secret of a");
   EXPECT_EQ(ask("urn:1", "tell", "a"), "the secret of a");
