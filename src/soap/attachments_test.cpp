@@ -26,9 +26,8 @@ TEST(AttachmentsTest, AnyOtherBodyIsTheEnvelope) {
 }
 
 TEST(AttachmentsTest, TheRootSaysWhatItIs) {
-  const auto part =
-      envelope_part("Multipart/Related; boundary=cut; start=\"<root>\"; type=\"application/xml\"",
-                    parts("Content-Type: Text/XML; charset=latin1\r\nContent-Transfer-Encoding: 8bit\r\n"));
+  const std::string body = parts("Content-Type: Text/XML; charset=latin1\r\nContent-Transfer-Encoding: 8bit\r\n");
+  const auto part = envelope_part("Multipart/Related; boundary=cut; start=\"<root>\"; type=\"application/xml\"", body);
   ASSERT_TRUE(part) << part.error().message();
   EXPECT_EQ(part->type.name, "text/xml");
   EXPECT_EQ(charset_of(part->type), "latin1");
