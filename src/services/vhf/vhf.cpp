@@ -471,8 +471,8 @@ Status Factory::end_host(exchange::Turn& turn, const exchange::Message& request,
     TRY(book_.remove_host(turn.transaction(), std::move(*row), turn.now(), options_.past));
     return answer(turn, request.message_id, api::EndHostResponse{});
   }
-  // A host may be thawed into paused: its controller reported which before it answered.
-  const bool thawed_paused = *operation == model::HostOperation::kThaw && row->reported == HostState::kPaused;
+  // What its controller reports of it may come later.
+  const bool thawed_paused = *operation == model::HostOperation::kThaw && input.paused.value_or(false);
   const auto target = model::rule_of(thawed_paused ? model::HostOperation::kThawPaused : *operation).target;
   TRY(book_.hold(turn.transaction(), *row, holds_cpu_and_memory(target), holds_disk(target)));
   row->host.state = contract_state(target);
