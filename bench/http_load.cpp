@@ -3,9 +3,9 @@
 //   http_load PORT PATH CLIENTS SECONDS BODY_FILE EXPECT [HEADER]...
 //
 // Each of CLIENTS connections to 127.0.0.1 sends the next request when it has the last one's answer. Prints one JSON
-// object: answers, seconds, per_second, median_latency. Any answer that is not 200, or whose body does not hold EXPECT,
-// ends the run with exit code 1 and the answer on standard error. One thread, so that the measured program has the rest
-// of the machine.
+// object: answers, seconds, per_second, median_latency, p99_latency (seconds). Any answer that is not 200, or whose
+// body does not hold EXPECT, ends the run with exit code 1 and the answer on standard error. One thread, so that the
+// measured program has the rest of the machine.
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/tcp.h>
@@ -107,9 +107,11 @@ class Load {
     const double wall = std::chrono::duration<double>(SteadyClock::now() - begin).count();
     std::sort(latencies_.begin(), latencies_.end());
     const auto answers = static_cast<double>(latencies_.size());
-    fmt::print(R"({{"answers": {}, "seconds": {:.3f}, "per_second": {:.1f}, "median_latency": {:.7f}}})"
+    fmt::print(R"({{"answers": {}, "seconds": {:.3f}, "per_second": {:.1f}, "median_latency": {:.7f}, )"
+               R"("p99_latency": {:.7f}}})"
                "\n",
-               answers, wall, answers / wall, latencies_[latencies_.size() / 2]);
+               answers, wall, answers / wall, latencies_[latencies_.size() / 2],
+               latencies_[latencies_.size() * 99 / 100]);
     return true;
   }
 

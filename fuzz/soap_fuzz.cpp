@@ -20,14 +20,20 @@ bool plain(const std::string& text) {
   return true;
 }
 
-void check_request(std::string_view input) {
-  soap::DecodeOptions options;
-  options.trust_context = true;
-  options.max_size = mib(1);
+// A fault tells its reader what it told its sender, in its version.
+void check_fault(const soap::ProtocolFault& fault) {
+  const auto decoded = soap::decode_reply(soap::encode(fault, TimePoint{}));
+  CHECK(decoded.has_value() && decoded->fault.has_value());
+  CHECK(decoded->fault->code == fault.to_error().code());
+}
+
+void check_request(std::string_view input, const soap::DecodeOptions& options) {
   const auto first = soap::decode_request(input, options);
-  if (!first) {
-    CHECK(soap::decode_reply(soap::encode(first.error())).has_value());
-    return;
+  if (!first) return check_fault(first.error());
+  // Where answers go is asked of the address: it must be one, and what is to be repeated there must be header blocks.
+  for (const auto* answer : {&first->reply_to, &first->fault_to}) {
+    CHECK(options.any_reply_address || !answer->is_elsewhere());
+    if (answer->parameters) CHECK(answer->parameters->root().is(soap::kParts, "parts"));
   }
   const auto second = soap::decode_request(soap::encode(first->message), options);
   CHECK(second.has_value());
@@ -61,9 +67,15 @@ void check_attachments(std::string_view input) {
 
 }  // namespace
 
+// As the doors decode: of services, which speak both versions and all of WS-Addressing, and of a careful receiver.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
-  check_request(input);
+  soap::DecodeOptions options;
+  options.trust_context = true;
+  options.max_size = mib(1);
+  check_request(input, options);
+  options.speaks_12 = options.any_reply_address = options.strict_addressing = true;
+  check_request(input, options);
   check_reply(input);
   check_attachments(input);
   return 0;

@@ -9,8 +9,8 @@ import subprocess
 import sys
 
 FLOOR = {
-    "base": 1, "env": 2, "json": 3, "xml": 3, "store": 3, "net": 3, "model": 4, "exchange": 4, "soap": 5,
-    "contracts": 5, "bpel": 6, "placement": 6, "hypervisor": 6, "images": 6, "network": 6, "services": 7,
+    "base": 1, "env": 2, "json": 3, "pki": 3, "xml": 3, "store": 3, "net": 3, "jwt": 4, "model": 4, "exchange": 4, "soap": 5,
+    "contracts": 5, "bpel": 6, "placement": 6, "hypervisor": 6, "images": 6, "network": 6, "services": 7, "wsrf": 7,
     "api": 8, "client": 8, "bpelhost": 8, "apps": 9,
 }
 # Within a floor these may include one another in this direction.

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from lxml import etree
 
+import service_doors
+
 NAMESPACE = "urn:nuraghe:service:1"
 Q = "{%s}" % NAMESPACE
 
@@ -132,10 +134,23 @@ class Method:
     request: Struct
     response: Struct | None
     access: str  # who may call it: a word of ACCESS
+    rest: "service_doors.Rest | None"
+    faults: list  # words of service_doors.FAULT_CODES
+    states: list  # words of an enum …State
+    creates: bool
+    rest_body: str
+    rest_answer: str
 
     @property
     def cpp_name(self):
         return cpp_name(self.name)
+
+    @property
+    def summary(self):
+        """The first sentence of its documentation; without one its name, in words."""
+        end = re.search(r"[.;:](?= [A-Z]|$)|[.;:] ", self.doc)
+        text = self.doc[:end.start()] if end else self.doc
+        return text or self.name.replace("_", " ").capitalize()
 
 
 @dataclass
@@ -150,6 +165,9 @@ class Service:
     enums: list
     types: list
     methods: list
+    instance: str  # in REST paths, the parameter that says which instance of the service is meant; empty: there is one
+    topics: list
+    resources: list
     services: dict = field(default_factory=dict)  # prefix → Service
 
     @property
@@ -204,6 +222,7 @@ class Reader:
         self.schema = etree.XMLSchema(etree.parse(str(schema_path)))
         self.findings = []
         self.services = {}  # name → Service
+        self.doors = service_doors.DoorChecks(self, Q)
 
     def find(self, file, line, sentence):
         finding = Finding(file, line, sentence)
@@ -220,6 +239,8 @@ class Reader:
             self.resolve_types(service)
             self.check_names(service)
             self.order_types(service)
+        if not self.findings:
+            self.doors.check(self.services)
         if not self.findings:
             for service in self.services.values():
                 for struct in service.structs:
@@ -259,7 +280,8 @@ class Reader:
 
     def service_of(self, root, file):
         service = Service(root.get("name", ""), root.get("namespace", ""), root.get("title", ""), text_of(root), file,
-                          root.sourceline, {}, [], [], [])
+                          root.sourceline, {}, [], [], [], root.get("instance", ""),
+                          self.doors.topics_of(root, text_of), self.doors.resources_of(root, text_of))
         for item in root.findall(Q + "import"):
             prefix = item.get("prefix", "")
             if prefix in service.imports:
@@ -313,7 +335,9 @@ class Reader:
             response = Struct(pascal(name) + "Response", f"What {name} answers.", item.sourceline,
                               self.fields_of(output, file), element=name + "Response")
         return Method(name, item.get("by", "service"), one_way, yes(item, "read-only"), text_of(item),
-                      item.sourceline, request, response, access)
+                      item.sourceline, request, response, access, self.doors.rest_of(item),
+                      item.get("faults", "").split(), item.get("states", "").split(), yes(item, "creates"),
+                      item.get("rest-body", ""), item.get("rest-answer", ""))
 
     def access_of(self, item, name, file):
         """There is no default: a method that nobody thought about would be open to somebody."""
@@ -322,9 +346,10 @@ class Reader:
             said = f"has the unknown access '{access}'" if access else "does not say who may call it"
             self.find(file, item.sourceline, f"the method '{name}' {said}; write access=\"…\" with one of "
                       + ", ".join(ACCESS))
-        elif access == "viewer" and not yes(item, "read-only"):
+        elif access == "viewer" and not yes(item, "read-only") and not yes(item, "own"):
             self.find(file, item.sourceline, f"the method '{name}' changes something and lets viewers call it; give it "
-                      "another access, or read-only=\"yes\" if it changes nothing")
+                      "another access, read-only=\"yes\" if it changes nothing, or own=\"yes\" if it changes only what is the "
+                      "caller's own")
         return access
 
     # ---- across definitions ----

@@ -11,7 +11,8 @@ namespace {
 using contracts::Access;
 using ::testing::HasSubstr;
 
-constexpr Role kRoles[] = {Role::kMember, Role::kAdministrator, Role::kPeer, Role::kController};
+constexpr Role kRoles[] = {Role::kViewer,        Role::kOperator, Role::kOwner,
+                           Role::kAdministrator, Role::kPeer,     Role::kController};
 constexpr Access kAccesses[] = {Access::kViewer, Access::kOperator,   Access::kOwner,
                                 Access::kSite,   Access::kController, Access::kInternal};
 
@@ -19,7 +20,9 @@ Identity who(Role role) { return {"marie", "physics", role}; }
 
 TEST(Access, OfEveryRole) {
   const std::map<Role, std::set<Access>> open = {
-      {Role::kMember, {Access::kViewer, Access::kOperator, Access::kOwner}},
+      {Role::kViewer, {Access::kViewer}},
+      {Role::kOperator, {Access::kViewer, Access::kOperator}},
+      {Role::kOwner, {Access::kViewer, Access::kOperator, Access::kOwner}},
       {Role::kAdministrator, {Access::kViewer, Access::kOperator, Access::kOwner, Access::kSite}},
       {Role::kPeer, {std::begin(kAccesses), std::end(kAccesses)}},
       {Role::kController, {Access::kController}},
@@ -36,21 +39,42 @@ TEST(Access, OfEveryRole) {
 }
 
 TEST(Access, ARefusalSaysWhatToDo) {
-  const Status import = may_call(who(Role::kMember), "/services/vhir", "import_image");
+  const Status import = may_call(who(Role::kOwner), "/services/vhir", "import_image");
   ASSERT_FALSE(import);
   EXPECT_THAT(import.error().message(), HasSubstr("import_image of /services/vhir concerns the whole site: it needs an "
-                                                  "administrator's token"));
+                                                  "administrator, and marie is owner of physics"));
   EXPECT_THAT(import.error().message(), HasSubstr("nuraghe --vo physics"));
   const Status step = may_call(who(Role::kAdministrator), "/services/vhf", "reserve");
   ASSERT_FALSE(step);
   EXPECT_THAT(step.error().message(), HasSubstr("call the operation of VCM or VHM"));
 }
 
+TEST(Access, APersonOfSeveralVOsSaysForWhich) {
+  Identity person{"marie", "", Role::kViewer};
+  person.memberships = {{"chemistry", "marie", Role::kViewer}, {"physics", "m.curie", Role::kOwner}};
+  const auto entered = std::make_shared<const Identity>(person);
+  const Status undecided = may(*entered, Access::kViewer, "it");
+  ASSERT_FALSE(undecided);
+  EXPECT_EQ(undecided.error().code(), ErrorCode::kInvalid);
+  EXPECT_THAT(undecided.error().message(), HasSubstr("chemistry, physics"));
+  const auto physics = acting_for(entered, "physics");
+  ASSERT_TRUE(physics);
+  EXPECT_EQ((*physics)->caller(), "member:m.curie");
+  EXPECT_TRUE(may(**physics, Access::kOwner, "it"));
+  const auto chemistry = acting_for(entered, "chemistry");
+  ASSERT_TRUE(chemistry);
+  EXPECT_TRUE(may(**chemistry, Access::kViewer, "it"));
+  EXPECT_FALSE(may(**chemistry, Access::kOperator, "it"));
+  EXPECT_EQ(acting_for(entered, "biology").error().code(), ErrorCode::kDenied);
+  EXPECT_EQ(acting_for(entered, "physics/x").error().code(), ErrorCode::kInvalid);
+  EXPECT_EQ(acting_for(*physics, "chemistry").value()->role, Role::kViewer);
+}
+
 TEST(Access, WhatNoDefinitionHasIsForAdministrators) {
   for (const char* path : {"/services/echo", "/services/vhf", "/services/vhf/x", "/elsewhere"}) {
     EXPECT_TRUE(may_call(who(Role::kAdministrator), path, "echo"));
     EXPECT_TRUE(may_call(who(Role::kPeer), path, "echo"));
-    EXPECT_EQ(may_call(who(Role::kMember), path, "echo").error().code(), ErrorCode::kNotFound);
+    EXPECT_EQ(may_call(who(Role::kOwner), path, "echo").error().code(), ErrorCode::kNotFound);
     EXPECT_EQ(may_call(who(Role::kController), path, "echo").error().code(), ErrorCode::kDenied);
   }
 }
@@ -62,8 +86,12 @@ TEST(Access, OfDoorsThatAreNoOperations) {
   }
   for (const char* path : {"/events", "/metrics", "/readyz", "/services/vhf", "/services/a/hosts/b/console", "/"}) {
     for (const char* method : {"GET", "POST"}) {
-      for (const Role role : kRoles)
-        EXPECT_EQ(may_enter(who(role), method, path).has_value(), role != Role::kController) << path;
+      for (const Role role : kRoles) {
+        const bool types = method == std::string("POST");
+        EXPECT_EQ(may_enter(who(role), method, path).has_value(),
+                  role != Role::kController && !(types && role == Role::kViewer))
+            << path;
+      }
     }
   }
   for (const Role role : kRoles) EXPECT_TRUE(may_enter(who(role), "GET", "/healthz"));

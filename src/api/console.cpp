@@ -8,12 +8,14 @@ namespace {
 // Moves bytes from the console to the client: the next are read when the client took the last.
 class Relay : public std::enable_shared_from_this<Relay> {
  public:
-  Relay(std::shared_ptr<net::Channel> channel, net::HttpStream stream)
-      : channel_(std::move(channel)), stream_(std::move(stream)) {}
+  Relay(std::shared_ptr<net::Channel> channel, net::HttpStream stream, std::shared_ptr<const Identity> identity)
+      : channel_(std::move(channel)), stream_(std::move(stream)), identity_(std::move(identity)) {}
 
   void next() {
     channel_->read([self = shared_from_this()](Result<std::string> data) {
       if (!data || data->empty()) return self->finish();
+      // Whoever was shut out meanwhile sees nothing more.
+      if (!self->identity_->is_valid(env::system_clock().now())) return self->finish();
       if (!self->stream_.write(std::move(*data), [self] { self->next(); })) self->finish();
     });
   }
@@ -25,7 +27,11 @@ class Relay : public std::enable_shared_from_this<Relay> {
  private:
   const std::shared_ptr<net::Channel> channel_;
   const net::HttpStream stream_;
+  const std::shared_ptr<const Identity> identity_;
 };
+
+// Members of two VOs may have the same name.
+bool is_same(const Identity& a, const Identity& b) { return a.caller() == b.caller() && a.vo == b.vo; }
 
 }  // namespace
 
@@ -50,7 +56,8 @@ void Consoles::serve(const std::shared_ptr<net::HttpServer>& server, const HttpR
 
 void Consoles::follow(const std::weak_ptr<net::HttpServer>& server, const HttpRequest& request,
                       const std::string& controller, const std::string& host, const HttpResponder& responder) {
-  const Session session{std::string(request.path()), identity_of(request).caller(), nullptr};
+  const Session session{std::string(request.path()), std::static_pointer_cast<const Identity>(request.attachment),
+                        nullptr};
   provider_->open(controller, host, identity_of(request),
                   [self = shared_from_this(), server, session, responder](Result<env::UniqueFd> socket) {
                     if (!socket) return responder.respond(error_response(socket.error()));
@@ -64,6 +71,7 @@ void Consoles::begin(const std::shared_ptr<net::HttpServer>& server, Session ses
   const std::string id = env::make_id(*random_, "console");
   const auto channel = server->open_channel(std::move(socket));
   session.channel = channel;
+  const auto identity = session.identity;
   {
     const std::lock_guard lock(mutex_);
     sessions_.emplace(id, std::move(session));
@@ -73,10 +81,11 @@ void Consoles::begin(const std::shared_ptr<net::HttpServer>& server, Session ses
   head.headers.push_back({"Nuraghe-Console-Session", id});
   head.headers.push_back({"Cache-Control", "no-store"});
   const net::HttpStream stream = responder.begin_stream(std::move(head));
-  const auto relay = std::shared_ptr<Relay>(new Relay(channel, stream), [self = shared_from_this(), id](Relay* gone) {
-    delete gone;
-    self->end(id);
-  });
+  const auto relay =
+      std::shared_ptr<Relay>(new Relay(channel, stream, identity), [self = shared_from_this(), id](Relay* gone) {
+        delete gone;
+        self->end(id);
+      });
   stream.on_gone([channel] { channel->close(); });
   relay->next();
 }
@@ -88,7 +97,7 @@ HttpResponse Consoles::input(const HttpRequest& request) {
     const std::lock_guard lock(mutex_);
     const auto at = sessions_.find(id);
     if (at != sessions_.end() && at->second.path == request.path() &&
-        at->second.caller == identity_of(request).caller()) {
+        is_same(*at->second.identity, identity_of(request))) {
       channel = at->second.channel;
     }
   }

@@ -1,9 +1,9 @@
 // GET ?wsdl and ?xsd=FILE: descriptions as they stand in their files, with the addresses of this very process.
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "api/doors.hpp"
+#include "api/reached.hpp"
+#include "soap/wsdl.hpp"
 
 namespace nuraghe::api {
 
@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::string_view kWsdl = "http://schemas.xmlsoap.org/wsdl/";
 constexpr std::string_view kSoapBinding = "http://schemas.xmlsoap.org/wsdl/soap/";
+constexpr std::string_view kSoap12Binding = "http://schemas.xmlsoap.org/wsdl/soap12/";
 constexpr std::string_view kSchema = "http://www.w3.org/2001/XMLSchema";
 
 // A location that is to be asked from this server: no scheme, no absolute path, no way up.
@@ -19,33 +20,34 @@ bool is_relative_file(std::string_view location) {
   return location.find("..") == std::string_view::npos && location.find('?') == std::string_view::npos;
 }
 
-void relocate(xml::Node element, std::string_view attribute, const std::string& address) {
+// What a text that is served as `file` refers to: files beside it are asked for at the same address.
+struct Live {
+  const std::string& address;
+  std::string_view file;
+};
+
+void relocate(xml::Node element, std::string_view attribute, const Live& live) {
   const auto location = element.attribute(attribute);
-  if (!location || !is_relative_file(*location)) return;
-  const char* kind = location->ends_with(".wsdl") ? "wsdl" : "xsd";
-  element.set_attribute(attribute, fmt::format("{}?{}={}", address, kind, net::percent_encode(*location)));
+  if (!location) return;
+  const std::string file = wsdl::resolve_location(live.file, *location);
+  if (!is_relative_file(file)) return;
+  const char* kind = file.ends_with(".wsdl") ? "wsdl" : "xsd";
+  element.set_attribute(attribute, fmt::format("{}?{}={}", live.address, kind, net::percent_encode(file)));
 }
 
-void make_live(xml::Node element, const std::string& address) {
-  if (element.is(kSoapBinding, "address")) element.set_attribute("location", address);
-  if (element.is(kWsdl, "import")) relocate(element, "location", address);
-  if (element.is(kSchema, "import") || element.is(kSchema, "include")) relocate(element, "schemaLocation", address);
-  for (const xml::Node child : element.children()) make_live(child, address);
-}
-
-// Host is the client's word; it only ever goes back to that client, and only when it looks like a host.
-bool is_host(std::string_view host) {
-  return !host.empty() && host.size() < 256 && std::all_of(host.begin(), host.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-' ||
-           c == ':' || c == '[' || c == ']';
-  });
+void make_live(xml::Node element, const Live& live) {
+  if (element.is(kSoapBinding, "address") || element.is(kSoap12Binding, "address"))
+    element.set_attribute("location", live.address);
+  if (element.is(kWsdl, "import")) relocate(element, "location", live);
+  if (element.is(kSchema, "import") || element.is(kSchema, "include")) relocate(element, "schemaLocation", live);
+  for (const xml::Node child : element.children()) make_live(child, live);
 }
 
 }  // namespace
 
-Result<std::string> live_description(std::string_view text, const std::string& address) {
+Result<std::string> live_description(std::string_view text, const std::string& address, std::string_view file) {
   TRY_ASSIGN(xml::Document document, xml::Document::parse(text));
-  make_live(document.root(), address);
+  make_live(document.root(), {address, file});
   return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" + document.to_string();
 }
 
@@ -55,12 +57,9 @@ HttpResponse serve_description(const GatewayOptions& options, const HttpRequest&
   if (file.empty()) file = request.query("xsd").value_or("");
   if (!file.empty() && !is_relative_file(file)) return net::text_response(400, "that is no name of a file");
   if (!options.description) return net::text_response(404, "no descriptions are served here");
-  const auto text = options.description(path->service, file);
+  const auto text = options.description(path->service + path->rest, file);
   if (!text) return error_response(text.error());
-  const std::string_view host = request.header("Host");
-  const bool over_tcp = request.peer != "unix" && is_host(host);
-  const std::string base = over_tcp ? fmt::format("http://{}", host) : options.public_base;
-  auto live = live_description(*text, base + std::string(request.path()));
+  auto live = live_description(*text, base_for(options, request) + std::string(request.path()), file);
   if (!live) return error_response(std::move(live).error().with("reading the description of " + path->service));
   HttpResponse response;
   response.content_type = "text/xml; charset=utf-8";

@@ -31,19 +31,27 @@ HttpResponse soap_refusal(int status, const std::string& reason);
 
 // GET /services/NAME?wsdl and ?xsd=FILE.
 HttpResponse serve_description(const GatewayOptions& options, const HttpRequest& request);
-// The text with soap:address locations set to `address` and relative imports to `address`?xsd=FILE or ?wsdl=FILE.
-Result<std::string> live_description(std::string_view text, const std::string& address);
+// The text, which stands at `file` among its imports, with soap:address locations set to `address` and relative imports
+// to `address`?xsd=FILE or ?wsdl=FILE.
+Result<std::string> live_description(std::string_view text, const std::string& address, std::string_view file);
 
 // GET /events.
-void serve_events(const std::shared_ptr<EventFeed>& feed, const std::shared_ptr<net::HttpServer>& server,
-                  const HttpRequest& request, const HttpResponder& responder);
+struct EventsDoor {
+  std::shared_ptr<EventFeed> feed;
+  std::weak_ptr<net::HttpServer> server;
+  exchange::Router* router = nullptr;  // who has a name is asked of the VCF
+  env::Random* random = nullptr;
+};
+void serve_events(const EventsDoor& door, const HttpRequest& request, const HttpResponder& responder);
 
 // GET /seeds/CLUSTER/DIGEST and /images/DIGEST.
 bool is_file_path(std::string_view path);
 void serve_file(const GatewayOptions& options, const HttpRequest& request, const HttpResponder& responder);
 
 // GET /metrics.
-HttpResponse serve_metrics(const GatewayOptions& options, const net::HttpServerStatistics& http);
+// `accept`: the request's header of that name.
+HttpResponse serve_metrics(const GatewayOptions& options, const net::HttpServerStatistics& http,
+                           std::string_view accept);
 
 // Consoles: sessions of GET ?follow=1 and the POSTs that belong to them. Thread safe.
 class Consoles : public std::enable_shared_from_this<Consoles> {
@@ -55,7 +63,7 @@ class Consoles : public std::enable_shared_from_this<Consoles> {
  private:
   struct Session {
     std::string path;
-    std::string caller;
+    std::shared_ptr<const Identity> identity;
     std::shared_ptr<net::Channel> channel;
   };
   void follow(const std::weak_ptr<net::HttpServer>& server, const HttpRequest& request, const std::string& controller,

@@ -2,9 +2,12 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <set>
 
 #include "api/doors.hpp"
 #include "api/json.hpp"
+#include "api/problem.hpp"
+#include "contracts/vcf.hpp"
 
 namespace nuraghe::api {
 
@@ -17,15 +20,32 @@ constexpr Duration kLongestWait = std::chrono::minutes(10);
 constexpr Duration kHeartbeat = std::chrono::seconds(20);
 constexpr std::size_t kPage = 500;
 
+// A new client's pause before it comes again after its stream broke, so that many do not come back at once.
+constexpr int kShortestPauseMs = 500;
+constexpr int kLongestPauseMs = 3000;
+
 struct Query {
   std::int64_t after = 0;
   Duration wait{0};
   std::size_t limit = 1000;
-  std::string cluster;
-  std::string vo;  // empty: all
+  std::string cluster;        // id or name; empty: all
+  std::set<std::string> ids;  // of clusters of that name
+  std::string vo;             // empty: all
+  std::shared_ptr<const Identity> identity;
 
-  bool shows(const exchange::Event& event) const {
-    return (cluster.empty() || event.cluster == cluster) && (vo.empty() || event.vo == vo);
+  // Whoever was shut out meanwhile is told nothing more.
+  bool is_valid() const { return identity->is_valid(env::system_clock().now()); }
+
+  // Learns the ids of clusters that get the name later.
+  bool shows(const exchange::Event& event) {
+    if (!vo.empty() && event.vo != vo) return false;
+    if (cluster.empty() || event.cluster == cluster) return true;
+    if (event.cluster.empty()) return false;
+    if (event.kind.starts_with("cluster.")) {
+      const auto name = event.attributes.find("name");
+      if (name != event.attributes.end() && name->second == cluster) ids.insert(event.cluster);
+    }
+    return ids.contains(event.cluster);
   }
 };
 
@@ -56,8 +76,9 @@ Result<Query> parse_query(const HttpRequest& request, const EventFeed& feed) {
     query.wait = std::min(query.wait, kLongestWait);
   }
   query.cluster = request.query("cluster").value_or("");
-  const Identity& identity = identity_of(request);
-  if (identity.role == Role::kMember || identity.on_behalf) query.vo = identity.vo;
+  query.identity = std::static_pointer_cast<const Identity>(request.attachment);
+  const Identity& identity = *query.identity;
+  if (is_of_vo(identity.role) || identity.on_behalf) query.vo = identity.vo;
   return query;
 }
 
@@ -89,6 +110,7 @@ class Poll : public std::enable_shared_from_this<Poll> {
 
   void take(const Events& events) {
     std::string lines;
+    if (!query_.is_valid()) return answer({});
     for (const exchange::Event& event : events) {
       if (!query_.shows(event)) continue;
       lines += event_json(event);
@@ -132,7 +154,7 @@ class Poll : public std::enable_shared_from_this<Poll> {
   }
 
   const std::shared_ptr<EventFeed> feed_;
-  const Query query_;
+  Query query_;       // changed by take() alone, of which there is one at a time
   std::mutex mutex_;  // the timer, the feed and the client's leaving come on several io threads
   bool done_ = false;
   std::int64_t cursor_ = 0;
@@ -162,6 +184,7 @@ class Follower : public std::enable_shared_from_this<Follower> {
   }
 
   void take(std::int64_t cursor, const Events& events, bool more) {
+    if (!query_.is_valid()) return close();
     if (!events.empty()) cursor = events.back().sequence;
     const auto go_on = [self = shared_from_this(), cursor, more] {
       if (more) return self->read(cursor);
@@ -196,9 +219,15 @@ class Follower : public std::enable_shared_from_this<Follower> {
     timer_ = server->run_after(kHeartbeat, [weak = weak_from_this()] {
       const auto self = weak.lock();
       if (!self) return;
+      if (!self->query_.is_valid()) return self->close();
       (void)self->stream_.write(": alive\n\n");  // a failure shows as gone
       self->arm_heartbeat();
     });
+  }
+
+  void close() {
+    stream_.close();
+    end();
   }
 
   static std::string one_line(std::string text) {
@@ -219,7 +248,7 @@ class Follower : public std::enable_shared_from_this<Follower> {
 
   const std::shared_ptr<EventFeed> feed_;
   const std::weak_ptr<net::HttpServer> server_;
-  const Query query_;
+  Query query_;  // changed by take() alone, of which there is one at a time
   const net::HttpStream stream_;
   std::mutex mutex_;
   bool done_ = false;
@@ -227,21 +256,58 @@ class Follower : public std::enable_shared_from_this<Follower> {
   std::shared_ptr<net::Timer> timer_;
 };
 
-}  // namespace
-
-void serve_events(const std::shared_ptr<EventFeed>& feed, const std::shared_ptr<net::HttpServer>& server,
-                  const HttpRequest& request, const HttpResponder& responder) {
-  auto query = parse_query(request, *feed);
-  if (!query) return responder.respond(error_response(query.error()));
-  if (request.header("Accept").find("text/event-stream") == std::string_view::npos) {
-    return std::make_shared<Poll>(feed, std::move(*query), responder)->begin(*server);
-  }
-  const std::string_view last = request.header("Last-Event-ID");
-  if (!last.empty()) std::from_chars(last.data(), last.data() + last.size(), query->after);
+HttpResponse stream_head(env::Random& random) {
   HttpResponse head;
   head.content_type = "text/event-stream; charset=utf-8";
   head.headers.push_back({"Cache-Control", "no-store"});
-  std::make_shared<Follower>(feed, server, std::move(*query), responder.begin_stream(std::move(head)))->begin();
+  std::uint8_t chance = 0;
+  random.fill({&chance, 1});
+  head.body = fmt::format("retry: {}\n\n", kShortestPauseMs + (kLongestPauseMs - kShortestPauseMs) * chance / 255);
+  return head;
+}
+
+// What is asked for is known: answers it.
+void follow(const EventsDoor& door, bool streams, Query query, const HttpResponder& responder) {
+  const auto server = door.server.lock();
+  if (!server) return;
+  if (!streams) return std::make_shared<Poll>(door.feed, std::move(query), responder)->begin(*server);
+  auto stream = responder.begin_stream(stream_head(*door.random));
+  std::make_shared<Follower>(door.feed, server, std::move(query), std::move(stream))->begin();
+}
+
+// The id of the cluster that has the name now. Nobody has it: its events come when somebody gets it.
+void find_cluster(const EventsDoor& door, const Identity& identity, Query query, std::function<void(Query)> done) {
+  exchange::Message question = contracts::vcf::make_get_cluster("/services/vcf", {.cluster = query.cluster});
+  question.message_id = env::make_uuid_urn(*door.random);
+  question.is_first_try = true;
+  question.vo = identity.vo;
+  question.caller = identity.caller();
+  auto shared = std::make_shared<Query>(std::move(query));
+  door.router->accept(std::move(question), [shared, done = std::move(done)](Result<exchange::Message> outcome) {
+    if (outcome) {
+      if (auto found = contracts::vcf::parse_get_cluster_response(*outcome)) shared->ids.insert(found->cluster.id);
+    }
+    done(std::move(*shared));
+  });
+}
+
+}  // namespace
+
+void serve_events(const EventsDoor& door, const HttpRequest& request, const HttpResponder& responder) {
+  auto query = parse_query(request, *door.feed);
+  if (!query) {
+    return responder.respond(problem_response(query.error(), {request.path(), request.header("traceparent")}));
+  }
+  const bool streams = request.header("Accept").find("text/event-stream") != std::string_view::npos;
+  if (const std::string_view last = request.header("Last-Event-ID"); streams && !last.empty()) {
+    std::int64_t id = 0;
+    const auto read = std::from_chars(last.data(), last.data() + last.size(), id);
+    // One that was never given goes on with what comes next.
+    if (read.ec == std::errc() && id >= 0) query->after = std::min(id, door.feed->newest());
+  }
+  if (query->cluster.empty()) return follow(door, streams, std::move(*query), responder);
+  find_cluster(door, identity_of(request), std::move(*query),
+               [door, streams, responder](Query found) { follow(door, streams, std::move(found), responder); });
 }
 
 }  // namespace nuraghe::api

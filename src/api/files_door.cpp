@@ -55,7 +55,10 @@ void send_file(const std::string& path, const HttpResponder& responder) {
 
 }  // namespace
 
-bool is_file_path(std::string_view path) { return path.starts_with(kSeeds) || path.starts_with(kImages); }
+// "/images/NAME" is the image of that name (docs/rest.md).
+bool is_file_path(std::string_view path) {
+  return path.starts_with(kSeeds) || (path.starts_with(kImages) && path.substr(kImages.size()).starts_with("sha256:"));
+}
 
 void serve_file(const GatewayOptions& options, const HttpRequest& request, const HttpResponder& responder) {
   const std::string path(request.path());

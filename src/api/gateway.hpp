@@ -1,6 +1,6 @@
 // Gateway: the HTTP doors of a Nuraghe process, in front of its exchanges.
 //
-//   POST /services/NAME[/...]                 SOAP 1.1 request to the router's local routes
+//   POST /services/NAME[/...]                 SOAP request to the router's local routes
 //   GET  /services/NAME[/...]?wsdl            the description, with live addresses; ?wsdl=FILE, ?xsd=FILE: its imports
 //   GET  /services/CONTROLLER/hosts/ID/console            the console's last bytes
 //   GET  /services/CONTROLLER/hosts/ID/console?follow=1   the live console as a stream; the header
@@ -10,12 +10,16 @@
 //                                             on), or server-sent events with Accept: text/event-stream
 //   GET  /seeds/CLUSTER/DIGEST                the bytes of a seed    } for controllers of the site, which may ask for
 //   GET  /images/DIGEST                       a part of an image      } little else
+//   GET  /openapi.json                        the OpenAPI document of the REST routes
 //   GET  /healthz, /readyz, /metrics
+//   the paths of the operations' REST routes (docs/rest.md): JSON requests to the same local routes
+//   /services/NAME and the REST routes of services of other programs (docs/services.md): passed on to them
 //
-// Every path needs a bearer token. A peer says with the header Nuraghe-VO for which organisation it asks. A request
-// that is refused changes nothing. A request that was handed to the exchange goes on when its client goes away; a
-// repeat with the same wsa:MessageID joins it. Threading: handlers run on the server's io threads, answers come from
-// the exchanges' threads and are written out on the io threads. Stop the gateway before its exchanges are destroyed.
+// Every path needs a bearer token. A peer says with the header Nuraghe-VO for which organisation it asks, and
+// with Nuraghe-Caller for whom. A request that is refused changes nothing. A request that was handed to the exchange
+// goes on when its client goes away; a repeat with the same wsa:MessageID joins it. Threading: handlers run on the
+// server's io threads, answers come from the exchanges' threads and are written out on the io threads. Stop the gateway
+// before its exchanges are destroyed.
 #pragma once
 
 #include <functional>
@@ -26,10 +30,19 @@
 #include <utility>
 #include <vector>
 
+#include "api/authentication.hpp"
+#include "api/outside_table.hpp"
+#include "api/rate_limit.hpp"
+#include "api/request_metrics.hpp"
+#include "api/strangers.hpp"
 #include "api/tokens.hpp"
 #include "env/posix.hpp"
 #include "exchange/exchange.hpp"
+#include "net/address_rules.hpp"
+#include "net/http_client.hpp"
 #include "net/http_server.hpp"
+#include "soap/addresses.hpp"
+#include "soap/elsewhere.hpp"
 
 namespace nuraghe::api {
 
@@ -45,6 +58,15 @@ class ConsoleProvider {
                     std::function<void(Result<std::string>)> done) = 0;
 };
 
+// Doors that a process adds, open to who shows neither token nor certificate: each asks for its own proof. At most 64
+// KiB may be sent to them. Called on io threads: must not block.
+class SiteDoors {
+ public:
+  virtual ~SiteDoors() = default;
+  virtual bool has(std::string_view path) const = 0;
+  virtual void serve(net::HttpRequest request, const net::HttpResponder& responder) = 0;
+};
+
 struct OperationInfo {
   std::string operation;
   bool one_way = false;
@@ -54,8 +76,15 @@ struct GatewayOptions {
   exchange::Router* router = nullptr;  // required; not owned
   env::Random* random = nullptr;       // required; not owned
   std::vector<TokenEntry> tokens;
-  // The description of a service as it stands in contracts/ or workflows/: `file` empty = its WSDL, else an import of
-  // it. kNotFound when there is none. Called on io threads: must not block.
+  const services::tenant::AccountBoard* accounts = nullptr;  // members and their tokens; not owned; null: none
+  const OidcVerifier* oidc = nullptr;                        // providers that the site trusts; not owned; null: none
+  std::string default_vo;                                    // that administrators act for who name none
+  // Told of requests that are refused because of who sent them. Called on io threads: must not block.
+  std::function<void(const exchange::Message& request, const Error& error)> refused;
+  // Told of everybody who shows nothing, or what nobody is known by. As above.
+  std::function<void(Stranger stranger)> stranger;
+  // The description of what is at /services/WHAT ("vcf", "vcf/clusters/vc-1") as it stands in contracts/ or workflows/:
+  // `file` empty = its WSDL, else an import of it. kNotFound when there is none. Called on io threads: must not block.
   std::function<Result<std::string>(const std::string& service, const std::string& file)> description;
   // What a SOAP request asks for, where the WSDL says more than the envelope (soap::decode_request's rule is used
   // without it). kNotFound: no such service (404); kUnsupported: no such operation. Called on io threads.
@@ -68,7 +97,28 @@ struct GatewayOptions {
   std::function<void(const std::string& path, std::function<void(Result<std::string>)> done)> seed;
   // The file with a part of an image, by digest; empty: 404. Called on io threads.
   std::function<Result<std::string>(const std::string& digest)> image_part;
-  std::string public_base;  // base of addresses in WSDL for clients that come over a UNIX socket
+  std::shared_ptr<RequestMetrics> request_metrics;  // what /metrics tells of requests; null: the gateway makes one
+  SiteDoors* site = nullptr;                        // not owned; null: none
+  // Whose a client certificate is that its TLS handshake found good; kDenied: it does not count (any more). Empty:
+  // certificates let nobody in. Called on io threads: must not block.
+  std::function<Result<std::shared_ptr<const Identity>>(const net::PeerCertificate& certificate)> certificate;
+  // Services of other programs that stand behind these doors; not owned; null: there are none.
+  const OutsideTable* outside = nullptr;
+  // Hands a REST request for one of them on to its program, having it recorded if that is due: `what` tells what it is.
+  // Called on io threads: must not block; `done` may be called from any thread, once.
+  std::function<void(exchange::Message what, net::ClientRequest request,
+                     std::function<void(Result<net::ClientResponse>)> done)>
+      pass_on;
+  RateLimit caller_rate;                 // of each identity but peers; by itself none
+  RateLimit stranger_rate{20.0, 200.0};  // of each address that shows nothing, or what is wrong
+  std::string public_base;               // the process's own base: what it calls itself by, and who comes over a
+                                         // UNIX socket is told
+  std::string public_url;                // the base that everybody is told (api/reached.hpp); empty: there is none
+  // Which addresses lead to this process; null: those below public_base.
+  soap::SharedPathOf own_paths;
+  // Sends answers where wsa:ReplyTo and wsa:FaultTo want them; not owned. Null: only over the connection.
+  soap::AnswersElsewhere* elsewhere = nullptr;
+  net::AddressRules strangers;  // where that may be
 };
 
 class Gateway {

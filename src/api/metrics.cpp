@@ -1,6 +1,7 @@
-// GET /metrics: Prometheus text format 0.0.4.
+// GET /metrics: Prometheus text format 0.0.4, or OpenMetrics 1.0 for who accepts that.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 
 #include "api/doors.hpp"
@@ -59,9 +60,29 @@ constexpr Counter kCounters[] = {
      [](const exchange::ExchangeStatistics& s) { return s.store.journal_bytes; }},
 };
 
+// OpenMetrics names the family of a counter without the suffix of its samples, and tells its end.
+std::string as_open_metrics(std::string_view text) {
+  constexpr std::string_view kSuffix = "_total";
+  std::string out;
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    const bool is_about = line.starts_with("# HELP ") || line.starts_with("# TYPE ");
+    const auto end = is_about ? line.find(' ', 7) : std::string_view::npos;
+    if (end != std::string_view::npos && line.substr(0, end).ends_with(kSuffix)) {
+      out.append(line.substr(0, end - kSuffix.size())).append(line.substr(end));
+    } else {
+      out.append(line);
+    }
+    out.push_back('\n');
+  }
+  return out + "# EOF\n";
+}
+
 }  // namespace
 
-HttpResponse serve_metrics(const GatewayOptions& options, const net::HttpServerStatistics& http) {
+HttpResponse serve_metrics(const GatewayOptions& options, const net::HttpServerStatistics& http,
+                           std::string_view accept) {
   Text text;
   std::vector<std::pair<std::string, exchange::ExchangeStatistics>> all;
   for (const auto& [name, exchange] : options.metrics) all.emplace_back(label(name), exchange->statistics());
@@ -73,8 +94,8 @@ HttpResponse serve_metrics(const GatewayOptions& options, const net::HttpServerS
   for (const auto& [name, exchange] : options.metrics) {
     text.sample("nuraghe_exchange_failed", label(name), exchange->failed() ? 1 : 0);
   }
-  text.family("nuraghe_http_connections", "gauge", "Open connections.");
-  text.sample("nuraghe_http_connections", "", http.connections_open);
+  text.family("nuraghe_http_connections_open", "gauge", "Open connections.");
+  text.sample("nuraghe_http_connections_open", "", http.connections_open);
   text.family("nuraghe_http_connections_total", "counter", "Connections accepted.");
   text.sample("nuraghe_http_connections_total", "", http.connections_accepted);
   text.family("nuraghe_http_connections_refused_total", "counter", "Connections turned away.");
@@ -87,6 +108,11 @@ HttpResponse serve_metrics(const GatewayOptions& options, const net::HttpServerS
   HttpResponse response;
   response.content_type = "text/plain; version=0.0.4; charset=utf-8";
   response.body = text.take();
+  if (options.request_metrics) options.request_metrics->append_to(response.body);
+  if (accept.find("application/openmetrics-text") != std::string_view::npos) {
+    response.content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    response.body = as_open_metrics(response.body);
+  }
   return response;
 }
 

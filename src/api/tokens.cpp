@@ -5,10 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <sstream>
 
 #include "env/posix.hpp"
+#include "xml/xml.hpp"
 
 namespace nuraghe::api {
 
@@ -24,13 +26,6 @@ bool equal_in_constant_time(std::string_view given, std::string_view right) {
   return difference == 0;
 }
 
-Result<Role> parse_role(const std::string& text) {
-  for (const Role role : {Role::kMember, Role::kAdministrator, Role::kPeer, Role::kController}) {
-    if (text == role_name(role)) return role;
-  }
-  return invalid(fmt::format("'{}' is no role: member, administrator, peer or controller", text));
-}
-
 Result<TokenEntry> parse_line(const std::string& line) {
   std::istringstream words(line);
   TokenEntry entry;
@@ -39,7 +34,7 @@ Result<TokenEntry> parse_line(const std::string& line) {
   if (!(words >> entry.identity.name >> role >> entry.identity.vo >> entry.token) || words >> rest) {
     return invalid("a line has four words: NAME ROLE VO TOKEN");
   }
-  TRY_ASSIGN(entry.identity.role, parse_role(role));
+  TRY_ASSIGN(entry.identity.role, role_from_name(role));
   if (entry.token.size() < 16) return invalid("a token has at least 16 characters");
   return entry;
 }
@@ -71,6 +66,26 @@ Status create_once(const std::string& path, const std::string& content, env::Ran
   return env::fsync_path(slash == std::string::npos ? "." : path.substr(0, slash));
 }
 
+// Keys of stored rows begin with a VO and a slash.
+bool is_vo_word(std::string_view vo) {
+  return vo.size() <= 64 &&
+         std::all_of(vo.begin(), vo.end(), [](unsigned char c) { return c > ' ' && c != '/' && c != 0x7F; });
+}
+
+const Membership* membership_of(const Identity& identity, std::string_view vo) {
+  for (const Membership& membership : identity.memberships) {
+    if (membership.vo == vo) return &membership;
+  }
+  return nullptr;
+}
+
+std::string vos_of(const Identity& identity) {
+  if (identity.memberships.size() < 2) return "the VO " + identity.vo;
+  std::string vos;
+  for (const Membership& membership : identity.memberships) vos += (vos.empty() ? "" : ", ") + membership.vo;
+  return "the VOs " + vos;
+}
+
 std::string first_token(std::string_view name, Role role, std::string_view vo, env::Random& random) {
   return fmt::format("# NAME ROLE VO TOKEN\n{} {} {} {}\n", name, role_name(role), vo, env::make_id(random, "token"));
 }
@@ -79,31 +94,53 @@ std::string first_token(std::string_view name, Role role, std::string_view vo, e
 
 std::string_view role_name(Role role) {
   switch (role) {
-    case Role::kMember:
-      return "member";
+    case Role::kViewer:
+      return "viewer";
+    case Role::kOperator:
+      return "operator";
+    case Role::kOwner:
+      return "owner";
     case Role::kAdministrator:
       return "administrator";
     case Role::kPeer:
       return "peer";
     case Role::kController:
       return "controller";
+    case Role::kService:
+      return "service";
   }
-  return "member";
+  return "viewer";
+}
+
+Result<Role> role_from_name(std::string_view name) {
+  // What token files said before there were several roles in a VO.
+  if (name == "member") return Role::kOwner;
+  for (const Role role :
+       {Role::kViewer, Role::kOperator, Role::kOwner, Role::kAdministrator, Role::kPeer, Role::kController}) {
+    if (name == role_name(role)) return role;
+  }
+  return invalid(
+      fmt::format("'{}' is no role: viewer, operator, owner, administrator, peer or controller", xml::printable(name)));
 }
 
 Status may_act_for(const Identity& identity, std::string_view vo) {
-  if (identity.role != Role::kMember || vo.empty() || vo == identity.vo) return {};
-  return denied(fmt::format("the token of {} is a member's of the VO {} and does not act for {}", identity.name,
-                            identity.vo, vo));
+  if (vo.empty() || vo == identity.vo) return {};
+  if (!is_vo_word(vo)) return invalid("a VO is one word without a slash");
+  if (!is_of_vo(identity.role) || membership_of(identity, vo) != nullptr) return {};
+  return denied(fmt::format("{} is a member of {} and does not act for {}", identity.caller(), vos_of(identity), vo));
 }
 
 Result<std::shared_ptr<const Identity>> acting_for(std::shared_ptr<const Identity> identity, std::string_view vo) {
   TRY(may_act_for(*identity, vo));
-  const bool may_choose = identity->role == Role::kAdministrator || identity->role == Role::kPeer;
-  if (vo.empty() || !may_choose) return identity;
+  if (vo.empty() || identity->role == Role::kController) return identity;
   auto acting = std::make_shared<Identity>(*identity);
   acting->vo = vo;
-  acting->on_behalf = true;
+  if (!is_of_vo(identity->role)) {
+    acting->on_behalf = true;
+  } else if (const auto* membership = membership_of(*identity, vo)) {
+    acting->name = membership->name;
+    acting->role = membership->role;
+  }
   return std::shared_ptr<const Identity>(std::move(acting));
 }
 
@@ -113,17 +150,22 @@ TokenTable::TokenTable(const std::vector<TokenEntry>& entries) {
   }
 }
 
-std::shared_ptr<const Identity> TokenTable::authenticate(std::string_view authorization) const {
+std::optional<std::string_view> bearer_token(std::string_view authorization) {
   constexpr std::string_view kScheme = "bearer ";
-  if (authorization.size() <= kScheme.size()) return nullptr;
+  if (authorization.size() <= kScheme.size()) return std::nullopt;
   for (std::size_t i = 0; i < kScheme.size(); ++i) {
     const char c = authorization[i];
-    if ((c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) != kScheme[i]) return nullptr;
+    if ((c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) != kScheme[i]) return std::nullopt;
   }
-  const std::string_view token = authorization.substr(kScheme.size());
+  return authorization.substr(kScheme.size());
+}
+
+std::shared_ptr<const Identity> TokenTable::authenticate(std::string_view authorization) const {
+  const auto token = bearer_token(authorization);
+  if (!token) return nullptr;
   std::shared_ptr<const Identity> found;
   for (const Row& row : rows_) {
-    if (equal_in_constant_time(token, row.token)) found = row.identity;
+    if (equal_in_constant_time(*token, row.token)) found = row.identity;
   }
   return found;
 }

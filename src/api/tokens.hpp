@@ -4,7 +4,9 @@
 // It is made with one administrator's token when it is missing. Tokens never appear in logs, errors or answers.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,19 +17,45 @@
 namespace nuraghe::api {
 
 enum class Role {
-  kMember,         // acts for its own VO
-  kAdministrator,  // may act for any VO (the context header vo says which)
+  kViewer,         // sees what its VO has
+  kOperator,       // and changes what its VO has
+  kOwner,          // and decides what its VO keeps, and who its members are
+  kAdministrator,  // of the site; may act for any VO (the context header vo says which)
   kPeer,           // another Nuraghe process: its context headers are believed, the caller too
   kController,     // a Virtual Host Controller of the site: may register, report, and fetch seeds and images
+  kService,        // the program of a service, by its certificate: may register itself and tell spans
 };
-std::string_view role_name(Role role);  // "member", "administrator", "peer", "controller"
+// "viewer", "operator", "owner", "administrator", "peer", "controller", "service"
+std::string_view role_name(Role role);
+// The inverse; "member" is another word for an owner. kInvalid with the words that there are.
+Result<Role> role_from_name(std::string_view name);
+// Whether it is a role within one VO: whoever has it sees nothing of others.
+constexpr bool is_of_vo(Role role) { return role == Role::kViewer || role == Role::kOperator || role == Role::kOwner; }
+
+// What a person is in a VO.
+struct Membership {
+  std::string vo;
+  std::string name;  // of the member in that VO
+  Role role = Role::kViewer;
+};
 
 struct Identity {
   std::string name;
-  std::string vo;
-  Role role = Role::kMember;
+  std::string vo;  // for which it acts; empty: a person of several VOs who did not say for which
+  Role role = Role::kViewer;
   bool on_behalf = false;  // `vo` is the one that the request chose
-  std::string caller() const { return "token:" + name; }
+  // Of a person who entered as a member (api/authentication.hpp): one for each VO, the only ones that it acts for.
+  // Empty: who entered by a token of the token file.
+  std::vector<Membership> memberships{};
+  TimePoint expires{INT64_MAX};                      // nothing is done or told by it afterwards
+  std::shared_ptr<const std::atomic<bool>> valid{};  // false: it was revoked, or changed; null: it never is
+  // Whether what was begun with it may go on.
+  bool is_valid(TimePoint now) const { return now < expires && (!valid || valid->load()); }
+  std::string certified{};  // who a client certificate says that it is ("vhc:host-2"); empty: it came with a token
+  std::string caller() const {
+    if (!certified.empty()) return certified;
+    return (memberships.empty() ? "token:" : "member:") + name;
+  }
 };
 
 struct TokenEntry {
@@ -35,11 +63,15 @@ struct TokenEntry {
   std::string token;
 };
 
-// Whether a request may name this VO (empty: it names none). kDenied for a member of another one.
+// Whether a request may name this VO (empty: it names none). kDenied for a member of another one, in the same words
+// whether there is such a VO or not; kInvalid for what no VO is called.
 Status may_act_for(const Identity& identity, std::string_view vo);
-// The identity as which a request acts that names this VO: an administrator's or a peer's with that VO, others as they
-// are. Errors as above.
+// The identity as which a request acts that names this VO: an administrator's or a peer's with that VO, a person's of
+// several VOs with its role there, others as they are. Errors as above.
 Result<std::shared_ptr<const Identity>> acting_for(std::shared_ptr<const Identity> identity, std::string_view vo);
+
+// The TOKEN of "Bearer TOKEN" (RFC 6750 §2.1); nullopt for anything else.
+std::optional<std::string_view> bearer_token(std::string_view authorization);
 
 // Immutable; thread safe.
 class TokenTable {

@@ -95,7 +95,7 @@ TEST(SiteTokenFile, IsMadeOnceWithAControllersToken) {
 
 TEST(TokenTable, KnowsItsOwnTokensOnly) {
   const TokenTable table(
-      {{{"a", "x", Role::kMember}, "first-token-of-all"}, {{"b", "y", Role::kPeer}, "second-token-of-all"}});
+      {{{"a", "x", Role::kOwner}, "first-token-of-all"}, {{"b", "y", Role::kPeer}, "second-token-of-all"}});
   ASSERT_TRUE(table.authenticate("Bearer first-token-of-all"));
   EXPECT_EQ(table.authenticate("bearer second-token-of-all")->caller(), "token:b");
   for (const char* bad :

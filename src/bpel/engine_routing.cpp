@@ -162,7 +162,7 @@ Status Engine::Implementation::check_content(const exchange::Message& request, c
 
 // An answer rather than an undone turn: what other turns have in memory stays.
 Status Engine::Implementation::refuse(exchange::Turn& turn, const exchange::Message& request, const Error& error) {
-  if (!request.one_way) return turn.reply_fault(request.message_id, exchange::fault_of(error, "engine"));
+  if (!request.one_way) return turn.reply_fault(request.message_id, exchange::fault_of(error, request.to, turn.now()));
   log_warning("bpel", "a one-way message has no receiver",
               {{"message", request.message_id}, {"error", error.message()}});
   return {};

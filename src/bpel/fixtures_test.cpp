@@ -14,6 +14,7 @@
 #include <sstream>
 
 #include "bpel/crash_scenarios.hpp"
+#include "test_folders.hpp"
 
 namespace nuraghe::bpel {
 namespace {

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "bpel/engine.hpp"
+#include "test_folders.hpp"
 
 namespace nuraghe::bpel {
 namespace {

@@ -15,6 +15,7 @@
 #include "bpel/crash_scenarios.hpp"
 #include "store/sqlite.hpp"
 #include "store/volatile_disk.hpp"
+#include "test_folders.hpp"
 
 namespace nuraghe::bpel {
 namespace {

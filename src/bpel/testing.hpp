@@ -165,8 +165,8 @@ class Partner : public exchange::Actor {
         return turn.reply_fault(id, std::move(fault));
       }
       case Answer::Kind::kFault:
-        return turn.reply_fault(id,
-                                exchange::fault_of(exhausted("no room for " + answer.content).with("placing"), "vhf"));
+        return turn.reply_fault(
+            id, exchange::fault_of(exhausted("no room for " + answer.content).with("placing"), "vhf", turn.now()));
       case Answer::Kind::kDefer:
         return {};
     }

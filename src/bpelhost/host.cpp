@@ -88,22 +88,7 @@ class HostImpl final : public Host {
   void accept(Message request, exchange::DeliveryHandler handler) override {
     router_->accept(std::move(request), std::move(handler));
   }
-  void accept_elsewhere(Message request, AnswerPlan plan, std::function<void(Status)> done) override {
-    exchange_->post(
-        std::string(elsewhere_.name()),
-        [this, request = std::move(request), plan = std::move(plan)](exchange::Turn& turn) {
-          return elsewhere_.take(turn, request, plan);
-        },
-        std::move(done));
-  }
-  void answer_elsewhere(std::string id, AnswerPlan plan, Message reply, std::function<void(Status)> done) override {
-    exchange_->post(
-        std::string(elsewhere_.name()),
-        [this, id = std::move(id), plan = std::move(plan), reply = std::move(reply)](exchange::Turn& turn) {
-          return elsewhere_.answer(turn, id, plan, reply);
-        },
-        std::move(done));
-  }
+  soap::AnswersElsewhere& elsewhere() override { return *answers_; }
   void deploy(std::string name, bpel::Package files, std::function<void(Result<DeployOutcome>)> done) override;
   void undeploy(std::string id, std::function<void(Status)> done) override;
   void list(bpel::Engine::Filter filter, std::function<void(Result<std::vector<bpel::InstanceSummary>>)> done) override;
@@ -126,7 +111,8 @@ class HostImpl final : public Host {
   std::unique_ptr<soap::SoapTransport> transport_;
   std::unique_ptr<OwnAddresses> router_;
   std::unique_ptr<bpel::Engine> engine_;
-  Elsewhere elsewhere_{[this](Message& answer) { name_operation(answer); }};
+  soap::Elsewhere elsewhere_{"bpel_elsewhere", [this](Message& answer) { name_operation(answer); }};
+  std::unique_ptr<soap::AnswersElsewhere> answers_;
   std::vector<std::string> bases_;
   std::unique_ptr<exchange::Exchange> exchange_;
   std::unique_ptr<Worker> worker_;
@@ -210,6 +196,7 @@ Status HostImpl::open(HostOptions options) {
   exchange_ = exchange::make_exchange(std::move(store), *router_, exchange_options);
   exchange_->add_actor(*engine_);
   exchange_->add_actor(elsewhere_);
+  answers_ = std::make_unique<soap::AnswersElsewhere>(*exchange_, elsewhere_);
   exchange_->set_conversation_probe(engine_->conversation_probe());
   TRY(exchange_->open());
   exchange_->start();

@@ -13,9 +13,9 @@
 
 #include "bpel/engine.hpp"
 #include "bpelhost/catalogue.hpp"
-#include "bpelhost/elsewhere.hpp"
 #include "bpelhost/packages.hpp"
 #include "exchange/exchange.hpp"
+#include "soap/elsewhere.hpp"
 
 namespace nuraghe::bpelhost {
 
@@ -69,11 +69,8 @@ class Host {
   virtual std::shared_ptr<const Catalogue> catalogue() const = 0;
   // A request for a served path (message.to), as Router::accept.
   virtual void accept(exchange::Message request, exchange::DeliveryHandler handler) = 0;
-  // A request that is answered elsewhere: `done` comes when it is committed that it will be.
-  virtual void accept_elsewhere(exchange::Message request, AnswerPlan plan, std::function<void(Status)> done) = 0;
-  // Sends what answers the request `id` elsewhere; `done` comes when it is committed.
-  virtual void answer_elsewhere(std::string id, AnswerPlan plan, exchange::Message reply,
-                                std::function<void(Status)> done) = 0;
+  // What has requests answered at another address than their sender's connection.
+  virtual soap::AnswersElsewhere& elsewhere() = 0;
 
   // `name` empty: that of its processes.
   virtual void deploy(std::string name, bpel::Package files, std::function<void(Result<DeployOutcome>)> done) = 0;

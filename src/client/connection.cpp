@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "env/posix.hpp"
+#include "pki/authority_folder.hpp"
 #include "soap/transport.hpp"
 
 namespace nuraghe::client {
@@ -29,15 +30,14 @@ std::string percent_encoded(std::string_view path) {
   return text;
 }
 
-// The secret of the first line that is no comment: NAME ROLE VO TOKEN.
+// The secret of the first line that is no comment: NAME ROLE VO TOKEN, or TOKEN.
 Result<std::string> first_token(std::string_view text, const std::string& path) {
   while (!text.empty()) {
     const auto end = text.find('\n');
     const auto line = text.substr(0, end);
     text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
     const auto blank = line.find_last_of(" \t");
-    if (!line.empty() && line.front() != '#' && blank != std::string_view::npos)
-      return std::string(line.substr(blank + 1));
+    if (!line.empty() && line.front() != '#') return std::string(line.substr(blank + 1));
   }
   return invalid(fmt::format("{} holds no token", path));
 }
@@ -94,9 +94,9 @@ std::string default_state_folder() {
 
 std::string default_vo() { return variable("NURAGHE_VO"); }
 
-Connection::Connection(std::string base, std::string token, std::string vo)
+Connection::Connection(std::string base, std::string token, std::string vo, net::HttpClientOptions http)
     : base_(std::move(base)), token_(std::move(token)), vo_(std::move(vo)) {
-  http_ = net::HttpClient::make();
+  http_ = net::HttpClient::make(std::move(http));
   soap::SoapTransportOptions options;
   options.token = [this](std::string_view) { return token_; };
   options.timeout = std::chrono::hours(24);  // the caller's own time-out decides
@@ -119,6 +119,29 @@ Result<std::unique_ptr<Connection>> Connection::open(const std::string& state_fo
                     state_folder, state_folder));
   TRY_ASSIGN(auto secret, first_token(*token, state_folder + "/token"));
   return to("http+unix://" + percent_encoded(socket), std::move(secret), std::move(vo));
+}
+
+Result<std::unique_ptr<Connection>> Connection::open_remote(const std::string& base, const std::string& ca_file,
+                                                            const std::string& token_file, std::string vo) {
+  const auto url = net::parse_url(base);
+  if (!url) return url.error().with("--server");
+  const bool is_loopback = url->authority.starts_with("127.") || url->authority.starts_with("[::1]");
+  if (url->target != "/" || (url->scheme == "http" && !is_loopback))
+    return invalid(
+        fmt::format("--server {}: write https://HOST:PORT, without a path; without TLS a token would be for "
+                    "everybody on the network to read",
+                    base));
+  TRY_ASSIGN(const std::string text, pki::read_secret_file(token_file));
+  TRY_ASSIGN(auto token, first_token(text, token_file));
+  net::HttpClientOptions http;
+  if (!ca_file.empty()) {
+    auto credentials = std::make_shared<net::TlsCredentials>();
+    TRY_ASSIGN(credentials->trusted, env::read_file(ca_file, mib(1)));
+    TRY_ASSIGN(const auto roots, pki::split(credentials->trusted));
+    if (roots.empty()) return invalid(fmt::format("{} holds no certificate", ca_file));
+    http.tls = [credentials](std::string_view) { return net::TlsPeer{credentials, {}, false}; };
+  }
+  return std::unique_ptr<Connection>(new Connection(url->base(), std::move(token), std::move(vo), std::move(http)));
 }
 
 std::unique_ptr<Connection> Connection::to(std::string base, std::string token, std::string vo) {

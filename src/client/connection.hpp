@@ -26,6 +26,11 @@ class Connection {
   // kNotFound when no nuraghed runs with this state folder, with what to do. Every request acts for `vo`; empty: for
   // the token's own.
   static Result<std::unique_ptr<Connection>> open(const std::string& state_folder, std::string vo = {});
+  // A nuraghed on another machine, with TLS: "https://HOST:PORT"; http:// is taken for loopback alone. `ca_file` holds
+  // the roots by which it is known (empty: those of the operating system), `token_file` a token in its first line that
+  // is no comment, as in a token file or alone. kDenied when others than its owner may read that file.
+  static Result<std::unique_ptr<Connection>> open_remote(const std::string& base, const std::string& ca_file,
+                                                         const std::string& token_file, std::string vo = {});
   // Another address and token, as `http://127.0.0.1:8470`.
   static std::unique_ptr<Connection> to(std::string base, std::string token, std::string vo = {});
   ~Connection();
@@ -44,7 +49,7 @@ class Connection {
   Status post(const std::string& path, std::string body);
 
  private:
-  Connection(std::string base, std::string token, std::string vo);
+  Connection(std::string base, std::string token, std::string vo, net::HttpClientOptions http = {});
   net::ClientRequest request(std::string method, const std::string& path) const;
   std::string base_;
   std::string token_;

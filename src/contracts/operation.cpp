@@ -3,15 +3,17 @@
 #include <algorithm>
 
 namespace nuraghe::contracts {
-namespace {
 
 const ServiceInfo* find_service(std::string_view name) {
   const auto services = all_services();
-  const auto found = std::find_if(services.begin(), services.end(), [&](const auto& one) { return one.name == name; });
+  const auto found = std::ranges::find(services, name, &ServiceInfo::name);
   return found == services.end() ? nullptr : &*found;
 }
 
-}  // namespace
+const OperationInfo* find_operation(const ServiceInfo& service, std::string_view name) {
+  const auto found = std::ranges::find(service.operations, name, &OperationInfo::name);
+  return found == service.operations.end() ? nullptr : &*found;
+}
 
 std::string_view access_name(Access access) {
   switch (access) {
@@ -37,11 +39,7 @@ const OperationInfo* operation_at(std::string_view path, std::string_view operat
   path.remove_prefix(kServices.size());
   const ServiceInfo* service = find_service(path.substr(0, path.find('/')));
   if (service == nullptr) service = find_service("vhc");
-  if (service == nullptr) return nullptr;
-  const auto& operations = service->operations;
-  const auto found =
-      std::find_if(operations.begin(), operations.end(), [&](const auto& one) { return one.name == operation; });
-  return found == operations.end() ? nullptr : &*found;
+  return service == nullptr ? nullptr : find_operation(*service, operation);
 }
 
 }  // namespace nuraghe::contracts

@@ -24,7 +24,7 @@ Result<std::string> ServiceActor::run_job(const exchange::Job& job, exchange::Jo
 }
 
 Status ServiceActor::fail(exchange::Turn& turn, std::string_view request_id, const Error& error) const {
-  return turn.reply_fault(request_id, exchange::fault_of(error, originator_));
+  return turn.reply_fault(request_id, exchange::fault_of(error, originator_, turn.now()));
 }
 
 }  // namespace nuraghe::contracts

@@ -1,5 +1,7 @@
 #include "contracts/texts.hpp"
 
+#include "contracts/operation.hpp"
+
 #include <algorithm>
 
 #include "contracts/embedded.hpp"
@@ -9,6 +11,7 @@ namespace nuraghe::contracts {
 namespace {
 
 constexpr std::string_view kWsdlSuffix = ".wsdl";
+constexpr std::string_view kOpenApi = "openapi.json";
 
 std::string_view find_text(std::string_view path) {
   const auto files = detail::embedded_files();
@@ -31,19 +34,19 @@ std::string_view xsd_text(std::string_view path) {
   return path.ends_with(".xsd") ? find_text(path) : std::string_view();
 }
 
+std::string_view openapi_text() { return find_text(kOpenApi); }
+
 std::vector<std::string> service_names() {
   std::vector<std::string> names;
-  for (const auto& file : detail::embedded_files()) {
-    if (file.path.ends_with(kWsdlSuffix))
-      names.emplace_back(file.path.substr(0, file.path.size() - kWsdlSuffix.size()));
-  }
+  for (const auto& service : all_services()) names.emplace_back(service.name);
   return names;
 }
 
 const std::map<std::string, std::string>& all_texts() {
   static const auto* const kTexts = [] {
     auto* texts = new std::map<std::string, std::string>;  // never freed: used until the process ends
-    for (const auto& file : detail::embedded_files()) texts->emplace(file.path, file.text);
+    for (const auto& file : detail::embedded_files())
+      if (file.path != kOpenApi) texts->emplace(file.path, file.text);
     return texts;
   }();
   return *kTexts;

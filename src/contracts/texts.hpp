@@ -12,10 +12,13 @@
 
 namespace nuraghe::contracts {
 
-// The WSDL of a service ("vhf"); empty when there is none.
+// The WSDL of a service ("vhf") or of a kind of its resources ("vcf-cluster", "vcf-cluster-group"); empty when there is
+// none.
 std::string_view wsdl_text(std::string_view service);
 // A schema ("vhf.xsd", "standards/wsa/ws-addr.xsd"); empty when there is none.
 std::string_view xsd_text(std::string_view path);
+// The OpenAPI 3.1 document of all REST routes (JSON).
+std::string_view openapi_text();
 // The names of all services, sorted.
 std::vector<std::string> service_names();
 // All texts, WSDL and XSD, by path: what resolves the imports of any of them.

@@ -77,13 +77,19 @@ std::size_t xml_character(std::string_view text) {
   return 0;
 }
 
-void write_text(xml::Node parent, std::string_view ns, std::string_view name, std::string_view text) {
+// How many bytes of the text are fit for XML, from its beginning.
+std::size_t fit_for_xml(std::string_view text) {
   std::size_t good = 0;
   while (good < text.size()) {
     const std::size_t length = xml_character(text.substr(good));
     if (length == 0) break;
     good += length;
   }
+  return good;
+}
+
+void write_text(xml::Node parent, std::string_view ns, std::string_view name, std::string_view text) {
+  const std::size_t good = fit_for_xml(text);
   if (good == text.size()) {
     parent.append_text_element(ns, name, text);
     return;
@@ -98,6 +104,8 @@ void write_text(xml::Node parent, std::string_view ns, std::string_view name, st
 }
 
 }  // namespace
+
+bool is_xml_text(std::string_view text) { return fit_for_xml(text) == text.size(); }
 
 // ---- values ----
 
@@ -223,13 +231,17 @@ void write(xml::Node parent, std::string_view ns, std::string_view name, TimePoi
 }
 
 void write(xml::Node parent, std::string_view ns, std::string_view name, Duration value) {
+  parent.append_text_element(ns, name, duration_text(value));
+}
+
+std::string duration_text(Duration value) {
   constexpr std::uint64_t kMicrosPerSecond = 1'000'000;
   const std::int64_t micros = value.count();
   // Unsigned: the smallest value has no positive counterpart.
   const std::uint64_t size = micros < 0 ? 0 - static_cast<std::uint64_t>(micros) : static_cast<std::uint64_t>(micros);
   std::string text = fmt::format("{}PT{}", micros < 0 ? "-" : "", size / kMicrosPerSecond);
   if (size % kMicrosPerSecond != 0) text += fmt::format(".{:06}", size % kMicrosPerSecond);
-  parent.append_text_element(ns, name, text + "S");
+  return text + "S";
 }
 
 void write(xml::Node parent, std::string_view ns, std::string_view name, const xml::DocumentPtr& value) {
@@ -283,7 +295,7 @@ bool FieldReader::find_rule() {
       return true;
     }
   }
-  const bool other_namespace = std::ranges::find(rules_, local, &FieldRule::name) != rules_.end();
+  const bool other_namespace = std::ranges::find(rules_, local, &FieldShape::name) != rules_.end();
   status_ = other_namespace
                 ? wrong(child_, fmt::format("is of the namespace {} and must be of {}", quoted(child_.namespace_uri()),
                                             quoted(ns_)))
@@ -297,7 +309,7 @@ bool FieldReader::next() {
   started_ = true;
   if (!child_ || !find_rule()) return false;
   const std::uint64_t bit = std::uint64_t{1} << index_;
-  if ((seen_ & bit) != 0 && rules_[index_].occurs != Occurs::kMany) {
+  if ((seen_ & bit) != 0 && !rules_[index_].list) {
     status_ = wrong(child_, fmt::format("stands twice in {}", element_.local_name()));
     return false;
   }
@@ -309,7 +321,7 @@ Status FieldReader::finish() {
   if (!started_) static_cast<void>(next());
   if (!status_) return std::move(status_);
   for (std::size_t i = 0; i < rules_.size(); ++i) {
-    if (rules_[i].occurs == Occurs::kOnce && (seen_ >> i & 1) == 0) {
+    if (!rules_[i].list && !rules_[i].optional && (seen_ >> i & 1) == 0) {
       return wrong(element_, fmt::format("lacks the element {}", rules_[i].name));
     }
   }

@@ -17,6 +17,8 @@
 #include "base/units.hpp"
 #include "contracts/caller.hpp"
 #include "contracts/epr.hpp"
+#include "contracts/json.hpp"
+#include "contracts/shape.hpp"
 #include "exchange/message.hpp"
 #include "xml/xml.hpp"
 
@@ -52,6 +54,11 @@ void write(xml::Node parent, std::string_view ns, std::string_view name, Duratio
 void write(xml::Node parent, std::string_view ns, std::string_view name, const xml::DocumentPtr& value);
 void write(xml::Node parent, std::string_view ns, std::string_view name, const Epr& value);
 
+// Every character of it is one of XML 1.0 (§2.2), and it is UTF-8.
+bool is_xml_text(std::string_view text);
+// "PT90S", "-PT0.000001S": as write() writes it.
+std::string duration_text(Duration value);
+
 // ---- words of an enum ----
 
 std::string_view word_of(std::span<const std::string_view> words, std::size_t index);  // empty when out of range
@@ -60,12 +67,6 @@ Result<std::size_t> read_word(xml::Node element, std::span<const std::string_vie
 
 // ---- structures ----
 
-enum class Occurs { kOnce, kOptional, kMany };
-struct FieldRule {
-  std::string_view name;
-  Occurs occurs;
-};
-
 // Walks over the child elements of one element:
 //   FieldReader in(element, ns, rules);
 //   while (in.next()) switch (in.index()) { case 0: in.set(value.name); break; ... }
@@ -73,12 +74,13 @@ struct FieldRule {
 // The first error ends the walk and is what finish() returns. At most 64 rules.
 class FieldReader {
  public:
-  FieldReader(xml::Node element, std::string_view ns, std::span<const FieldRule> rules)
+  FieldReader(xml::Node element, std::string_view ns, std::span<const FieldShape> rules)
       : element_(element), ns_(ns), rules_(rules) {}
   // Moves to the next child; false at the end or after an error.
   bool next();
   // Which rule the child is under.
   std::size_t index() const { return index_; }
+  xml::Node child() const { return child_; }
   template <class T>
   void set(T& value) {
     keep(read_xml(child_, value));
@@ -99,13 +101,29 @@ class FieldReader {
 
   xml::Node element_;
   std::string_view ns_;
-  std::span<const FieldRule> rules_;
+  std::span<const FieldShape> rules_;
   xml::Node child_;
   std::size_t index_ = 0;
   std::uint64_t seen_ = 0;
   bool started_ = false;
   Status status_;
 };
+
+// ---- JSON ----
+
+// By way of the value's XML form, which the generated read_xml and write_xml make.
+template <class T>
+Result<std::string> to_json(const Shape& shape, const T& value) {
+  auto document = xml::Document::create(xml::QName{std::string(shape.name_space), std::string(shape.name)});
+  write_xml(value, document.root());
+  return json_of(shape, document.root());
+}
+template <class T>
+Status from_json(const Shape& shape, std::string_view text, T& value) {
+  auto document = xml::Document::create(xml::QName{std::string(shape.name_space), std::string(shape.name)});
+  TRY(xml_of(shape, text, document.root()));
+  return read_xml(document.root(), value);
+}
 
 // ---- messages ----
 

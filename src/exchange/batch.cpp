@@ -5,6 +5,8 @@
 #include "base/log.hpp"
 #include "base/record.hpp"
 #include "exchange/exchange_impl.hpp"
+#include "exchange/question.hpp"
+#include "exchange/spans.hpp"
 
 namespace nuraghe::exchange {
 namespace {
@@ -32,14 +34,14 @@ Duration pause_before(int attempt, env::Random& random) {
 }  // namespace
 
 Message fault_reply(const RequestContext& context, const std::string& request_id, const Error& error,
-                    const std::string& originator) {
+                    std::string_view originator, TimePoint at) {
   Message reply;
   reply.relates_to = request_id;
   reply.operation = context.operation;
   reply.vo = context.vo;
   reply.conversation = context.conversation;
   reply.traceparent = context.traceparent;
-  reply.fault = fault_of(error, originator);
+  reply.fault = fault_of(error, originator, at);
   return reply;
 }
 
@@ -87,11 +89,16 @@ Status ExchangeImpl::handle_from(std::size_t first, Work& work) {
 }
 
 Status ExchangeImpl::undo(ActorTurn& turn, Actor& actor, std::string_view what, const Error& error) {
-  log_warning("exchange", "a turn was undone",
-              {{"exchange", options_.name},
-               {"actor", std::string(actor.name())},
-               {"event", std::string(what)},
-               {"error", error.to_string()}});
+  // Who asks for what is not there is told so; that is nothing to look after. So is a look of the process itself
+  // (post).
+  const auto level = error.code() == ErrorCode::kNotFound && (what.starts_with("request ") || what == "post")
+                         ? LogLevel::kDebug
+                         : LogLevel::kWarning;
+  log_line(level, "exchange", "a turn was undone",
+           {{"exchange", options_.name},
+            {"actor", std::string(actor.name())},
+            {"event", std::string(what)},
+            {"error", error.to_string()}});
   TRY(turn.undo());
   actor.on_rollback();
   return {};
@@ -163,9 +170,10 @@ void ExchangeImpl::stage_reply(Batch& batch, const std::string& request_id, Mess
 namespace {
 
 // A message id tells a repeat only to who sent the request: nobody else joins it or gets its answer.
-bool is_same_request(const RequestEvent& event, std::string_view actor, std::string_view operation,
-                     std::string_view vo) {
-  return event.actor == actor && event.message.operation == operation && event.message.vo == vo;
+bool is_same_request(const RequestEvent& event, std::string_view actor, std::string_view operation, std::string_view vo,
+                     std::string_view fingerprint) {
+  return event.actor == actor && event.message.operation == operation && event.message.vo == vo &&
+         event.message.fingerprint == fingerprint;
 }
 
 Status refuse_id(RequestEvent& event) {
@@ -185,7 +193,8 @@ Status ExchangeImpl::handle(Batch& batch, RequestEvent& event) {
   if (const auto known = state_.pending.find(id); known != state_.pending.end()) {
     // It is being worked on, or answered within this batch.
     const RequestContext& context = known->second.context;
-    if (!is_same_request(event, context.actor, context.operation, context.vo)) return refuse_id(event);
+    if (!is_same_request(event, context.actor, context.operation, context.vo, context.fingerprint))
+      return refuse_id(event);
     attach(known->second, std::exchange(event.handler, nullptr));
     return {};
   }
@@ -199,12 +208,14 @@ Status ExchangeImpl::handle(Batch& batch, RequestEvent& event) {
       const bool told = answer && *answer;
       const std::string& operation = told ? (*answer)->operation : row->operation;
       const std::string& vo = told ? (*answer)->vo : row->vo;
-      if ((told || !answer) && !is_same_request(event, row->actor, operation, vo)) return refuse_id(event);
+      if ((told || !answer) && !is_same_request(event, row->actor, operation, vo, row->fingerprint))
+        return refuse_id(event);
     }
   }
   // Until here who asks is told by the event itself when the batch is undone; from here on by what arrived.
   const auto at = state_.pending.try_emplace(id).first;
-  at->second.context = {event.actor, request.operation, request.vo, request.conversation, request.traceparent};
+  at->second.context = {event.actor,          request.operation,   request.vo,
+                        request.conversation, request.traceparent, request.fingerprint};
   batch.arrived.push_back({id, false});
   attach(at->second, std::exchange(event.handler, nullptr));
   if (row && !answer) return {};  // being worked on since before a restart
@@ -213,26 +224,50 @@ Status ExchangeImpl::handle(Batch& batch, RequestEvent& event) {
   Actor* actor = find_actor(event.actor);
   if (actor == nullptr) {
     const Error error = not_found(fmt::format("there is no service {} here", event.actor));
-    stage_reply(batch, id, fault_reply(at->second.context, id, error, options_.name));
+    stage_reply(batch, id, fault_reply(at->second.context, id, error, event.actor, state_.clock->now()));
     return {};
   }
   return run_request(batch, event, *actor);
 }
 
+Status ExchangeImpl::check(ActorTurn& turn, const Message& request) {
+  const Precondition& precondition = *request.precondition;
+  Message question = precondition.question;
+  question.message_id = request.message_id;
+  Actor* asked = find_actor(precondition.actor);
+  if (asked == nullptr) return internal(fmt::format("there is no service {} to ask first", precondition.actor));
+  return precondition.check(answer_within(turn, *asked, question));
+}
+
 Status ExchangeImpl::run_request(Batch& batch, RequestEvent& event, Actor& actor) {
+  RequestContext& context = state_.pending.find(event.message.message_id)->second.context;
+  context.span = begin_request(state_, event.message);
+  if (context.span) context.traceparent = context.span->traceparent;
   const Message& request = event.message;
   ActorTurn turn(state_, batch, actor.name(), request.message_id);
+  turn.set_span(context.span ? &*context.span : nullptr);
   TRY(turn.begin());
-  const Status status = actor.on_request(turn, request);
+  Status status = request.precondition ? check(turn, request) : Status();
+  if (status) status = actor.on_request(turn, request);
+  Recorder* const recorder = request.origin.empty() ? nullptr : state_.recorder;
+  const bool records = recorder != nullptr && recorder->records(request);
   if (status) {
     TRY(turn.write_request_row(request.one_way));
+    if (records) {
+      const auto answer = turn.kept_answer();
+      return recorder->on_handled(*batch.transaction, turn.now(), request, answer ? &*answer : nullptr);
+    }
     // Nothing hangs on the commit: the answer need not wait for it.
     if (turn.is_clean_answer()) answer_at_once(batch);
     return {};
   }
   TRY(undo(turn, actor, "request " + request.operation, status.error()));
-  const RequestContext& context = state_.pending.find(request.message_id)->second.context;
-  stage_reply(batch, request.message_id, fault_reply(context, request.message_id, status.error(), event.actor));
+  // Where it came to says which one of several it is.
+  const std::string_view originator = request.to.starts_with('/') ? std::string_view(request.to) : actor.name();
+  Message reply = fault_reply(context, request.message_id, status.error(), originator, turn.now());
+  end_request(state_, batch, context, reply);
+  if (records) TRY(recorder->on_handled(*batch.transaction, turn.now(), request, &reply));
+  stage_reply(batch, request.message_id, std::move(reply));
   return {};
 }
 
@@ -265,7 +300,7 @@ Status ExchangeImpl::handle(Batch& batch, OutcomeEvent& event) {
   if (may_retry(error.code())) {
     error = unavailable(fmt::format("gave up after {} tries: {}", event.tries.failed + 1, error.to_string()));
   }
-  return handle_reply(batch, event.message_id, fault_reply({}, event.message_id, error, options_.name));
+  return handle_reply(batch, event.message_id, fault_reply({}, event.message_id, error, "", state_.clock->now()));
 }
 
 Status ExchangeImpl::handle_reply(Batch& batch, const std::string& message_id, const Message& reply) {
@@ -273,7 +308,7 @@ Status ExchangeImpl::handle_reply(Batch& batch, const std::string& message_id, c
   if (!stored) return {};  // forgotten, or answered before
   TRY_ASSIGN(const OutboxRow row, decode_record<OutboxRow>(*stored));
   TRY(batch.transaction->erase(state_.tables.outbox, message_id));
-  if (row.one_way) {
+  if (row.one_way && !row.wants_receipt) {
     if (reply.fault) {
       log_warning("exchange", "a one-way message was refused",
                   {{"actor", row.actor}, {"message", message_id}, {"fault", reply.fault->reason}});
@@ -299,7 +334,8 @@ Status ExchangeImpl::handle(Batch& batch, ResendEvent& event) {
   TRY_ASSIGN(const OutboxRow row, decode_record<OutboxRow>(*stored));
   auto message = decode_message(row.message);
   if (!message) {
-    return handle_reply(batch, event.message_id, fault_reply({}, event.message_id, message.error(), options_.name));
+    return handle_reply(batch, event.message_id,
+                        fault_reply({}, event.message_id, message.error(), "", state_.clock->now()));
   }
   Tries tries = event.tries;
   tries.deadline = row.deadline;
@@ -320,7 +356,9 @@ Status ExchangeImpl::handle(Batch& batch, JobEvent& event) {
     log_warning("exchange", "a job of an actor that is no more", {{"actor", event.actor}, {"job", event.key}});
     return {};
   }
+  end_job(state_, batch, row.span, event.key, event.result);
   ActorTurn turn(state_, batch, actor->name());
+  turn.set_span(row.span ? &*row.span : nullptr);
   TRY(turn.begin());
   const Job job{event.key, std::move(row.payload)};
   if (Status status = actor->on_job(turn, job, event.result); !status) {

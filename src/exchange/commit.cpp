@@ -157,7 +157,8 @@ void ExchangeImpl::refuse_arrivals(const Batch& batch, const Error& error) {
     if (node.empty()) continue;
     for (DeliveryHandler& waiter : node.mapped().waiters) {
       if (arrival.ran && error.code() == ErrorCode::kExhausted) {
-        waiter(fault_reply(node.mapped().context, arrival.request_id, error, options_.name));
+        waiter(fault_reply(node.mapped().context, arrival.request_id, error, node.mapped().context.actor,
+                           state_.clock->now()));
       } else {
         waiter(unavailable(error.to_string()));
       }

@@ -53,6 +53,53 @@ struct Sender : FunctionActor {
   std::vector<ErrorCode> codes;
 };
 
+// Of a one-way message that wants a receipt.
+struct ReceiptSender : Sender {
+  explicit ReceiptSender(const std::string& to, bool to_stranger = false) : Sender(to, 1min) {
+    start = [=](Turn& turn) {
+      Message message = request_to(to, "tell", "urn:1");
+      message.one_way = message.wants_receipt = true;
+      message.to_stranger = to_stranger;
+      return turn.send(std::move(message), "tok", turn.now() + 1min);
+    };
+  }
+};
+
+TEST(Delivery, OfAOneWayMessageIsToldToWhoWantsAReceipt) {
+  for (const bool refused : {false, true}) {
+    World world;
+    ScriptedTransport transport;
+    if (refused) transport.errors.push_back(denied("not you"));
+    RouterOptions options;
+    options.remote = &transport;
+    world.router = make_router(options);
+    ReceiptSender sender("http://127.0.0.1:1/x");
+    world.add("a", {&sender});
+    world.run();
+    ASSERT_EQ(sender.got.size(), 1U);
+    EXPECT_EQ(sender.codes, refused ? std::vector<ErrorCode>{ErrorCode::kDenied} : std::vector<ErrorCode>{});
+    EXPECT_EQ(world.leftovers("a"), "");
+  }
+}
+
+TEST(Delivery, NeverGoesToAnActorBecauseAStrangerNamedIt) {
+  for (const std::string to : {"/services/inner", "http://own:1/services/inner", "http://own:1"}) {
+    World world;
+    world.router->add_own_base("http://own:1");
+    FunctionActor inner("inner");
+    int asked = 0;
+    inner.request = [&asked](Turn& turn, const Message& request) {
+      ++asked;
+      return turn.reply(request.message_id, body_of("yes"));
+    };
+    ReceiptSender sender(to, true);
+    world.add("a", {&inner, &sender});
+    world.run();
+    EXPECT_EQ(sender.codes, std::vector<ErrorCode>{ErrorCode::kDenied}) << to;
+    EXPECT_EQ(asked, 0);
+  }
+}
+
 TEST(Delivery, IsTriedAgainWithGrowingPauses) {
   World world;
   ScriptedTransport transport;

@@ -17,11 +17,16 @@ namespace {
 constexpr Duration kCollectionPeriod = std::chrono::hours(1);
 // Soon after a start, so that a process that is started often collects as well.
 constexpr Duration kFirstCollection = std::chrono::minutes(10);
-// The longest wait: the clock on the wall may be set.
 // After so long without an event the store may tidy up.
 constexpr Duration kQuiet = std::chrono::seconds(1);
+// The longest wait: the clock on the wall may be set.
 constexpr Duration kLongestWait = std::chrono::seconds(5);
 constexpr std::size_t kPage = 256;
+// How often who brings a request takes in what follows from it before the exchange's own thread goes on.
+constexpr int kMostHelp = 8;
+// Who brings requests has other callers too: after he was kept so long he is left alone for a while.
+constexpr Duration kLongHelp = std::chrono::milliseconds(5);
+constexpr Duration kPauseOfHelp = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -41,6 +46,9 @@ ExchangeImpl::ExchangeImpl(std::unique_ptr<store::Store> store, Router& router, 
   CHECK(options_.batch_limit > 0);
   state_.clock = options_.clock;
   state_.random = options_.random;
+  state_.recorder = options_.recorder;
+  state_.name = options_.name;
+  state_.keeps_spans = static_cast<bool>(options_.on_spans);
   state_.job_limit = static_cast<std::int64_t>(options_.job_limit);
 }
 
@@ -129,6 +137,8 @@ void ExchangeImpl::start() {
   CHECK(opened_ && !thread_.joinable() && !stopping_);
   lanes_.start();
   has_thread_ = true;
+  // A database server would be waited for.
+  if (store_->commits_at_once() || store_->can_commit_ahead()) mailbox_->set_helper([this] { return help(); });
   thread_ = std::thread([this] { run(); });
 }
 
@@ -149,8 +159,12 @@ void ExchangeImpl::run() {
       continue;
     }
     const Duration span = time_to_wait();
-    const bool came = mailbox_->wait(std::min(span, kQuiet));
-    if (!came && span >= kQuiet && !failed_ && !unsynced_ && !std::exchange(rests, true)) rest();
+    waits_until_ = state_.clock->now() + span;
+    helped_ = false;
+    const bool takes_help = !unsynced_ && !open_ && state_.clock->now() >= no_help_until_;
+    const bool came = mailbox_->wait(std::min(span, kQuiet), takes_help);
+    if (helped_) rests = false;
+    if (!came && !helped_ && span >= kQuiet && !failed_ && !unsynced_ && !std::exchange(rests, true)) rest();
   }
   // What is in hand is finished.
   if (!failed_ && unsynced_) land();
@@ -158,11 +172,30 @@ void ExchangeImpl::run() {
   if (!failed_ && unsynced_) land();
 }
 
+bool ExchangeImpl::help() {
+  helped_ = true;
+  const TimePoint begin = state_.clock->now();
+  bool has_to_wait = false;
+  for (int rounds = 0; rounds < kMostHelp && !has_to_wait && take_turns(); ++rounds) {
+    if (!open_ || failed_) continue;  // it was undone
+    has_to_wait = open_->batch.transaction->has_writes() && !store_->commits_at_once();
+    if (!has_to_wait) commit_or_go_on();
+  }
+  const TimePoint end = state_.clock->now();
+  const bool was_long = end - begin > kLongHelp;
+  if (was_long) no_help_until_ = end + kPauseOfHelp;
+  if (has_to_wait || was_long || failed_ || open_ || unsynced_ || mailbox_->size() > 0) return true;
+  const auto due = next_due();
+  return due && *due < waits_until_;
+}
+
 void ExchangeImpl::rest() {
   {
     const MemoryRelease release;
     store_->tidy();
     for (Actor* actor : actors_) actor->on_quiet();
+    if (options_.on_spans) options_.on_spans({});
+    spans_due_.reset();
   }
   // What they allocated, and this thread freed, they alone can give back.
   syncer_.rest();
@@ -175,6 +208,7 @@ void ExchangeImpl::stop() {
     CHECK(thread_.get_id() != std::this_thread::get_id());
     thread_.join();
   }
+  mailbox_->set_helper({});
   syncer_.stop();
   lanes_.stop();
   close();
@@ -263,11 +297,12 @@ void ExchangeImpl::close() {
 void ExchangeImpl::submit(std::string actor, Message request, ReplyHandler handler) {
   RequestContext context{actor, request.operation, request.vo, request.conversation, request.traceparent};
   std::string id = request.message_id;
-  mailbox_->request(std::move(actor), std::move(request),
-                    [context = std::move(context), id = std::move(id), name = options_.name,
-                     handler = std::move(handler)](Result<Message> outcome) {
-                      handler(outcome ? std::move(*outcome) : fault_reply(context, id, outcome.error(), name));
-                    });
+  mailbox_->request(
+      std::move(actor), std::move(request),
+      [context = std::move(context), id = std::move(id), clock = options_.clock,
+       handler = std::move(handler)](Result<Message> outcome) {
+        handler(outcome ? std::move(*outcome) : fault_reply(context, id, outcome.error(), context.actor, clock->now()));
+      });
 }
 
 void ExchangeImpl::post(std::string actor, std::function<Status(Turn&)> work, std::function<void(Status)> done) {

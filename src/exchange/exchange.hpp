@@ -21,9 +21,11 @@
 // With threads, the next turns run while the disk syncs a commit. They see what it changed; no effect of theirs is
 // released before their own commit is synced, which the disk does later.
 //
-// Threading: one thread per exchange calls its actors, another one waits for the disk; submit/post are thread safe.
-// Without start(), drain() does all work in the calling thread, jobs inline: the deterministic form of simulation and
-// crash tests. Bounds: mailbox 100,000 events (submit answers kExhausted), jobs waiting 100,000, job lanes as given.
+// Threading: one thread at a time calls an exchange's actors: its own, or, while that has nothing to do, one that
+// brings a request from outside (Inbox::request_here) and runs its turn in its place. Another one waits for the disk.
+// submit and post are thread safe. Without start(), drain() does all work in the calling thread, jobs inline: the
+// deterministic form of simulation and crash tests. Bounds: mailbox 100,000 events (submit answers kExhausted), jobs
+// waiting 100,000, job lanes as given.
 #pragma once
 
 #include <functional>
@@ -40,6 +42,7 @@
 #include "base/units.hpp"
 #include "env/env.hpp"
 #include "exchange/message.hpp"
+#include "exchange/trace.hpp"
 #include "store/store.hpp"
 
 namespace nuraghe::exchange {
@@ -86,12 +89,14 @@ class Turn {
   virtual ~Turn() = default;
   virtual store::Transaction& transaction() = 0;
   virtual TimePoint now() const = 0;  // the same for the whole turn
+  // The sequence of the newest event; of this turn's too. 0: there was none.
+  virtual std::int64_t newest_event() const = 0;
   virtual env::Random& random() = 0;
 
   // Sends a request after the commit. message_id must be set (deterministic in an engine; env::make_uuid_urn in a
   // service). Its reply arrives at this actor's on_reply with `token`; an undeliverable message is retried with growing
   // pauses until `deadline`, or until tries have failed for as long as `patience`, and then answered by a fault
-  // kUnavailable. One-way messages get no reply.
+  // kUnavailable. One-way messages get no reply but a receipt, if they want one.
   virtual Status send(Message request, std::string token, TimePoint deadline, Duration patience) = 0;
   Status send(Message request, std::string token, TimePoint deadline) {
     return send(std::move(request), std::move(token), deadline, Duration::max());
@@ -101,6 +106,9 @@ class Turn {
   // Answers a request that on_request got (in this or an earlier turn). The first answer stands; a second is dropped.
   virtual Status reply(std::string_view request_id, xml::DocumentPtr body) = 0;
   virtual Status reply_fault(std::string_view request_id, Fault fault) = 0;
+  // Answers the request that this very turn handles by something that must not be kept, such as a secret: whoever
+  // repeats the request, and whoever reads the rows, finds `kept`.
+  virtual Status reply_once(std::string_view request_id, xml::DocumentPtr body, xml::DocumentPtr kept);
 
   virtual Status start_job(Job job) = 0;
   // Asks a running job to stop (its on_job still comes, with kCancelled or its result); a waiting one is dropped with
@@ -141,6 +149,19 @@ class Actor {
   virtual void on_quiet() {}
 };
 
+// Writes down what came in from outside and how it ended, in the very transactions in which both happen: the audit. It
+// is asked by the exchange, on its thread, for requests with an `origin`; what it returns as an error undoes the batch.
+class Recorder {
+ public:
+  virtual ~Recorder() = default;
+  virtual bool records(const Message& request) const = 0;
+  // The request was handled: `reply` is its answer or fault; null: the answer comes in a later turn.
+  virtual Status on_handled(store::Transaction& tx, TimePoint now, const Message& request, const Message* reply) = 0;
+  // A request that was handled in an earlier turn is answered; it may be one that is not recorded.
+  virtual Status on_answered(store::Transaction& tx, TimePoint now, std::string_view request_id,
+                             const Message& reply) = 0;
+};
+
 using ReplyHandler = std::function<void(Message reply)>;
 // The outcome of one try to deliver: the reply (perhaps a fault), or an Error when nobody answers this try. After a
 // transient error or kExhausted the same message may be tried again: nothing was done, or a repeat gets the first
@@ -153,6 +174,13 @@ class Inbox {
   virtual ~Inbox() = default;
   // Thread safe, never blocks. The handler is called exactly once, unless a simulated crash swallows it.
   virtual void request(std::string actor, Message request, DeliveryHandler handler) = 0;
+  // As request; when the exchange has nothing to do, the calling thread runs the turn, so that no thread has to be
+  // woken for it, and the handler may be called before this returns. The caller holds no lock that a handler takes. It
+  // never waits for a disk, but for as long as a turn takes; after a long one, others run on the exchange's thread for
+  // a while.
+  virtual void request_here(std::string actor, Message request, DeliveryHandler handler) {
+    this->request(std::move(actor), std::move(request), std::move(handler));
+  }
 };
 
 // Where messages go. Thread safe; outlives every exchange that was given it. A route's path is the address without
@@ -168,12 +196,13 @@ class Router {
   virtual void add_own_base(std::string base) = 0;
   // Delivers a request: to a local exchange or, when the address is another's (or force_remote is on), by the remote
   // transport. The handler is called exactly once, on any thread, with the reply or a fault; for a one-way message with
-  // an empty reply when it was accepted.
+  // an empty reply when it was accepted. As Inbox::request_here.
   virtual void deliver(Message request, ReplyHandler handler) = 0;
   // As deliver, but tells a fault of the receiver from a failed try: what an exchange uses, which tries again.
   virtual void attempt(Message request, DeliveryHandler handler) = 0;
-  // As attempt, for a request that came in from outside: local routes only, also when force_remote is on. kNotFound
-  // when nothing is served at its path, kUnsupported when the path has no such operation.
+  // As attempt, for a request that came in from outside: local routes only, also when force_remote is on, and as
+  // Inbox::request_here. kNotFound when nothing is served at its path, kUnsupported when the path has no such
+  // operation.
   virtual void accept(Message request, DeliveryHandler handler) = 0;
 };
 
@@ -190,6 +219,7 @@ struct RouterOptions {
   RemoteTransport* remote = nullptr;  // not owned; null: foreign addresses are kUnavailable
   bool force_remote = false;          // own addresses too go through the remote transport (needs own_base for paths)
   std::string own_base{};             // what a path-only address is prefixed with when it goes remote
+  env::Clock* clock = nullptr;        // not owned; of the faults that it makes itself; null: the system's
 };
 std::unique_ptr<Router> make_router(RouterOptions options);
 
@@ -204,6 +234,11 @@ struct ExchangeOptions {
   std::int64_t event_limit = 100'000;   // events of one virtual organisation that are kept; the oldest go first
   std::size_t mailbox_limit = 100'000;  // requests waiting
   std::size_t job_limit = 100'000;      // jobs waiting
+  Recorder* recorder = nullptr;         // not owned; one of the exchange's actors, as which it opens its tables
+  // Takes the spans of what ended, after its commit and before its answers leave; and none at all after a second
+  // without work, or when some have waited for a second. Called on the exchange's thread: must not block. Empty: no
+  // spans are kept, and a traceparent is passed on as it came.
+  std::function<void(std::vector<Span>)> on_spans;
   // Without threads: a commit is synced after the turns of the next events, as it may be with threads.
   bool late_syncs = false;
   // Test seam: called at each crash point of this exchange; true = from now on behave as if the process had been killed

@@ -4,7 +4,8 @@
 // exchange.cpp: its life (open, threads, drain). batch.cpp: one batch, event by event. commit.cpp: its commit, or its
 // end without one. release.cpp: what follows. retention.cpp: how long first answers are kept; trimming.cpp: events.
 //
-// Threading: everything but the mailbox, the lanes and what the mutex guards belongs to the exchange's thread.
+// Threading: everything but the mailbox, the lanes and what the mutex guards belongs to the exchange's thread; while
+// that waits in Mailbox::wait, to the one that runs help() in its place.
 #pragma once
 
 #include <atomic>
@@ -44,6 +45,9 @@ class ExchangeImpl : public Exchange {
  private:
   // ---- life: exchange.cpp ----
   void run();
+  // In place of the exchange's thread, which waits: turns, and their commit when no disk is waited for. True: that
+  // thread has something to do.
+  bool help();
   // After a second without work.
   void rest();
   bool is_anything_due() const;
@@ -75,6 +79,8 @@ class ExchangeImpl : public Exchange {
   Status handle(Batch& batch, ReadEventsEvent& event);
   Status handle(Batch& batch, CollectEvent& event);
   Status handle(Batch& batch, TrimEvent& event);
+  // What the request's precondition says of the answer that its question gets in the same turn.
+  Status check(ActorTurn& turn, const Message& request);
   Status run_request(Batch& batch, RequestEvent& event, Actor& actor);
   void answer_at_once(Batch& batch);
   Status handle_reply(Batch& batch, const std::string& message_id, const Message& reply);
@@ -106,6 +112,7 @@ class ExchangeImpl : public Exchange {
 
   // ---- what follows it: release.cpp ----
   void release(Work& work);
+  void pass_spans(std::vector<Span> spans);
   void release(SendEffect& effect);
   void release(ReplyEffect& effect);
   void release(StartJobEffect& effect);
@@ -146,6 +153,10 @@ class ExchangeImpl : public Exchange {
   std::optional<TimePoint> next_timer_;
   TimePoint timers_paused_until_;
   TimePoint next_collection_;
+  std::optional<TimePoint> spans_due_;  // some were passed on since they were last said to have waited
+  TimePoint waits_until_;               // when the exchange's thread goes on by itself
+  TimePoint no_help_until_;
+  bool helped_ = false;  // since it looked last
   bool opened_ = false;
   bool has_thread_ = false;
   bool dead_ = false;
@@ -160,6 +171,6 @@ class ExchangeImpl : public Exchange {
 
 // An Error as the answer to a request.
 Message fault_reply(const RequestContext& context, const std::string& request_id, const Error& error,
-                    const std::string& originator);
+                    std::string_view originator, TimePoint at);
 
 }  // namespace nuraghe::exchange

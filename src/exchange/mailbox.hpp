@@ -81,6 +81,9 @@ class Mailbox : public Inbox {
   explicit Mailbox(std::size_t limit) : limit_(limit) {}
 
   void request(std::string actor, Message request, DeliveryHandler handler) override;
+  void request_here(std::string actor, Message request, DeliveryHandler handler) override;
+  // What request_here runs in place of a thread that waits; true: that one is to be woken. An empty one: nothing.
+  void set_helper(std::function<bool()> helper);
   // Of an Incoming that is bounded: kExhausted when full. kUnavailable when closed. Not taken then.
   Status post(PostEvent event);
   // Never refused but by a closed mailbox, which drops it.
@@ -89,8 +92,9 @@ class Mailbox : public Inbox {
   // Appends at most `limit` events in the order of their coming.
   void take(std::deque<Incoming>& out, std::size_t limit);
   std::size_t size() const;
-  // Until something is there, wake() is called (both: true), or the span is over.
-  bool wait(Duration span);
+  // Until something is there, wake() is called (both: true), or the span is over. `helped`: meanwhile another thread
+  // may run the helper, which has ended when this returns.
+  bool wait(Duration span, bool helped);
   void wake();
   // Returns what is left; from now on everything is refused.
   std::deque<Incoming> close();
@@ -98,14 +102,21 @@ class Mailbox : public Inbox {
   void kill();
 
  private:
-  Status admit(std::unique_lock<std::mutex>& lock) const;
+  Status admit() const;
+  void notify() {
+    if (waiting_ && !helping_) changed_.notify_one();
+  }
 
   const std::size_t limit_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Incoming> events_;
   bool woken_ = false;
+  std::function<bool()> helper_;
   bool waiting_ = false;
+  bool takes_help_ = false;  // while it waits
+  bool helping_ = false;     // the helper runs
+  bool overslept_ = false;   // the span is over, but the helper still runs
   bool closed_ = false;
   bool killed_ = false;
 };

@@ -5,8 +5,6 @@
 namespace nuraghe::exchange {
 namespace {
 
-constexpr std::string_view kFaultNamespace = "urn:nuraghe:fault:1";
-
 // Text: std::string, or std::string_view to encode what others hold.
 template <class Text>
 struct FaultRow {
@@ -26,12 +24,15 @@ struct MessageRow {
   std::optional<Text> body;
   std::optional<FaultRow<Text>> fault;
   bool one_way = false;
-  Text vo, caller, conversation, traceparent, action;
-  bool soap_12 = false;
+  Text vo, caller, conversation, traceparent, action, origin;
+  bool soap_12 = false, to_stranger = false;
+  Text tracestate;
+  std::optional<Text> reached_at;
   template <class V>
   void fields(V& v) {
     v(1, message_id), v(2, to), v(3, operation), v(4, relates_to), v(5, body), v(6, fault), v(7, one_way), v(8, vo),
-        v(9, caller), v(10, conversation), v(11, traceparent), v(12, action), v(13, soap_12);
+        v(9, caller), v(10, conversation), v(11, traceparent), v(12, action), v(13, soap_12), v(14, to_stranger),
+        v(15, origin), v(16, tracestate), v(17, reached_at);
   }
 };
 
@@ -44,37 +45,6 @@ Result<xml::DocumentPtr> parse_stored(const std::optional<std::string>& text) {
 }
 
 }  // namespace
-
-bool is_of_sender(ErrorCode code) {
-  return code == ErrorCode::kInvalid || code == ErrorCode::kNotFound || code == ErrorCode::kDenied ||
-         code == ErrorCode::kUnsupported;
-}
-
-Fault fault_of(const Error& error, const std::string& originator) {
-  Fault fault;
-  fault.reason = error.to_string();
-  fault.code = error.code();
-  fault.from_sender = is_of_sender(error.code());
-  xml::Document detail = xml::Document::create({std::string(kFaultNamespace), "fault"});
-  xml::Node root = detail.root();
-  root.set_attribute("code", error_code_name(error.code()));
-  root.append_text_element(kFaultNamespace, "message", error.message());
-  for (const std::string& context : error.context()) root.append_text_element(kFaultNamespace, "context", context);
-  if (!originator.empty()) root.append_text_element(kFaultNamespace, "originator", originator);
-  fault.detail = std::move(detail).share();
-  return fault;
-}
-
-Error error_of(const Fault& fault) {
-  if (!fault.detail || !fault.detail->root().is(kFaultNamespace, "fault")) return {fault.code, fault.reason};
-  const xml::Node root = fault.detail->root();
-  const xml::Node message = root.child(kFaultNamespace, "message");
-  Error error(error_code_from_name(root.attribute_or("code", "internal")), message ? message.text() : fault.reason);
-  for (const xml::Node context : root.children(kFaultNamespace, "context")) {
-    error = std::move(error).with(context.text());
-  }
-  return error;
-}
 
 std::string encode_message(const Message& message) {
   MessageRow<std::string_view> row;
@@ -97,6 +67,10 @@ std::string encode_message(const Message& message) {
   row.traceparent = message.traceparent;
   row.action = message.action;
   row.soap_12 = message.soap_12;
+  row.to_stranger = message.to_stranger;
+  row.origin = message.origin;
+  row.tracestate = message.tracestate;
+  if (!message.reached_at.empty()) row.reached_at = message.reached_at;
   return encode_record(row);
 }
 
@@ -122,6 +96,10 @@ Result<Message> decode_message(std::string_view bytes) {
   message.traceparent = std::move(row.traceparent);
   message.action = std::move(row.action);
   message.soap_12 = row.soap_12;
+  message.to_stranger = row.to_stranger;
+  message.origin = std::move(row.origin);
+  message.tracestate = std::move(row.tracestate);
+  message.reached_at = std::move(row.reached_at).value_or(std::string());
   return message;
 }
 

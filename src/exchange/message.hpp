@@ -2,29 +2,19 @@
 // nobody changes any more. src/soap turns it into an envelope and back; a direct call hands it over as it is.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.hpp"
+#include "exchange/fault.hpp"
 #include "xml/xml.hpp"
 
 namespace nuraghe::exchange {
 
-// A WSDL fault: its detail element names the declared fault. Faults of Nuraghe's services carry the detail
-// <fault xmlns="urn:nuraghe:fault:1" code="exhausted"> with <message>, one <context> per level and <originator>.
-struct Fault {
-  std::string reason;                     // one sentence for people (SOAP faultstring)
-  ErrorCode code = ErrorCode::kInternal;  // of Nuraghe's own detail; kInternal otherwise
-  bool from_sender = false;               // SOAP 1.1 Client rather than Server
-  xml::DocumentPtr detail;                // the (single) detail element; may be null
-};
-// Between Nuraghe's Error and a Fault with Nuraghe's own detail element. `originator`: the service that failed.
-Fault fault_of(const Error& error, const std::string& originator);
-Error error_of(const Fault& fault);
-// Whether an error of this code is its sender's own mistake, as SOAP 1.1 §4.4.1 tells Client from Server.
-bool is_of_sender(ErrorCode code);
+struct Precondition;
 
 struct Message {
   std::string message_id;      // wsa:MessageID, unique for ever; repeats carry the same
@@ -40,14 +30,40 @@ struct Message {
   bool is_first_try = false;   // by an exchange of this process: no receiver has seen the message_id. Not stored, not
                                // sent to other processes
   bool is_passed_on = false;   // to Turn::send: the message_id may have been sent before. Not stored
+  // Requests from outside: a digest of what makes a repeat a repeat (who asks, what it says). Kept with the request:
+  // the same message_id with another fingerprint is refused. Not sent to other processes.
+  std::string fingerprint{};
+  // Requests from outside: what must hold in the turn that takes it. Not stored, not sent to other processes.
+  std::shared_ptr<const Precondition> precondition{};
+  bool to_stranger = false;  // requests: who is outside named `to`. It goes to another process alone, without a token,
+                             // and only where the transport lets strangers' addresses lead
+  bool wants_receipt = false;  // to Turn::send, one-way requests: on_reply hears, by an empty reply, that it was taken,
+                               // or by a fault that it was not
+  // Requests from outside, of callers whose calls are recorded: door and address ("soap 127.0.0.1"). Not sent to
+  // other processes.
+  std::string origin{};
+  // Requests from outside: the base by which this process is reached from where they came, for addresses that are told
+  // later ("https://10.0.0.1:8470"); empty: the process's own. Not sent to other processes.
+  std::string reached_at{};
 
-  // What travels through every hop unchanged.
+  // What travels through every hop: unchanged but for the span in the traceparent.
   std::string vo;            // the virtual organisation on whose behalf
   std::string caller;        // the authenticated identity, as "token:admin"
   std::string conversation;  // the workflow instance (or client) whose repeats first answers are kept for
-  std::string traceparent;   // W3C trace context
+  std::string traceparent;   // W3C trace context; a request's: of who sends it, and within its turn of itself
+  std::string tracestate{};  // what goes with it
 
   bool is_reply() const { return !relates_to.empty(); }
+};
+
+// A request is taken only when the answer of a read-only request is as it should be. Where the same exchange serves
+// both, question and request are one turn: nothing changes in between. Else the question is asked before. A repeat of a
+// request that was taken gets its first answer and is not asked again.
+struct Precondition {
+  Message question;     // `to`, operation, body, vo, caller
+  std::string actor{};  // who answers it in the request's own exchange; set by the router
+  // Pure. An error is the request's answer, and nothing is done. The argument: the answer's body, or its error.
+  std::function<Status(const Result<xml::DocumentPtr>& answer)> check;
 };
 
 // A stored message is a record that holds the body as XML text.

@@ -15,7 +15,10 @@ TEST(Message, IsStoredAndReadBackWhole) {
   message.caller = "token:admin";
   message.conversation = "c";
   message.traceparent = "t";
+  message.tracestate = "s=1";
+  message.reached_at = "https://10.0.0.1:8470";
   const Message back = decode_message(encode_message(message)).value();
+  EXPECT_EQ(back.reached_at, message.reached_at);
   EXPECT_EQ(back.message_id, "urn:1");
   EXPECT_EQ(back.to, "/services/x");
   EXPECT_EQ(back.operation, "do");
@@ -27,13 +30,14 @@ TEST(Message, IsStoredAndReadBackWhole) {
   EXPECT_EQ(back.caller, "token:admin");
   EXPECT_EQ(back.conversation, "c");
   EXPECT_EQ(back.traceparent, "t");
+  EXPECT_EQ(back.tracestate, "s=1");
 }
 
 TEST(Message, FaultsKeepCodeMessageAndContext) {
   const Error error = exhausted("3 of 4 hosts fit; 2 GiB are missing").with("placing").with("creating cluster a");
   Message message;
   message.message_id = "urn:2";
-  message.fault = fault_of(error, "vhf");
+  message.fault = fault_of(error, "vhf", TimePoint{1'000'000});
   const Message back = decode_message(encode_message(message)).value();
   ASSERT_TRUE(back.fault);
   EXPECT_EQ(back.body, nullptr);
@@ -42,8 +46,7 @@ TEST(Message, FaultsKeepCodeMessageAndContext) {
   EXPECT_EQ(back.fault->reason, "creating cluster a: placing: 3 of 4 hosts fit; 2 GiB are missing");
   const xml::Node detail = back.fault->detail->root();
   EXPECT_TRUE(detail.is("urn:nuraghe:fault:1", "fault"));
-  EXPECT_EQ(detail.attribute_or("code", ""), "exhausted");
-  EXPECT_EQ(detail.child("urn:nuraghe:fault:1", "originator").text(), "vhf");
+  EXPECT_EQ(code_of(detail), ErrorCode::kExhausted);
   const Error restored = error_of(*back.fault);
   EXPECT_EQ(restored.code(), error.code());
   EXPECT_EQ(restored.to_string(), error.to_string());

@@ -2,6 +2,13 @@
 #include "exchange/exchange_impl.hpp"
 
 namespace nuraghe::exchange {
+namespace {
+
+// Until whoever takes spans is told that the first of them has waited.
+constexpr Duration kLongestWaitOfSpans = std::chrono::seconds(1);
+
+}  // namespace
+
 bool ExchangeImpl::dies(CrashPoint point) {
   if (dead_) return true;
   // The store passes the points of its commits itself.
@@ -13,7 +20,21 @@ bool ExchangeImpl::dies(CrashPoint point) {
   return true;
 }
 
+void ExchangeImpl::pass_spans(std::vector<Span> spans) {
+  const TimePoint now = state_.clock->now();
+  const bool passes = !spans.empty();
+  if (passes) options_.on_spans(std::move(spans));
+  // Others that are not traced may keep the exchange at work for ever.
+  if (spans_due_ && *spans_due_ <= now) {
+    spans_due_.reset();
+    options_.on_spans({});
+  } else if (passes && !spans_due_) {
+    spans_due_ = now + kLongestWaitOfSpans;
+  }
+}
+
 void ExchangeImpl::release(Work& work) {
+  if (!work.batch.spans.empty() || spans_due_) pass_spans(std::move(work.batch.spans));
   for (Effect& effect : work.batch.effects) {
     if (dead_) return;
     std::visit([this](auto& one) { release(one); }, effect);

@@ -14,7 +14,7 @@ constexpr Duration kSlack = std::chrono::hours(2);
 Status ExchangeImpl::stage_stored_answer(Batch& batch, const std::string& request_id, const InboxRow& row,
                                          Result<Message> reply) {
   if (!reply) {
-    stage_reply(batch, request_id, fault_reply({}, request_id, reply.error(), options_.name));
+    stage_reply(batch, request_id, fault_reply({}, request_id, reply.error(), row.actor, state_.clock->now()));
     return {};
   }
   const TimePoint now = state_.clock->now();

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <shared_mutex>
 
+#include "env/posix.hpp"
 #include "exchange/exchange.hpp"
 
 namespace nuraghe::exchange {
@@ -14,10 +15,10 @@ struct Route {
   std::string actor;
 };
 
-Message fault_reply(const std::string& message_id, const Error& error) {
+Message fault_reply(const std::string& message_id, const Error& error, TimePoint at) {
   Message reply;
   reply.relates_to = message_id;
-  reply.fault = fault_of(error, "");
+  reply.fault = fault_of(error, "", at);
   return reply;
 }
 
@@ -47,14 +48,30 @@ class RouterImpl : public Router {
 
   void deliver(Message request, ReplyHandler handler) override {
     std::string message_id = request.message_id;
-    attempt(std::move(request), [id = std::move(message_id), handler = std::move(handler)](Result<Message> outcome) {
-      handler(outcome ? std::move(*outcome) : fault_reply(id, outcome.error()));
-    });
+    env::Clock& clock = options_.clock == nullptr ? env::system_clock() : *options_.clock;
+    pass_on(
+        std::move(request),
+        [id = std::move(message_id), &clock, handler = std::move(handler)](Result<Message> outcome) {
+          handler(outcome ? std::move(*outcome) : fault_reply(id, outcome.error(), clock.now()));
+        },
+        &Inbox::request_here);
   }
 
+  // Not here: an exchange that sends goes on with its own turns.
   void attempt(Message request, DeliveryHandler handler) override {
+    pass_on(std::move(request), std::move(handler), &Inbox::request);
+  }
+
+  void pass_on(Message request, DeliveryHandler handler, void (Inbox::*put)(std::string, Message, DeliveryHandler)) {
     std::shared_lock lock(mutex_);
     const std::optional<std::string_view> path = own_path(request.to);
+    if (path && request.to_stranger) {
+      lock.unlock();
+      return handler(
+          denied(fmt::format("{} is an address of this process: no message goes there because somebody "
+                             "outside named it",
+                             request.to)));
+    }
     if (!path || options_.force_remote) {
       // Whatever it was called by: a WSDL's address need not be one that somebody listens on.
       if (path && !options_.own_base.empty()) request.to = fmt::format("{}{}", options_.own_base, *path);
@@ -69,7 +86,7 @@ class RouterImpl : public Router {
     }
     Route route = *found;
     lock.unlock();
-    route.inbox->request(std::move(route.actor), std::move(request), std::move(handler));
+    ((*route.inbox).*put)(std::move(route.actor), std::move(request), std::move(handler));
   }
 
   void accept(Message request, DeliveryHandler handler) override {
@@ -83,11 +100,40 @@ class RouterImpl : public Router {
       return handler(unsupported(fmt::format("{} has no operation '{}'", request.to, request.operation)));
     }
     Route route = *found;
+    const Precondition* precondition = request.precondition.get();
+    const auto asked_path = precondition ? own_path(precondition->question.to) : std::nullopt;
+    const Route* asked = asked_path ? find(*asked_path, precondition->question.operation) : nullptr;
+    std::optional<Route> question = asked ? std::optional<Route>(*asked) : std::nullopt;
     lock.unlock();
-    route.inbox->request(std::move(route.actor), std::move(request), std::move(handler));
+    if (precondition != nullptr) return accept_if(std::move(request), route, std::move(question), std::move(handler));
+    route.inbox->request_here(std::move(route.actor), std::move(request), std::move(handler));
   }
 
  private:
+  static void accept_if(Message request, Route route, std::optional<Route> asked, DeliveryHandler handler) {
+    auto precondition = std::make_shared<Precondition>(*request.precondition);
+    if (!asked) {
+      return handler(unsupported(fmt::format("nothing answers {} at {}, which was to be asked first",
+                                             precondition->question.operation, precondition->question.to)));
+    }
+    if (asked->inbox == route.inbox) {
+      precondition->actor = asked->actor;
+      request.precondition = std::move(precondition);
+      return route.inbox->request_here(std::move(route.actor), std::move(request), std::move(handler));
+    }
+    request.precondition.reset();
+    asked->inbox->request(asked->actor, precondition->question,
+                          [precondition, route = std::move(route), request = std::move(request),
+                           handler = std::move(handler)](Result<Message> outcome) mutable {
+                            Result<xml::DocumentPtr> answer = xml::DocumentPtr();
+                            if (!outcome) return handler(outcome.error());
+                            if (outcome->fault) answer = error_of(*outcome->fault);
+                            if (!outcome->fault) answer = outcome->body;
+                            if (const Status holds = precondition->check(answer); !holds) return handler(holds.error());
+                            route.inbox->request(std::move(route.actor), std::move(request), std::move(handler));
+                          });
+  }
+
   void attempt_remote(const Message& request, DeliveryHandler handler) {
     if (options_.remote == nullptr) {
       return handler(

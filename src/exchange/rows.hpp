@@ -1,10 +1,12 @@
 // The exchange's own rows: their records and keys (docs/formats/exchange.md).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/units.hpp"
+#include "exchange/trace.hpp"
 #include "store/store.hpp"
 
 namespace nuraghe::exchange {
@@ -18,9 +20,11 @@ struct OutboxRow {
   std::string message;     // encode_message
   std::int64_t order = 0;  // of sending: after a restart the oldest goes first
   Duration patience = Duration::max();
+  bool wants_receipt = false;
   template <class V>
   void fields(V& v) {
-    v(1, actor), v(2, token), v(3, deadline), v(4, one_way), v(5, message), v(6, order), v(7, patience);
+    v(1, actor), v(2, token), v(3, deadline), v(4, one_way), v(5, message), v(6, order), v(7, patience),
+        v(8, wants_receipt);
   }
 };
 
@@ -30,9 +34,12 @@ struct InboxRow {
   TimePoint time;  // of the request; once answered: when the answer was last needed
   std::string operation, vo, conversation, traceparent;
   std::string reply;  // encode_message
+  std::string fingerprint;
+  std::optional<OpenSpan> span;  // while it is not answered
   template <class V>
   void fields(V& v) {
     v(1, actor), v(2, time), v(3, operation), v(4, vo), v(5, conversation), v(6, traceparent), v(7, reply);
+    v(8, fingerprint), v(9, span);
   }
 };
 
@@ -41,9 +48,10 @@ struct JobRow {
   std::string payload;
   std::int64_t generation = 0;  // tells this job from an earlier one with its key; ascending
   bool cancelled = false;
+  std::optional<OpenSpan> span;
   template <class V>
   void fields(V& v) {
-    v(1, payload), v(2, generation), v(3, cancelled);
+    v(1, payload), v(2, generation), v(3, cancelled), v(4, span);
   }
 };
 

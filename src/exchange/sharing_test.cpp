@@ -126,5 +126,35 @@ TEST(Sharing, AMessageIdIsOfOneRequestOfOneOrganisation) {
   EXPECT_EQ(runs, 2);
 }
 
+// What a repeat says must be what was said first, also after a restart.
+TEST(Sharing, AMessageIdWithAnotherFingerprintIsRefused) {
+  World world;
+  FunctionActor actor("one");
+  int runs = 0;
+  actor.request = [&](Turn& turn, const Message& message) -> Status {
+    ++runs;
+    TRY(actor.put(turn, message.message_id, "x"));
+    return turn.reply(message.message_id, body_of("done"));
+  };
+  world.add("one", {&actor});
+  const auto say = [&](const std::string& fingerprint) {
+    Message request = request_to("/services/one", "put", "urn:1");
+    request.fingerprint = fingerprint;
+    const auto answer = std::make_shared<std::string>("(none)");
+    world.router->deliver(request, [answer](const Message& reply) { *answer = text_of(reply); });
+    world.drain();
+    return *answer;
+  };
+  EXPECT_EQ(say("a"), "done");
+  EXPECT_EQ(say("a"), "done");
+  EXPECT_TRUE(say("b").starts_with("fault: the message id urn:1 belongs to another request"));
+  world.restart();
+  world.add("one", {&actor});
+  EXPECT_EQ(say("a"), "done");
+  EXPECT_TRUE(say("b").starts_with("fault: the message id urn:1 belongs to another request"));
+  EXPECT_TRUE(say("").starts_with("fault: the message id urn:1 belongs to another request"));
+  EXPECT_EQ(runs, 1);
+}
+
 }  // namespace
 }  // namespace nuraghe::exchange::testing

@@ -24,7 +24,8 @@ struct StringHash {
 
 // What a reply takes over from its request.
 struct RequestContext {
-  std::string actor, operation, vo, conversation, traceparent;
+  std::string actor, operation, vo, conversation, traceparent, fingerprint{};
+  std::optional<OpenSpan> span{};
 };
 
 // A request that somebody waits for.
@@ -70,6 +71,7 @@ struct Batch {
   std::vector<Arrival> arrived;
   std::vector<std::string> answered;      // requests whose Pending::answered this batch set
   std::vector<std::string_view> writers;  // actors with a turn that wrote
+  std::vector<Span> spans;                // that ended
   std::int64_t published = 0;
   std::int64_t jobs_started = 0;
   bool timers_changed = false;
@@ -89,6 +91,10 @@ struct State {
   env::Clock* clock = nullptr;
   env::Random* random = nullptr;
   std::unordered_map<std::string, Pending, StringHash, std::equal_to<>> pending;
+  Recorder* recorder = nullptr;    // may be null
+  std::string name;                // of the exchange
+  bool keeps_spans = false;        // somebody takes them
+  std::uint64_t span_seed = 0;     // of the next span's id; 0: none was drawn yet
   std::int64_t last_sequence = 0;  // of the committed events
   std::int64_t last_number = 0;    // of jobs and requests sent; unique for ever: the epoch is its upper half
   std::int64_t jobs_waiting = 0;   // on the lanes and unsynced, as of the batch's begin

@@ -6,6 +6,7 @@
 
 #include "base/check.hpp"
 #include "base/record.hpp"
+#include "exchange/spans.hpp"
 
 namespace nuraghe::exchange {
 
@@ -49,12 +50,24 @@ ActorTurn::ActorTurn(State& state, Batch& batch, std::string_view actor, std::st
       guarded_(*batch.transaction, *this),
       effects_before_(batch.effects.size()),
       answered_before_(batch.answered.size()),
+      spans_before_(batch.spans.size()),
       published_before_(batch.published),
       jobs_before_(batch.jobs_started) {}
 
 void ActorTurn::note_write() {
   if (std::exchange(wrote_, true)) return;
   if (std::ranges::find(batch_.writers, actor_) == batch_.writers.end()) batch_.writers.push_back(actor_);
+}
+
+const Message* ActorTurn::own_answer() const {
+  return own_answer_ ? &std::get<ReplyEffect>(batch_.effects[*own_answer_]).reply : nullptr;
+}
+
+std::optional<Message> ActorTurn::kept_answer() const {
+  if (!own_answer_) return std::nullopt;
+  Message kept = *own_answer();
+  if (kept_answer_) kept.body = kept_answer_;
+  return kept;
 }
 
 bool ActorTurn::is_clean_answer() const {
@@ -71,9 +84,11 @@ Status ActorTurn::undo() {
     }
   }
   batch_.answered.resize(answered_before_);
+  batch_.spans.resize(spans_before_);
   batch_.published = published_before_;
   batch_.jobs_started = jobs_before_;
   own_answer_.reset();
+  kept_answer_.reset();
   wrote_ = false;
   return {};
 }
@@ -82,12 +97,17 @@ Status ActorTurn::send(Message request, std::string token, TimePoint deadline, D
   if (request.message_id.empty()) return internal("a request is sent without message_id");
   if (request.to.empty()) return invalid(fmt::format("request {} is sent to no address", request.operation));
   note_write();
+  if (span_ != nullptr && request.traceparent.empty()) {
+    request.traceparent = span_->traceparent;
+    request.tracestate = span_->tracestate;
+  }
   OutboxRow row;
   row.actor = std::string(actor_);
   row.token = std::move(token);
   row.deadline = deadline;
   row.patience = patience;
   row.one_way = request.one_way;
+  row.wants_receipt = request.wants_receipt;
   row.order = ++state_.last_number;
   row.message = encode_message(request);
   TRY(rows().insert(state_.tables.outbox, request.message_id, encode_record(row)));
@@ -107,6 +127,17 @@ Status ActorTurn::reply(std::string_view request_id, xml::DocumentPtr body) {
   return answer(request_id, std::move(body), std::nullopt);
 }
 
+Status Turn::reply_once(std::string_view request_id, xml::DocumentPtr, xml::DocumentPtr kept) {
+  return reply(request_id, std::move(kept));
+}
+
+Status ActorTurn::reply_once(std::string_view request_id, xml::DocumentPtr body, xml::DocumentPtr kept) {
+  if (request_id != request_) return internal("what must not be kept is answered in the turn of its request alone");
+  TRY(answer(request_id, std::move(body), std::nullopt));
+  kept_answer_ = std::move(kept);
+  return {};
+}
+
 Status ActorTurn::reply_fault(std::string_view request_id, Fault fault) {
   return answer(request_id, nullptr, std::move(fault));
 }
@@ -120,8 +151,10 @@ Result<std::optional<RequestContext>> ActorTurn::unanswered(std::string_view req
   if (!stored) return std::optional<RequestContext>();
   TRY_ASSIGN(InboxRow row, decode_record<InboxRow>(*stored));
   if (!row.reply.empty()) return std::optional<RequestContext>();
+  if (row.span) row.traceparent = row.span->traceparent;
   return std::optional<RequestContext>(RequestContext{std::move(row.actor), std::move(row.operation), std::move(row.vo),
-                                                      std::move(row.conversation), std::move(row.traceparent)});
+                                                      std::move(row.conversation), std::move(row.traceparent),
+                                                      std::move(row.fingerprint), std::move(row.span)});
 }
 
 Status ActorTurn::answer(std::string_view request_id, xml::DocumentPtr body, std::optional<Fault> fault) {
@@ -136,6 +169,7 @@ Status ActorTurn::answer(std::string_view request_id, xml::DocumentPtr body, std
   reply.traceparent = context->traceparent;
   reply.body = std::move(body);
   reply.fault = std::move(fault);
+  end_request(state_, batch_, *context, reply);
   if (const auto at = state_.pending.find(request_id); at != state_.pending.end()) {
     at->second.answered = true;
     batch_.answered.emplace_back(request_id);
@@ -146,6 +180,7 @@ Status ActorTurn::answer(std::string_view request_id, xml::DocumentPtr body, std
   } else {
     note_write();
     TRY(write_answer_row(request_id, *context, reply));
+    if (state_.recorder != nullptr) TRY(state_.recorder->on_answered(rows(), now_, request_id, reply));
   }
   batch_.effects.emplace_back(ReplyEffect{std::string(request_id), std::move(reply)});
   return {};
@@ -161,10 +196,12 @@ Status ActorTurn::write_inbox_row(std::string_view request_id, const RequestCont
   row.time = now_;
   // A reply that stands here has its own copies of the rest.
   row.conversation = context.conversation;
+  row.fingerprint = context.fingerprint;
   if (reply.empty()) {
     row.operation = context.operation;
     row.vo = context.vo;
-    row.traceparent = context.traceparent;
+    row.span = context.span;
+    if (!row.span) row.traceparent = context.traceparent;
   }
   row.reply = std::move(reply);
   return rows().put(state_.tables.inbox, request_id, encode_record(row));
@@ -176,7 +213,8 @@ Status ActorTurn::write_request_row(bool one_way) {
   if (!wrote_) return {};
   const Pending& pending = state_.pending.find(request_)->second;
   if (!own_answer_) return write_inbox_row(request_, pending.context, "");
-  return write_answer_row(request_, pending.context, std::get<ReplyEffect>(batch_.effects[*own_answer_]).reply);
+  if (!kept_answer_) return write_answer_row(request_, pending.context, *own_answer());
+  return write_answer_row(request_, pending.context, *kept_answer());
 }
 
 Status ActorTurn::start_job(Job job) {
@@ -189,7 +227,7 @@ Status ActorTurn::start_job(Job job) {
   note_write();
   ++batch_.jobs_started;
   const std::int64_t generation = ++state_.last_number;
-  const JobRow row{job.payload, generation, false};
+  const JobRow row{job.payload, generation, false, begin_job(state_, span_, actor_)};
   TRY(rows().insert(state_.tables.jobs, key, encode_record(row)));
   batch_.effects.emplace_back(StartJobEffect{std::string(actor_), std::move(job), generation});
   return {};
@@ -234,6 +272,7 @@ Status ActorTurn::publish(Event event) {
   note_write();
   event.sequence = state_.last_sequence + batch_.published + 1;
   event.time = now_;
+  if (span_ != nullptr) event.attributes.try_emplace("traceparent", span_->traceparent);
   ++batch_.published;
   return rows().insert(state_.tables.events, ordered_number(event.sequence), encode_record(event));
 }

@@ -17,15 +17,19 @@ class ActorTurn : public Turn {
   ActorTurn& operator=(const ActorTurn&) = delete;
   // Sets the transaction's mark; first of all.
   Status begin() { return batch_.transaction->mark(); }
+  // What the turn does is part of this piece of work, which outlives it; null: of none.
+  void set_span(const OpenSpan* span) { span_ = span; }
 
   store::Transaction& transaction() override { return guarded_; }
   TimePoint now() const override { return now_; }
+  std::int64_t newest_event() const override { return state_.last_sequence + batch_.published; }
   env::Random& random() override { return *state_.random; }
   using Turn::send;
   Status send(Message request, std::string token, TimePoint deadline, Duration patience) override;
   Status forget(std::string_view message_id) override;
   Status reply(std::string_view request_id, xml::DocumentPtr body) override;
   Status reply_fault(std::string_view request_id, Fault fault) override;
+  Status reply_once(std::string_view request_id, xml::DocumentPtr body, xml::DocumentPtr kept) override;
   Status start_job(Job job) override;
   Status cancel_job(std::string_view key) override;
   Status set_timer(std::string_view key, TimePoint due) override;
@@ -36,6 +40,10 @@ class ActorTurn : public Turn {
   Status undo();
   // The row of the request that the turn handled: the first answer, pending, or none when nothing was written.
   Status write_request_row(bool one_way);
+  // The answer to the request that the turn handled; null: it comes later.
+  const Message* own_answer() const;
+  // The same as it is kept and may be written down; none: the request is not answered yet.
+  std::optional<Message> kept_answer() const;
   // True: all that the turn did was to answer its request, and what its actor knows is committed.
   bool is_clean_answer() const;
 
@@ -78,7 +86,9 @@ class ActorTurn : public Turn {
   bool wrote_ = false;
   GuardedTransaction guarded_;
   std::optional<std::size_t> own_answer_;  // the effect that answers request_
-  const std::size_t effects_before_, answered_before_;
+  xml::DocumentPtr kept_answer_;           // what is stored instead of it; null: itself
+  const OpenSpan* span_ = nullptr;
+  const std::size_t effects_before_, answered_before_, spans_before_;
   const std::int64_t published_before_, jobs_before_;
 };
 

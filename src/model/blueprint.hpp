@@ -59,6 +59,15 @@ struct Link {
   std::optional<double> max_ms;
 };
 
+// Until when a cluster may run, from the moment it does.
+struct Lease {
+  static constexpr Duration kLongest = std::chrono::hours(24 * 3650);
+  Duration duration{0};
+  bool destroys = false;  // at its end; else the cluster is frozen
+  Duration notice{0};     // how long before the end it is announced; 0: not at all
+  Where where;
+};
+
 struct Blueprint {
   std::string name;
   std::string vo;  // empty: the caller's
@@ -69,6 +78,7 @@ struct Blueprint {
   std::vector<PlacementWish> wishes;
   std::vector<Pin> pins;
   std::vector<Link> links;
+  std::optional<Lease> lease;  // absent: nothing ends it
 };
 
 // What Nuraghe's drivers can honour. Not every physical host offers every machine and firmware; placement knows.

@@ -45,6 +45,7 @@ class Checker {
     resolve_pins();
     check_wishes_agree();
     resolve_links();
+    check_lease();
   }
 
  private:
@@ -356,6 +357,19 @@ class Checker {
         findings_.add(written.where, "'max-ms' cannot be guaranteed by the drivers at hand; remove it");
       blueprint_.links.push_back(link);
     }
+  }
+
+  void check_lease() {
+    if (!blueprint_.lease) return;
+    const Lease& lease = *blueprint_.lease;
+    if (lease.duration <= Duration(0))
+      findings_.add_unless_reported(lease.where, "its 'duration' is no time at all; write for example P7D or PT12H");
+    else if (lease.duration > Lease::kLongest)
+      findings_.add_unless_reported(lease.where,
+                                    "its 'duration' is longer than ten years (P3650D); leave <lease> out "
+                                    "when nothing shall end the cluster");
+    else if (lease.notice >= lease.duration)
+      findings_.add_unless_reported(lease.where, "its 'notice' is as long as the lease or longer; take a shorter one");
   }
 
   BlueprintSource& source_;

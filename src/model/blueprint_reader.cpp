@@ -182,6 +182,7 @@ BlueprintSource BlueprintReader::read() {
     if (element.is(kClusterNamespace, "link")) read_link(element, result);
   }
   if (const xml::Node element = only_once("placement")) read_placement(element, result);
+  if (const xml::Node element = only_once("lease")) read_lease(element, result);
   return result;
 }
 
@@ -306,6 +307,18 @@ void BlueprintReader::read_link(xml::Node element, BlueprintSource& into) {
   link.link.max_ms = read_decimal(element.attribute_or("max-ms", ""));
   link.asks = element.attribute("min-mbps") || element.attribute("max-ms");
   into.links.push_back(std::move(link));
+}
+
+void BlueprintReader::read_lease(xml::Node element, BlueprintSource& into) {
+  constexpr Duration kUsualNotice = std::chrono::hours(1);
+  Lease& lease = into.blueprint.lease.emplace();
+  lease.where = here(element);
+  lease.destroys = trimmed(element.attribute_or("at-end", "freeze")) == "destroy";
+  // What the schema takes and cannot be counted is thousands of years.
+  constexpr Duration kTooLong = Lease::kLongest + Duration(1);
+  lease.duration = parse_duration(trimmed(element.attribute_or("duration", ""))).value_or(kTooLong);
+  lease.notice = std::min(kUsualNotice, lease.duration / 2);
+  if (const auto text = element.attribute("notice")) lease.notice = parse_duration(trimmed(*text)).value_or(kTooLong);
 }
 
 std::pair<xml::Node, std::string> BlueprintReader::resolve(xml::Node element) {

@@ -74,6 +74,7 @@ class BlueprintReader {
   void read_configuration_child(xml::Node child, const std::string& source, NodeConfiguration& into);
   void read_placement(xml::Node element, BlueprintSource& into);
   void read_link(xml::Node element, BlueprintSource& into);
+  void read_lease(xml::Node element, BlueprintSource& into);
   // What a reference of a blueprint without findings refers to, and its file.
   std::pair<xml::Node, std::string> referred(const std::string& reference) const;
   void add_places(xml::Node element, std::size_t file, Places& places) const;

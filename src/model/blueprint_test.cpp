@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "model/plan.hpp"
+#include "test_folders.hpp"
 
 namespace nuraghe::model {
 namespace {

@@ -70,6 +70,7 @@ int http_status(ErrorCode code) {
     case ErrorCode::kNotFound:
       return 404;
     case ErrorCode::kConflict:
+    case ErrorCode::kCancelled:  // somebody ended it: what is there now tells whether to ask again
       return 409;
     case ErrorCode::kDenied:
       return 403;
@@ -80,7 +81,6 @@ int http_status(ErrorCode code) {
       return 504;
     case ErrorCode::kUnsupported:
       return 501;
-    case ErrorCode::kCancelled:
     case ErrorCode::kCorrupt:
     case ErrorCode::kInternal:
       return 500;
@@ -116,6 +116,8 @@ std::string_view reason_phrase(int status) {
       return "Request Timeout";
     case 409:
       return "Conflict";
+    case 412:
+      return "Precondition Failed";
     case 413:
       return "Content Too Large";
     case 415:
@@ -174,12 +176,40 @@ std::string percent_encode(std::string_view text) {
   return out;
 }
 
+bool is_authority(std::string_view text) {
+  if (text.empty() || text.size() > 255) return false;
+  const std::size_t bracket = text.front() == '[' ? text.find(']') : 0;
+  if (bracket == std::string_view::npos) return false;
+  const std::size_t colon = text.find(':', bracket);
+  const std::string_view host = text.substr(0, colon);
+  const auto all = [](std::string_view part, auto good) { return std::all_of(part.begin(), part.end(), good); };
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  const auto is_hex = [&](char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); };
+  const auto is_name = [&](char c) {
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-';
+  };
+  if (bracket == 0) {
+    if (host.empty() || !all(host, is_name)) return false;
+  } else {
+    const std::string_view address = host.substr(1, host.size() - 2);
+    const bool is_address = host.back() == ']' && address.find(':') != std::string_view::npos &&
+                            all(address, [&](char c) { return is_hex(c) || c == ':' || c == '.'; });
+    if (!is_address) return false;
+  }
+  if (colon == std::string_view::npos) return true;
+  const std::string_view port = text.substr(colon + 1);
+  if (port.empty() || port.size() > 5 || !all(port, is_digit)) return false;
+  int number = 0;
+  for (const char c : port) number = number * 10 + (c - '0');
+  return number > 0 && number <= 65535;
+}
+
 Result<Url> parse_url(std::string_view text) {
   Url url;
   const std::size_t colon = text.find("://");
   if (colon != std::string_view::npos) url.scheme = text.substr(0, colon);
-  if (url.scheme != "http" && url.scheme != "http+unix") {
-    return invalid(fmt::format("the address '{}' begins neither with http:// nor with http+unix://", text));
+  if (url.scheme != "http" && url.scheme != "https" && url.scheme != "http+unix") {
+    return invalid(fmt::format("the address '{}' begins with none of http://, https:// and http+unix://", text));
   }
   if (std::any_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) <= ' ' || c == 0x7f; })) {
     return invalid(fmt::format("the address '{}' holds a space or control character", text));

@@ -1,8 +1,11 @@
 #include "net/http_client.hpp"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <array>
 #include <condition_variable>
 #include <deque>
 #include <future>
@@ -11,6 +14,7 @@
 #include <unordered_map>
 
 #include "base/check.hpp"
+#include "net/client_tls.hpp"
 
 namespace nuraghe::net {
 
@@ -43,6 +47,7 @@ struct Transfer {
   std::shared_ptr<StreamBox> stream;
   Url url;
   std::optional<Error> refusal;  // found before it began
+  TlsPeer tls;                   // of an https address
   ClientResponse response;
   bool over_limit = false;
   CURL* easy = nullptr;
@@ -110,6 +115,21 @@ std::size_t on_body(char* data, std::size_t size, std::size_t count, void* user)
   return length;
 }
 
+// curl_opensocket_callback: what it refuses is not connected to, and the next address of the name is tried.
+curl_socket_t open_allowed(void* user, curlsocktype, curl_sockaddr* address) {
+  const auto& may_connect = *static_cast<const std::function<bool(std::string_view)>*>(user);
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  const char* shown = nullptr;
+  if (address->family == AF_INET)
+    shown =
+        inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(&address->addr)->sin_addr, text.data(), text.size());
+  if (address->family == AF_INET6)
+    shown = inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(&address->addr)->sin6_addr, text.data(),
+                      text.size());
+  if (shown == nullptr || !may_connect(shown)) return CURL_SOCKET_BAD;
+  return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 Error transfer_error(const Transfer& transfer, CURLcode code) {
   const std::string& url = transfer.request.url;
   const std::string detail = transfer.error[0] != '\0' ? transfer.error : curl_easy_strerror(code);
@@ -120,13 +140,16 @@ Error transfer_error(const Transfer& transfer, CURLcode code) {
   if (code == CURLE_OPERATION_TIMEDOUT) {
     return timed_out(fmt::format("{}: no answer within {}", url, format_duration(transfer.request.timeout)));
   }
+  if (auto reason = tls_reason(transfer.easy, code, detail, transfer.tls); !reason.empty())
+    return unavailable(fmt::format("{}: {}", url, reason));
   if (code == CURLE_URL_MALFORMAT) return invalid(fmt::format("{}: {}", url, detail));
   return unavailable(fmt::format("{}: {}", url, detail));
 }
 
 class CurlClient final : public HttpClient {
  public:
-  explicit CurlClient(HttpClientOptions options) {
+  explicit CurlClient(HttpClientOptions options)
+      : may_connect_(std::move(options.may_connect)), tls_(std::move(options.tls)) {
     initialise_curl();
     multi_ = curl_multi_init();
     CHECK(multi_ != nullptr);
@@ -166,6 +189,8 @@ class CurlClient final : public HttpClient {
   CURL* take_easy();
   void give_back(CURL* easy);
 
+  std::function<bool(std::string_view)> may_connect_;
+  std::function<TlsPeer(std::string_view)> tls_;
   CURLM* multi_ = nullptr;
   std::mutex mutex_;
   std::deque<std::unique_ptr<Transfer>> queue_;
@@ -355,9 +380,21 @@ void CurlClient::set_up(Transfer& transfer) {
     url = "http://localhost" + transfer.url.target;
     curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, transfer.url.socket.c_str());
   }
+  if (may_connect_) {
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_allowed);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, &may_connect_);
+  }
   curl_easy_setopt(easy, CURLOPT_URL, url.c_str());
   curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http");
+  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, transfer.url.scheme == "https" ? "https" : "http");
+  if (transfer.url.scheme == "https") {
+    if (request.tls) {
+      transfer.tls = *request.tls;
+    } else if (tls_) {
+      transfer.tls = tls_(transfer.url.base());
+    }
+    set_up_tls(easy, transfer.tls);
+  }
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   curl_easy_setopt(easy, CURLOPT_PROXY, "");
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -454,7 +491,7 @@ void CurlClient::give_back(CURL* easy) {
 }  // namespace
 
 std::unique_ptr<HttpClient> HttpClient::make(HttpClientOptions options) {
-  return std::make_unique<CurlClient>(options);
+  return std::make_unique<CurlClient>(std::move(options));
 }
 
 }  // namespace nuraghe::net

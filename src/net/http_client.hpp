@@ -1,5 +1,6 @@
-// HttpClient: HTTP/1.1 client over TCP and UNIX sockets; one thread serves any number of requests (libcurl's multi
-// interface) and keeps connections alive between them. No proxy, no redirects, no cookies: it speaks to services.
+// HttpClient: HTTP/1.1 client over TCP, with or without TLS, and UNIX sockets; one thread serves any number of requests
+// (libcurl's multi interface) and keeps connections alive between them. No proxy, no redirects, no cookies: it speaks
+// to services.
 //
 // Threading: every function is thread safe. Callbacks come on the client's thread and must not block.
 // Errors name the address: kUnavailable (no connection, or it broke), kTimeout, kExhausted (answer over the limit),
@@ -8,17 +9,19 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/result.hpp"
 #include "base/units.hpp"
 #include "net/http.hpp"
+#include "net/tls.hpp"
 
 namespace nuraghe::net {
 
 struct ClientRequest {
   std::string method = "POST";
-  std::string url;  // http://host:port/path or http+unix://%2Fpath%2Fto.sock/path
+  std::string url;  // http://host:port/path, https://… or http+unix://%2Fpath%2Fto.sock/path
   HttpHeaders headers;
   std::string content_type;  // empty: no Content-Type
   std::string body;
@@ -26,6 +29,7 @@ struct ClientRequest {
   Duration timeout = std::chrono::seconds(30);  // for the whole exchange; 0: none
   Duration connect_timeout = std::chrono::seconds(10);
   Bytes body_limit = mib(64);  // of the answer
+  std::optional<TlsPeer> tls;  // for https; absent: as HttpClientOptions::tls says
 };
 
 struct ClientResponse {
@@ -51,6 +55,13 @@ class ClientStream {
 struct HttpClientOptions {
   long connections_per_host = 1024;  // more requests than that wait
   long idle_connections = 64;        // kept alive
+  // Whether a connection may be made to this address (a numeric IPv4 or IPv6 address, after names were looked up);
+  // empty: to any. What may not is kUnavailable. UNIX sockets are then refused, too. Called on the client's thread.
+  std::function<bool(std::string_view address)> may_connect;
+  // How an https address is met ("https://10.0.0.1:8470"). A connection is used again as long as the answer is the
+  // same. Absent: the system's roots, the name in the address, no certificate of one's own. Called on the client's
+  // thread, must not block.
+  std::function<TlsPeer(std::string_view base)> tls;
 };
 
 class HttpClient {

@@ -58,6 +58,26 @@ TEST(HttpClient, SendsHeadersTokenAndMethodAndReusesConnections) {
   EXPECT_EQ(server->statistics().connections_accepted, 1);
 }
 
+TEST(HttpClient, ConnectsOnlyWhereItMay) {
+  const auto server = start(
+      [](const HttpRequest&, const HttpResponder& responder) { responder.respond(text_response(200, "reached")); });
+  std::vector<std::string> asked;
+  HttpClientOptions options;
+  options.may_connect = [&asked](std::string_view address) {
+    asked.emplace_back(address);
+    return address != "127.0.0.1";
+  };
+  const auto client = HttpClient::make(options);
+  const auto refused = client->call(get(server->bases()[0] + "/"));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(asked, std::vector<std::string>{"127.0.0.1"});
+  const auto socket = client->call(get("http+unix://%2Ftmp%2Fnobody.sock/"));
+  ASSERT_FALSE(socket);
+  EXPECT_EQ(socket.error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(server->statistics().connections_accepted, 0);
+}
+
 TEST(HttpClient, ErrorsNameTheAddress) {
   const auto client = HttpClient::make();
   auto server = start([](const HttpRequest&, const HttpResponder&) {});

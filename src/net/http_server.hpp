@@ -1,4 +1,4 @@
-// HttpServer: HTTP/1.1 on loopback TCP and UNIX sockets.
+// HttpServer: HTTP/1.1 on TCP, with TLS or on loopback without, and on UNIX sockets.
 //
 // Each connection belongs to one io thread for its life; the handler is called on that thread and must not block. It
 // gets a HttpResponder that may answer there and then or later, from any thread. A client that is slow, silent or gone
@@ -20,6 +20,7 @@
 #include "base/units.hpp"
 #include "env/posix.hpp"
 #include "net/http.hpp"
+#include "net/tls.hpp"
 
 namespace nuraghe::net {
 
@@ -83,7 +84,8 @@ class Timer {
 };
 
 struct HttpServerOptions {
-  // What to listen on: "127.0.0.1:8470", "[::1]:0" (port 0: any free one), "unix:/run/nuraghed.sock".
+  // What to listen on: "127.0.0.1:8470", "[::1]:0" (port 0: any free one), "tls:10.0.0.1:8470",
+  // "unix:/run/nuraghed.sock".
   std::vector<std::string> listen;
   std::size_t threads = 2;
   Bytes header_limit = kib(16);                        // beyond: 431
@@ -93,8 +95,11 @@ struct HttpServerOptions {
   Duration body_timeout = std::chrono::seconds(60);    // from there to the end of its body
   Duration idle_timeout = std::chrono::seconds(120);   // between two requests
   Duration write_timeout = std::chrono::seconds(60);   // without the client taking a byte
+  Bytes slowest_client =
+      kib(16);  // bytes in a second of a piece of an answer, after write_timeout: a slower one is dropped
   Bytes stream_buffer = mib(1);
-  bool allow_other_hosts = false;  // false: an address other than loopback is refused
+  bool allow_other_hosts = false;  // false: an address other than loopback is refused where there is no TLS
+  std::shared_ptr<const TlsServerContext> tls;  // needed for "tls:"; HttpServer::set_tls replaces it
 
   // Called on the io thread when a request's header is complete, before its body is read. An answer refuses the request
   // (the connection is closed when a body was announced). Must not block. May set request.attachment.
@@ -109,7 +114,8 @@ struct HttpServerStatistics {
   std::int64_t connections_accepted = 0;
   std::int64_t connections_refused = 0;  // over max_connections or out of file descriptors
   std::int64_t requests = 0;
-  std::int64_t requests_refused = 0;  // by limits, time-outs and the head hook
+  std::int64_t requests_refused = 0;   // by limits, time-outs and the head hook
+  std::int64_t handshakes_failed = 0;  // of TLS
 };
 
 class HttpServer {
@@ -127,9 +133,11 @@ class HttpServer {
   // Starts the io threads. Once.
   virtual void serve(Handler handler) = 0;
 
+  // For connections that come from now on; those that are there keep what they have. Thread safe.
+  virtual void set_tls(std::shared_ptr<const TlsServerContext> tls) = 0;
   // The port of the first TCP listener; 0 when there is none.
   virtual int port() const = 0;
-  // Base URLs in the order of options.listen: "http://127.0.0.1:41234", "http+unix://%2Frun%2Fx.sock".
+  // Base URLs in the order of options.listen: "http://127.0.0.1:41234", "https://…", "http+unix://%2Frun%2Fx.sock".
   virtual const std::vector<std::string>& bases() const = 0;
   // Stops accepting, closes idle connections, gives requests in the handler `grace` to be answered, then closes the
   // rest (on_gone is called) and joins the threads. Not from a handler. Repeating it does nothing.

@@ -86,6 +86,27 @@ TEST(HttpServer, AnswersOverTcpAndUnixSocket) {
   EXPECT_EQ(large->body.size(), 5'000'000u + 8);
 }
 
+TEST(HttpServer, KnowsByWhichAddressItWasReached) {
+  const TemporaryFolder folder;
+  auto options = loopback();
+  options.listen.push_back("127.0.0.2:0");
+  options.listen.push_back("unix:" + (folder / "s"));
+  const auto server = start(options, [](HttpRequest request, const HttpResponder& responder) {
+    responder.respond(text_response(200, request.reached_at + "|"));
+  });
+  ASSERT_TRUE(server);
+  const auto client = HttpClient::make();
+  for (std::size_t i = 0; i < 3; ++i) {
+    auto asked = request_to(server->bases()[i], "/");
+    asked.headers.push_back({"Host", "forged.example"});
+    for (int repeat = 0; repeat < 2; ++repeat) {
+      const auto answer = client->call(asked);
+      ASSERT_TRUE(answer) << answer.error().to_string();
+      EXPECT_EQ(answer->body, (i < 2 ? server->bases()[i] : "") + "|\n");
+    }
+  }
+}
+
 TEST(HttpServer, ReplacesAStaleSocketAndRefusesALiveOne) {
   const TemporaryFolder folder;
   const std::string path = folder / "s";

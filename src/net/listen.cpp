@@ -122,7 +122,7 @@ Result<Listener> listen_unix(const std::string& path) {
     return system_error("bind " + path, errno);
   }
   if (::listen(fd.get(), kBacklog) != 0) return system_error("listen " + path, errno);
-  return Listener{std::move(fd), unix_base(path), 0, path};
+  return Listener{std::move(fd), unix_base(path), 0, path, false, true};
 }
 
 struct TcpAddress {
@@ -159,7 +159,8 @@ Result<TcpAddress> parse_tcp(const std::string& text) {
     out.loopback = (ntohl(v4->sin_addr.s_addr) >> 24) == 127;
   }
   if (!good) {
-    return invalid(fmt::format("'{}' is no address to listen on: give 127.0.0.1:PORT, [::1]:PORT or unix:PATH", text));
+    return invalid(
+        fmt::format("'{}' is no address to listen on: give ADDRESS:PORT, tls:ADDRESS:PORT or unix:PATH", text));
   }
   return out;
 }
@@ -169,9 +170,9 @@ int port_of(const sockaddr_storage& address) {
   return ntohs(reinterpret_cast<const sockaddr_in*>(&address)->sin_port);
 }
 
-Result<Listener> listen_tcp(const std::string& text, bool allow_other_hosts) {
+Result<Listener> listen_tcp(const std::string& text, bool is_tls, bool allow_other_hosts) {
   TRY_ASSIGN(TcpAddress address, parse_tcp(text));
-  if (!address.loopback && !allow_other_hosts) {
+  if (!address.loopback && !is_tls && !allow_other_hosts) {
     return invalid(fmt::format("{} is not a loopback address; without TLS only loopback is served", text));
   }
   env::UniqueFd fd(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -194,14 +195,18 @@ Result<Listener> listen_tcp(const std::string& text, bool allow_other_hosts) {
   const int port = port_of(address.storage);
   std::string host = text.substr(0, text.rfind(':'));
   if (host == "localhost") host = "127.0.0.1";
-  return Listener{std::move(fd), fmt::format("http://{}:{}", host, port), port, {}};
+  const std::string base = fmt::format("{}://{}:{}", is_tls ? "https" : "http", host, port);
+  return Listener{std::move(fd), base, port, {}, is_tls, address.loopback && !is_tls};
 }
 
 }  // namespace
 
 Result<Listener> listen_on(const std::string& address, bool allow_other_hosts) {
-  if (address.starts_with("unix:")) return listen_unix(address.substr(5));
-  return listen_tcp(address, allow_other_hosts);
+  constexpr std::string_view kUnix = "unix:";
+  constexpr std::string_view kTls = "tls:";
+  if (address.starts_with(kUnix)) return listen_unix(address.substr(kUnix.size()));
+  if (address.starts_with(kTls)) return listen_tcp(address.substr(kTls.size()), true, allow_other_hosts);
+  return listen_tcp(address, false, allow_other_hosts);
 }
 
 }  // namespace nuraghe::net

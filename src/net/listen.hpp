@@ -13,6 +13,8 @@ struct Listener {
   std::string base;         // "http://127.0.0.1:41234"
   int port = 0;             // 0 for a UNIX socket
   std::string socket_path;  // empty for TCP
+  bool is_tls = false;
+  bool is_local = false;  // a UNIX socket, or loopback without TLS
 };
 
 // See HttpServerOptions::listen and HttpServer::start for forms and errors.

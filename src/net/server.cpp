@@ -195,6 +195,7 @@ class Server final : public HttpServer {
  public:
   explicit Server(HttpServerOptions options) : core_(std::make_shared<ServerCore>()) {
     core_->options = std::move(options);
+    core_->tls = core_->options.tls;
     spare_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   }
   ~Server() override { stop(Duration(0)); }
@@ -202,6 +203,7 @@ class Server final : public HttpServer {
   Status open() {
     for (const std::string& address : core_->options.listen) {
       TRY_ASSIGN(Listener listener, listen_on(address, core_->options.allow_other_hosts));
+      if (listener.is_tls && !core_->tls) return invalid(address + " cannot be served: there is no certificate");
       if (port_ == 0) port_ = listener.port;
       bases_.push_back(listener.base);
       listeners_.push_back(std::move(listener));
@@ -211,7 +213,7 @@ class Server final : public HttpServer {
     for (Listener& listener : listeners_) {
       acceptors_.push_back(
           std::make_unique<asio::posix::stream_descriptor>(workers_.front()->io, listener.fd.release()));
-      wait_accept(*acceptors_.back());
+      wait_accept(*acceptors_.back(), listener);
     }
     return {};
   }
@@ -222,6 +224,10 @@ class Server final : public HttpServer {
     for (const auto& worker : workers_) worker->run();
   }
 
+  void set_tls(std::shared_ptr<const TlsServerContext> tls) override {
+    const std::lock_guard lock(core_->tls_mutex);
+    core_->tls = std::move(tls);
+  }
   int port() const override { return port_; }
   const std::vector<std::string>& bases() const override { return bases_; }
   void stop(Duration grace) override;
@@ -236,9 +242,9 @@ class Server final : public HttpServer {
 
  private:
   const std::shared_ptr<Worker>& any_worker() { return workers_[next_worker_++ % workers_.size()]; }
-  void wait_accept(asio::posix::stream_descriptor& acceptor);
-  void accept_all(asio::posix::stream_descriptor& acceptor);
-  void admit(int fd, int family);
+  void wait_accept(asio::posix::stream_descriptor& acceptor, const Listener& listener);
+  void accept_all(asio::posix::stream_descriptor& acceptor, const Listener& listener);
+  void admit(int fd, int family, const Listener& listener);
   bool shed_one(int listening);
   void close_acceptors();
 
@@ -255,15 +261,15 @@ class Server final : public HttpServer {
   bool serving_ = false;
 };
 
-void Server::wait_accept(asio::posix::stream_descriptor& acceptor) {
-  acceptor.async_wait(asio::posix::stream_descriptor::wait_read, [this, &acceptor](const error_code& ec) {
+void Server::wait_accept(asio::posix::stream_descriptor& acceptor, const Listener& listener) {
+  acceptor.async_wait(asio::posix::stream_descriptor::wait_read, [this, &acceptor, &listener](const error_code& ec) {
     if (ec || core_->stopping) return;
-    accept_all(acceptor);
-    wait_accept(acceptor);
+    accept_all(acceptor, listener);
+    wait_accept(acceptor, listener);
   });
 }
 
-void Server::accept_all(asio::posix::stream_descriptor& acceptor) {
+void Server::accept_all(asio::posix::stream_descriptor& acceptor, const Listener& listener) {
   // Bounded, so that connections already accepted on this thread are served in between; async_wait sees the rest.
   for (int i = 0; i < 64; ++i) {
     sockaddr_storage address{};
@@ -271,7 +277,7 @@ void Server::accept_all(asio::posix::stream_descriptor& acceptor) {
     const int fd =
         ::accept4(acceptor.native_handle(), reinterpret_cast<sockaddr*>(&address), &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
-      admit(fd, address.ss_family);
+      admit(fd, address.ss_family, listener);
     } else if (errno == EMFILE || errno == ENFILE) {
       if (!shed_one(acceptor.native_handle())) return;
     } else if (errno != EINTR && errno != ECONNABORTED) {
@@ -291,7 +297,7 @@ bool Server::shed_one(int listening) {
   return one;
 }
 
-void Server::admit(int fd, int family) {
+void Server::admit(int fd, int family, const Listener& listener) {
   bool over = false;
   {
     const std::lock_guard lock(core_->mutex);
@@ -300,11 +306,20 @@ void Server::admit(int fd, int family) {
   }
   core_->accepted++;
   if (over) core_->refused_connections++;
+  Arrival arrival{fd, family, listener.is_local, nullptr};
+  if (listener.is_tls) {
+    const std::lock_guard lock(core_->tls_mutex);
+    arrival.tls = core_->tls;
+  }
+  // A handshake only to be refused is what who floods would like.
+  const bool answers = !arrival.tls;
   const std::shared_ptr<Worker>& worker = any_worker();
-  auto connection = std::make_shared<Connection>(worker, fd, family);
-  worker->dispatch([connection, over] {
+  auto connection = std::make_shared<Connection>(worker, std::move(arrival));
+  worker->dispatch([connection, over, answers] {
     connection->start();
-    if (over) connection->refuse(503, "too many connections; try again later");
+    if (!over) return;
+    if (!answers) return connection->close();
+    connection->refuse(503, "too many connections; try again later");
   });
 }
 
@@ -364,6 +379,7 @@ HttpServerStatistics Server::statistics() const {
   out.connections_refused = core_->refused_connections;
   out.requests = core_->requests;
   out.requests_refused = core_->refused_requests;
+  out.handshakes_failed = core_->failed_handshakes;
   const std::lock_guard lock(core_->mutex);
   out.connections_open = core_->open;
   return out;

@@ -1,9 +1,12 @@
 // One HTTP connection: reading, parsing, limits, time-outs and writing. All of it on the worker's thread.
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/error.hpp>
 
@@ -30,19 +33,46 @@ std::string peer_name(const Socket& socket) {
   return fmt::format("{}.{}.{}.{}:{}", ip >> 24, (ip >> 16) & 255, (ip >> 8) & 255, ip & 255, ntohs(address.sin_port));
 }
 
+// The base at which the connection came in; empty for a UNIX socket.
+std::string reached_base(const Socket& socket, bool is_tls) {
+  error_code ec;
+  const auto endpoint = socket.local_endpoint(ec);
+  if (ec) return {};
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  const char* scheme = is_tls ? "https" : "http";
+  if (endpoint.data()->sa_family == AF_INET) {
+    sockaddr_in address{};
+    std::memcpy(&address, endpoint.data(), sizeof address);
+    if (::inet_ntop(AF_INET, &address.sin_addr, text.data(), text.size()) == nullptr) return {};
+    return fmt::format("{}://{}:{}", scheme, text.data(), ntohs(address.sin_port));
+  }
+  if (endpoint.data()->sa_family != AF_INET6) return {};
+  sockaddr_in6 address{};
+  std::memcpy(&address, endpoint.data(), std::min(sizeof address, endpoint.size()));
+  // An IPv4 client of a socket for both.
+  const bool is_mapped = IN6_IS_ADDR_V4MAPPED(&address.sin6_addr);
+  const auto* bytes = address.sin6_addr.s6_addr;
+  const bool is_text = is_mapped ? ::inet_ntop(AF_INET, bytes + 12, text.data(), text.size()) != nullptr
+                                 : ::inet_ntop(AF_INET6, bytes, text.data(), text.size()) != nullptr;
+  if (!is_text) return {};
+  const std::string host = is_mapped ? std::string(text.data()) : fmt::format("[{}]", text.data());
+  return fmt::format("{}://{}:{}", scheme, host, ntohs(address.sin6_port));
+}
+
 }  // namespace
 
-Connection::Connection(std::shared_ptr<Worker> worker, int fd, int family)
-    : worker_(std::move(worker)), socket_(worker_->io), timer_(worker_->io) {
+Connection::Connection(std::shared_ptr<Worker> worker, Arrival arrival)
+    : worker_(std::move(worker)), socket_(worker_->io), timer_(worker_->io), is_local_(arrival.is_local) {
   error_code ec;
-  socket_.assign(asio::generic::stream_protocol(family, 0), fd, ec);
+  socket_.assign(asio::generic::stream_protocol(arrival.family, 0), arrival.fd, ec);
   if (ec) {
-    ::close(fd);
+    ::close(arrival.fd);
     return;
   }
   socket_.non_blocking(true, ec);
   const int on = 1;
-  if (family != AF_UNIX) ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (arrival.family != AF_UNIX) ::setsockopt(arrival.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (arrival.tls) tls_ = std::make_unique<TlsSession>(std::move(arrival.tls), arrival.fd);
 }
 
 Connection::~Connection() {
@@ -57,7 +87,11 @@ void Connection::start() {
   worker_->connections.emplace(this, shared_from_this());
   if (!socket_.is_open()) return close();
   head_.peer = peer_name(socket_);
-  go_idle();
+  head_.reached_at = reached_base(socket_, tls_ != nullptr);
+  if (!tls_) return go_idle();
+  state_ = State::kHandshake;
+  set_deadline(worker_->core->options.header_timeout);
+  shake_hands();
 }
 
 void Connection::refuse(int status, const std::string& reason) {
@@ -84,6 +118,14 @@ void Connection::go_idle() {
 void Connection::wait_readable() {
   if (waiting_read_ || state_ == State::kClosed) return;
   waiting_read_ = true;
+  if (tls_ && state_ != State::kLingering && tls_->has_pending()) {
+    // Posted, not called: as for pipelined requests.
+    worker_->post([self = shared_from_this()] {
+      self->waiting_read_ = false;
+      if (self->state_ != State::kClosed) self->on_readable();
+    });
+    return;
+  }
   socket_.async_wait(Socket::wait_read, [self = shared_from_this()](const error_code& ec) {
     self->waiting_read_ = false;
     if (self->state_ == State::kClosed) return;
@@ -96,22 +138,19 @@ void Connection::on_readable() {
   if (state_ == State::kHandling || state_ == State::kStreaming || state_ == State::kWriting) {
     return on_peer_while_busy();
   }
+  if (state_ == State::kHandshake) return shake_hands();
   error_code ec;
-  auto& scratch = worker_->scratch;
-  const std::size_t count = socket_.read_some(asio::buffer(scratch), ec);
+  const std::size_t count = receive(ec);
   if (ec == asio::error::would_block) return wait_readable();
   if (ec || count == 0) return close();
   if (state_ == State::kLingering) return wait_readable();
-  consume(std::string_view(scratch.data(), count));
+  consume(std::string_view(worker_->scratch.data(), count));
 }
 
 // Somebody wants to know whether the client is still there. Bytes of a next request end the watch: they stay in the
 // socket until this request is answered.
 void Connection::on_peer_while_busy() {
-  char byte = 0;
-  const ssize_t count = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) return close();
-  if (count < 0) wait_readable();
+  if (is_peer_gone()) close();
 }
 
 void Connection::consume(std::string_view data) {
@@ -214,7 +253,10 @@ HttpRequest Connection::take_request() {
   auto& message = parser_->get();
   HttpRequest request;
   request.peer = head_.peer;
+  request.reached_at = head_.reached_at;
   request.attachment = head_.attachment;
+  request.is_local = is_local_;
+  request.certificate = certificate_;
   request.method = std::string(message.method_string());
   request.target = std::string(message.target());
   // Absolute form (RFC 9112 §3.2.2): the authority is not looked at.
@@ -233,6 +275,7 @@ void Connection::dispatch_request() {
   request.body = std::move(parser_->get().body());
   head_ = HttpRequest{};
   head_.peer = request.peer;
+  head_.reached_at = request.reached_at;
   parser_.reset();
   clear_deadline();
   state_ = State::kHandling;
@@ -362,9 +405,9 @@ void Connection::flush() {
     }
     error_code ec;
     std::size_t count = 0;
-    if (asio::buffer_size(buffers) > 0) count = socket_.write_some(buffers, ec);
+    if (asio::buffer_size(buffers) > 0) count = transmit(std::span(buffers.data(), used), ec);
     if (ec == asio::error::would_block) {
-      set_deadline(worker_->core->options.write_timeout);
+      set_write_deadline();
       waiting_write_ = true;
       return socket_.async_wait(Socket::wait_write, [self](const error_code& wait_error) {
         self->waiting_write_ = false;
@@ -375,6 +418,7 @@ void Connection::flush() {
     }
     if (ec) return close();
     out_offset_ += count;
+    if (out_offset_ >= out_.front().data.size()) piece_deadline_ = SteadyTime::max();
     while (!out_.empty() && out_offset_ >= out_.front().data.size()) {
       out_offset_ -= out_.front().data.size();
       const std::size_t payload = out_.front().payload;
@@ -417,6 +461,7 @@ void Connection::linger() {
   if (!body_follows_) return close();
   state_ = State::kLingering;
   error_code ignored;
+  if (tls_) tls_->say_goodbye();
   socket_.shutdown(Socket::shutdown_send, ignored);
   set_deadline(kLingerTime);
   wait_readable();
@@ -425,9 +470,9 @@ void Connection::linger() {
 // ---- ending ----
 
 void Connection::begin_stop() {
-  if (state_ == State::kIdle || state_ == State::kHeader || state_ == State::kBody || state_ == State::kStreaming) {
-    return close();
-  }
+  const bool waits = state_ == State::kHandshake || state_ == State::kIdle || state_ == State::kHeader ||
+                     state_ == State::kBody || state_ == State::kStreaming;
+  if (waits) return close();
   keep_alive_ = false;
 }
 
@@ -436,6 +481,7 @@ void Connection::close() {
   const auto self = shared_from_this();
   state_ = State::kClosed;
   error_code ignored;
+  if (tls_) tls_->say_goodbye();
   socket_.close(ignored);
   timer_.cancel();
   parser_.reset();
@@ -460,6 +506,18 @@ void Connection::fire_gone() {
 void Connection::set_deadline(Duration span) {
   deadline_ = std::chrono::steady_clock::now() + span;
   if (armed_ > deadline_) arm_timer();
+}
+
+// Nothing taken for a while, or the piece not taken in all its time: single bytes now and then help nobody.
+void Connection::set_write_deadline() {
+  const HttpServerOptions& options = worker_->core->options;
+  const SteadyTime now = std::chrono::steady_clock::now();
+  if (piece_deadline_ == SteadyTime::max()) {
+    const auto bytes = static_cast<std::int64_t>(out_.front().data.size() - out_offset_);
+    const auto rate = std::max<std::int64_t>(1, options.slowest_client.count);
+    piece_deadline_ = now + options.write_timeout + std::chrono::seconds(bytes / rate);
+  }
+  set_deadline(std::min(options.write_timeout, std::chrono::duration_cast<Duration>(piece_deadline_ - now)));
 }
 
 void Connection::arm_timer() {

@@ -17,10 +17,12 @@
 #include <deque>
 #include <future>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <unordered_map>
 
 #include "net/http_server.hpp"
+#include "net/tls_session.hpp"
 
 namespace nuraghe::net {
 
@@ -42,10 +44,20 @@ struct ServerCore {
   HttpServerOptions options;
   HttpServer::Handler handler;
   std::atomic<bool> stopping{false};
-  std::atomic<std::int64_t> accepted{0}, refused_connections{0}, requests{0}, refused_requests{0};
+  std::atomic<std::int64_t> accepted{0}, refused_connections{0}, requests{0}, refused_requests{0}, failed_handshakes{0};
   std::mutex mutex;  // guards open
   std::condition_variable all_closed;
   std::int64_t open = 0;
+  std::mutex tls_mutex;  // guards tls
+  std::shared_ptr<const TlsServerContext> tls;
+};
+
+// How a connection came in.
+struct Arrival {
+  int fd = -1;
+  int family = 0;
+  bool is_local = false;
+  std::shared_ptr<const TlsServerContext> tls;  // null: plain
 };
 
 class Worker : public std::enable_shared_from_this<Worker> {
@@ -82,7 +94,7 @@ class Worker : public std::enable_shared_from_this<Worker> {
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(std::shared_ptr<Worker> worker, int fd, int family);
+  Connection(std::shared_ptr<Worker> worker, Arrival arrival);
   ~Connection();
   // ---- on the worker's thread ----
   void start();
@@ -96,7 +108,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void watch_gone(std::uint64_t request, std::function<void()> callback);
 
  private:
-  enum class State { kIdle, kHeader, kBody, kHandling, kStreaming, kWriting, kLingering, kClosed };
+  enum class State { kHandshake, kIdle, kHeader, kBody, kHandling, kStreaming, kWriting, kLingering, kClosed };
   using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
   struct Chunk {
     std::string data;
@@ -107,6 +119,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void wait_readable();
   void on_readable();
   void on_peer_while_busy();
+  // What came, at most the worker's scratch; ec as of a non-blocking socket.
+  std::size_t receive(boost::system::error_code& ec);
+  std::size_t transmit(std::span<const boost::asio::const_buffer> buffers, boost::system::error_code& ec);
+  bool is_peer_gone();  // asked while a request is handled; more bytes of it are no departure
+  void shake_hands();
   void consume(std::string_view data);
   enum class Fed { kTook, kWantsMore, kRefused };
   Fed feed(std::string_view& data);  // takes what the parser took off data
@@ -124,6 +141,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void go_idle();
   void fire_gone();
   void set_deadline(Duration span);
+  void set_write_deadline();
   void clear_deadline() { deadline_ = SteadyTime::max(); }
   void arm_timer();
   void on_timeout();
@@ -133,6 +151,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::steady_timer timer_;
   SteadyTime deadline_ = SteadyTime::max();
   SteadyTime armed_ = SteadyTime::max();
+  std::unique_ptr<TlsSession> tls_;  // null: plain
+  std::shared_ptr<const PeerCertificate> certificate_;
   State state_ = State::kIdle;
   std::optional<Parser> parser_;
   HttpRequest head_;      // of the request being read
@@ -142,6 +162,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::uint64_t request_ = 0;   // number of the request in hand: answers to another one are dropped
   std::shared_ptr<HttpStream::State> stream_;
   std::vector<std::function<void()>> gone_;
+  bool is_local_ = false;
   bool waiting_read_ = false;
   bool waiting_write_ = false;
   bool keep_alive_ = true;
@@ -149,6 +170,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool head_request_ = false;
   bool version_11_ = true;
   bool stream_ended_ = false;
+  SteadyTime piece_deadline_ = SteadyTime::max();  // of the first piece of out_, once the client has made it wait
   bool body_follows_ = false;  // of a refused request: the rest is read and thrown away before closing
   bool counted_ = false;
 };

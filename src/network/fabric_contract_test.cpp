@@ -5,6 +5,7 @@
 #include <map>
 
 #include "network/namespace_world.hpp"
+#include "test_folders.hpp"
 
 namespace nuraghe::network {
 namespace {

@@ -21,6 +21,7 @@
 #include "network/address.hpp"
 #include "network/configuration.hpp"
 #include "network/fabric.hpp"
+#include "test_folders.hpp"
 
 namespace nuraghe::network::testing_world {
 

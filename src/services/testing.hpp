@@ -56,6 +56,13 @@ class World {
     exchange_->post(actor, work, [](const Status& status) { EXPECT_TRUE(status) << status.error().to_string(); });
     run();
   }
+  // Those after a sequence number, oldest first.
+  void read_events(std::int64_t after, const std::function<void(const exchange::Event&)>& each) {
+    exchange_->read_events(after, 10'000, [&each](const std::vector<exchange::Event>& found) {
+      for (const auto& event : found) each(event);
+    });
+    run();
+  }
   // Sends a request and, unless told otherwise, works until nothing is to be done now; its id, by which `answers` has
   // the answer, if there is one.
   std::string send(exchange::Message request, const std::string& vo = "vo1", const std::string& id = {},
@@ -85,6 +92,18 @@ class World {
     if (!opened || !transaction) return found;
     const auto rows = (*transaction)->scan(*opened, {}, {}, 1'000'000);
     for (const auto& row : rows ? *rows : std::vector<store::Row>()) found.push_back(row.key);
+    return found;
+  }
+
+  // And their values.
+  std::vector<std::string> values(const std::string& table) const {
+    std::vector<std::string> found;
+    auto store = store::open_memory(disk);
+    const auto opened = store->table(table);
+    const auto transaction = store->begin();
+    if (!opened || !transaction) return found;
+    const auto rows = (*transaction)->scan(*opened, {}, {}, 1'000'000);
+    for (const auto& row : rows ? *rows : std::vector<store::Row>()) found.push_back(row.value);
     return found;
   }
 

@@ -32,26 +32,29 @@ std::string entries_of(xml::Node detail) {
   return out;
 }
 
+std::string escape_attribute(std::string_view text) {
+  std::string out = xml::escape_text(text);
+  for (auto at = out.find('"'); at != std::string::npos; at = out.find('"', at)) out.replace(at, 1, "&quot;");
+  return out;
+}
+
 std::string_view opening(Version version) { return version == Version::k11 ? kOpen11 : kOpen12; }
 
-// SOAP 1.2 part 1 §5.4; `subcode` may be empty.
-void put_fault_12(std::string& out, std::string_view code, std::string_view subcode, std::string_view reason,
-                  xml::Node detail) {
-  fmt::format_to(std::back_inserter(out), "<soap:Fault><soap:Code><soap:Value>{}</soap:Value>", code);
-  if (!subcode.empty()) {
-    fmt::format_to(std::back_inserter(out), "<soap:Subcode><soap:Value>{}</soap:Value></soap:Subcode>", subcode);
-  }
+// SOAP 1.2 part 1 §5.4; `subcodes`: the element, or nothing.
+void put_fault_12(std::string& out, std::string_view code, std::string_view subcodes, std::string_view reason,
+                  std::string_view detail) {
+  fmt::format_to(std::back_inserter(out), "<soap:Fault><soap:Code><soap:Value>{}</soap:Value>{}", code, subcodes);
   fmt::format_to(std::back_inserter(out),
                  "</soap:Code><soap:Reason><soap:Text xml:lang=\"en\">{}</soap:Text></soap:Reason>",
                  xml::escape_text(reason));
-  if (detail) fmt::format_to(std::back_inserter(out), "<soap:Detail>{}</soap:Detail>", entries_of(detail));
+  if (!detail.empty()) fmt::format_to(std::back_inserter(out), "<soap:Detail>{}</soap:Detail>", detail);
   out += "</soap:Fault>";
 }
 
-void put_fault(std::string& out, std::string_view code, std::string_view reason, xml::Node detail) {
+void put_fault(std::string& out, std::string_view code, std::string_view reason, std::string_view detail) {
   fmt::format_to(std::back_inserter(out), "<soap:Fault><faultcode>{}</faultcode><faultstring>{}</faultstring>", code,
                  xml::escape_text(reason));
-  if (detail) fmt::format_to(std::back_inserter(out), "<detail>{}</detail>", entries_of(detail));
+  if (!detail.empty()) fmt::format_to(std::back_inserter(out), "<detail>{}</detail>", detail);
   out += "</soap:Fault>";
 }
 
@@ -64,7 +67,7 @@ std::string_view fault_code_12(const ProtocolFault& fault) {
     case Code::kServer:
       return "soap:Receiver";
     default:
-      return "soap:Sender";
+      return fault.subcode == "EndpointUnavailable" ? "soap:Receiver" : "soap:Sender";
   }
 }
 
@@ -99,12 +102,19 @@ std::string reply_action(std::string_view action) {
 
 namespace {
 
+// The specifications of WSRF have one action for all of their faults (WS-ResourceProperties 1.2 §5 and its sisters).
+std::string_view fault_action(const exchange::Fault& fault) {
+  constexpr std::string_view kWsrf = "http://docs.oasis-open.org/wsrf/";
+  const bool is_of_wsrf = fault.detail && fault.detail->root().namespace_uri().starts_with(kWsrf);
+  return is_of_wsrf ? "http://docs.oasis-open.org/wsrf/fault" : kFaultAction;
+}
+
 void put_headers(std::string& out, const Message& message, const EncodeOptions& options) {
   out += kHeader;
   put(out, "wsa:MessageID", message.message_id);
   put(out, "wsa:To", message.to);
   if (message.fault) {
-    put(out, "wsa:Action", kFaultAction);
+    put(out, "wsa:Action", fault_action(*message.fault));
   } else {
     put(out, "wsa:Action", options.action.empty() ? default_action(message) : options.action);
   }
@@ -149,9 +159,11 @@ std::string encode(const Message& message, const EncodeOptions& options) {
     const xml::Node detail = message.fault->detail ? message.fault->detail->root() : xml::Node();
     const bool from_sender = message.fault->from_sender;
     if (options.version == Version::k12)
-      put_fault_12(out, from_sender ? "soap:Sender" : "soap:Receiver", "", message.fault->reason, detail);
+      put_fault_12(out, from_sender ? "soap:Sender" : "soap:Receiver", "", message.fault->reason,
+                   detail ? entries_of(detail) : std::string());
     else
-      put_fault(out, from_sender ? "soap:Client" : "soap:Server", message.fault->reason, detail);
+      put_fault(out, from_sender ? "soap:Client" : "soap:Server", message.fault->reason,
+                detail ? entries_of(detail) : std::string());
   } else if (parts) {
     out += children_of(message.body->root(), "body");
   } else if (message.body) {
@@ -161,24 +173,72 @@ std::string encode(const Message& message, const EncodeOptions& options) {
   return out;
 }
 
-std::string encode(const ProtocolFault& fault) {
+namespace {
+
+// WS-Addressing SOAP Binding §6.3: what the fault is about.
+std::string problem_of(const ProtocolFault& fault) {
+  if (fault.problem.empty()) return {};
+  const std::string text = xml::escape_text(fault.problem);
+  if (fault.subcode == "ActionNotSupported") {
+    return fmt::format("<wsa:ProblemAction><wsa:Action>{}</wsa:Action></wsa:ProblemAction>", text);
+  }
+  if (fault.subcode == "DestinationUnreachable" || fault.subcode == "EndpointUnavailable") {
+    return fmt::format("<wsa:ProblemIRI>{}</wsa:ProblemIRI>", text);
+  }
+  return fmt::format("<wsa:ProblemHeaderQName>wsa:{}</wsa:ProblemHeaderQName>", text);
+}
+
+// SOAP 1.2 part 1 §5.4.7, §5.4.8: which versions are spoken, which header was not understood.
+std::string explanation_of(const ProtocolFault& fault) {
+  if (fault.code == Code::kVersionMismatch) {
+    std::string spoken;
+    for (const std::string_view version : {kEnvelope12, kEnvelope11}) {
+      if (fault.problem.find(version) == std::string::npos) continue;
+      spoken += fmt::format("<env12:SupportedEnvelope xmlns:v=\"{}\" qname=\"v:Envelope\"/>", version);
+    }
+    if (spoken.empty()) return {};
+    return fmt::format("<env12:Upgrade xmlns:env12=\"{}\">{}</env12:Upgrade>", kEnvelope12, spoken);
+  }
+  if (fault.code != Code::kMustUnderstand || fault.version != Version::k12 || fault.problem.empty()) return {};
+  const auto end = fault.problem.find('}');
+  if (end == std::string::npos) return {};
+  return fmt::format("<soap:NotUnderstood xmlns:h=\"{}\" qname=\"h:{}\"/>",
+                     escape_attribute(std::string_view(fault.problem).substr(1, end - 1)),
+                     fault.problem.substr(end + 1));
+}
+
+std::string subcodes_of(const ProtocolFault& fault) {
+  if (fault.code != Code::kWsAddressing) return {};
+  const std::string inner =
+      fault.detail_code.empty()
+          ? std::string()
+          : fmt::format("<soap:Subcode><soap:Value>wsa:{}</soap:Value></soap:Subcode>", fault.detail_code);
+  return fmt::format("<soap:Subcode><soap:Value>wsa:{}</soap:Value>{}</soap:Subcode>", fault.subcode, inner);
+}
+
+}  // namespace
+
+std::string encode(const ProtocolFault& fault, TimePoint at) {
+  const bool of_addressing = fault.code == Code::kWsAddressing;
+  const std::string problem = of_addressing ? problem_of(fault) : std::string();
   std::string out(opening(fault.version));
   out += kHeader;
-  put(out, "wsa:Action",
-      fault.code == Code::kWsAddressing ? "http://www.w3.org/2005/08/addressing/fault" : kFaultAction);
+  put(out, "wsa:Action", of_addressing ? "http://www.w3.org/2005/08/addressing/fault" : kFaultAction);
   put(out, "wsa:RelatesTo", fault.relates_to);
+  out += explanation_of(fault);
+  if (fault.version == Version::k11 && !problem.empty()) out += "<wsa:FaultDetail>" + problem + "</wsa:FaultDetail>";
   out += kBody;
-  // SOAP 1.1 binding of WS-Addressing faults (§6.2): the subcode is the fault code.
-  const std::string code = fault.code == Code::kWsAddressing ? "wsa:" + fault.subcode : std::string(fault_code(fault));
-  const exchange::Fault own = exchange::fault_of(fault.to_error(), "");
-  // A fault about a header has no detail (SOAP 1.1 §4.4).
-  const bool about_header = fault.code == Code::kWsAddressing || fault.code == Code::kMustUnderstand;
-  const xml::Node detail = about_header ? xml::Node() : own.detail->root();
+  // A fault about a header has no detail of the body (SOAP 1.1 §4.4).
+  std::string detail;
+  if (!of_addressing && fault.code != Code::kMustUnderstand) {
+    detail = exchange::fault_of(fault.to_error(), "", at).detail->root().to_string();
+  }
   if (fault.version == Version::k12) {
-    const std::string subcode = fault.code == Code::kWsAddressing ? code : std::string();
-    put_fault_12(out, fault_code_12(fault), subcode, fault.reason, detail);
+    put_fault_12(out, fault_code_12(fault), subcodes_of(fault), fault.reason, of_addressing ? problem : detail);
   } else {
-    put_fault(out, code, fault.reason, detail);
+    // §6.2: the most exact code is the fault code.
+    const std::string& exact = fault.detail_code.empty() ? fault.subcode : fault.detail_code;
+    put_fault(out, of_addressing ? "wsa:" + exact : std::string(fault_code(fault)), fault.reason, detail);
   }
   out += kClose;
   return out;

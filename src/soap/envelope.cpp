@@ -19,8 +19,14 @@ using Code = ProtocolFault::Code;
 template <class T>
 using Decoded = tl::expected<T, ProtocolFault>;
 
-tl::unexpected<ProtocolFault> refuse(Code code, std::string reason, std::string subcode = {}) {
-  return tl::unexpected(ProtocolFault{code, std::move(reason), std::move(subcode), {}, Version::k11});
+tl::unexpected<ProtocolFault> refuse(Code code, std::string reason) {
+  return tl::unexpected(ProtocolFault{code, std::move(reason), {}, {}, Version::k11});
+}
+
+// A header of WS-Addressing that is not as it has to be.
+ProtocolFault bad_header(std::string reason, std::string detail_code, std::string_view header) {
+  return ProtocolFault{Code::kWsAddressing, std::move(reason),      "InvalidAddressingHeader", {},
+                       Version::k11,        std::move(detail_code), std::string(header)};
 }
 
 std::string trimmed(std::string text) {
@@ -101,8 +107,10 @@ class HeaderReader {
     if (ns == kOldAddressing) return {};
     const std::string must = trimmed(block.attribute_or("mustUnderstand", "0", envelope_));
     if (must == "0" || must == "false") return {};
-    return refuse(Code::kMustUnderstand,
-                  fmt::format("the header {} must be understood and is not", block.name().to_string()));
+    auto refused = refuse(Code::kMustUnderstand,
+                          fmt::format("the header {} must be understood and is not", block.name().to_string()));
+    refused.value().problem = block.name().to_string();
+    return refused;
   }
 
   // SOAP 1.1 §4.2.2: without an actor, or with the "next" one, a block is for whoever receives it. SOAP 1.2 part 1
@@ -132,14 +140,21 @@ class HeaderReader {
     } else if (name == "FaultTo") {
       once = set_once(headers_.fault_to.address, address_of(block), seen_fault_to_);
       headers_.fault_to.parameters = parameters_of(block);
+    } else if (name == "From") {
+      once = !std::exchange(seen_from_, true);
     } else if (name == "RelatesTo") {
       // Other relationship types than the reply's are somebody else's business.
       const std::string type = block.attribute_or("RelationshipType", "http://www.w3.org/2005/08/addressing/reply");
       if (type == "http://www.w3.org/2005/08/addressing/reply") headers_.relates_to = trimmed(block.text());
     }
-    if (once) return {};
-    return refuse(Code::kWsAddressing, fmt::format("the header wsa:{} stands there twice", name),
-                  "InvalidAddressingHeader");
+    if (!once) {
+      return tl::unexpected(
+          bad_header(fmt::format("the header wsa:{} stands there twice", name), "InvalidCardinality", name));
+    }
+    const bool is_reference = name == "ReplyTo" || name == "FaultTo" || name == "From";
+    if (!is_reference || !trimmed(address_of(block)).empty()) return {};
+    return tl::unexpected(
+        bad_header(fmt::format("the header wsa:{} has no wsa:Address", name), "MissingAddressInEPR", name));
   }
 
   void take_context(xml::Node block) {
@@ -175,7 +190,7 @@ class HeaderReader {
   std::vector<xml::Node> blocks_;
   Headers headers_;
   bool seen_message_id_ = false, seen_to_ = false, seen_action_ = false, seen_reply_to_ = false;
-  bool seen_fault_to_ = false;
+  bool seen_fault_to_ = false, seen_from_ = false;
 };
 
 struct Parts {
@@ -232,6 +247,8 @@ Decoded<Parts> open_envelope(std::string_view text, const DecodeOptions& options
                                                    options.speaks_11 ? fmt::format("SOAP 1.1 ({})", kEnvelope11) : "",
                                                    options.speaks_11 && options.speaks_12 ? " and " : "",
                                                    options.speaks_12 ? fmt::format("SOAP 1.2 ({})", kEnvelope12) : ""));
+    refused.value().problem =
+        fmt::format("{}{}", options.speaks_12 ? kEnvelope12 : "", options.speaks_11 ? kEnvelope11 : "");
     // SOAP 1.2 part 1, appendix A: who sent 1.1 understands an answer in 1.1.
     refused.value().version = options.speaks_11 || ns == kEnvelope11 ? Version::k11 : Version::k12;
     return refused;
@@ -286,7 +303,16 @@ void read_detail(xml::Node detail, Fault& fault) {
   const xml::Node entry = detail ? detail.first_child() : xml::Node();
   if (!entry) return;
   fault.detail = detach(entry);
-  if (entry.is(kFault, "fault")) fault.code = error_code_from_name(entry.attribute_or("code", "internal"));
+  if (const auto code = exchange::code_of(entry)) fault.code = *code;
+}
+
+// A fault code of WS-Addressing (SOAP Binding §6.4): it stands for the detail that such a fault has not.
+void read_code(xml::Node word, Fault& fault) {
+  const auto name = word.resolve_qname(trimmed(word.text()));
+  if (!name || name->ns != kAddressing) return;
+  const ProtocolFault protocol{Code::kWsAddressing, "", name->local, "", Version::k11};
+  fault.code = protocol.to_error().code();
+  fault.from_sender = fault.code != ErrorCode::kUnavailable;
 }
 
 // SOAP 1.2 part 1 §5.4.
@@ -302,6 +328,8 @@ Fault read_fault_12(xml::Node element) {
     fault.from_sender = local == "Sender";
     fault.code = fault.from_sender ? ErrorCode::kInvalid : ErrorCode::kInternal;
     if (local == "MustUnderstand" || local == "VersionMismatch") fault.code = ErrorCode::kUnsupported;
+    const xml::Node subcode = code.child(kEnvelope12, "Subcode");
+    if (const xml::Node word = subcode ? subcode.child(kEnvelope12, "Value") : xml::Node()) read_code(word, fault);
   }
   read_detail(element.child(kEnvelope12, "Detail"), fault);
   return fault;
@@ -318,6 +346,7 @@ Fault read_fault(xml::Node element) {
     fault.from_sender = local == "Client" || local.starts_with("Client.");
     fault.code = fault.from_sender ? ErrorCode::kInvalid : ErrorCode::kInternal;
     if (local == "MustUnderstand" || local == "VersionMismatch") fault.code = ErrorCode::kUnsupported;
+    read_code(code, fault);
   }
   read_detail(element.child("", "detail"), fault);
   return fault;
@@ -341,6 +370,9 @@ xml::Node body_element(const xml::DocumentPtr& body) {
 }
 
 Error ProtocolFault::to_error() const {
+  if (subcode == "ActionNotSupported") return unsupported(reason);
+  if (subcode == "DestinationUnreachable") return not_found(reason);
+  if (subcode == "EndpointUnavailable") return unavailable(reason);
   switch (code) {
     case Code::kMustUnderstand:
     case Code::kVersionMismatch:
@@ -365,6 +397,31 @@ std::string charset_of(const net::MediaType& type) {
   return std::string(charset);
 }
 
+namespace {
+
+// What the headers of WS-Addressing have to be together; nullopt: they are.
+std::optional<ProtocolFault> check_addressing(const Headers& headers, const DecodeOptions& options) {
+  for (const auto& [answer, name] :
+       {std::pair(&headers.reply_to, "ReplyTo"), std::pair(&headers.fault_to, "FaultTo")}) {
+    if (!answer->is_elsewhere() || options.any_reply_address) continue;
+    return bad_header(fmt::format("replies to {} are not sent: only the anonymous address", answer->address),
+                      "OnlyAnonymousAddressSupported", name);
+  }
+  if (!options.strict_addressing || !headers.addressed) return std::nullopt;
+  const std::string_view soap_action = unquoted(options.soap_action);
+  if (headers.action.empty() && soap_action.empty()) {
+    ProtocolFault fault = bad_header("a message with headers of WS-Addressing has a wsa:Action", "", "Action");
+    fault.subcode = "MessageAddressingHeaderRequired";
+    return fault;
+  }
+  if (headers.action.empty() || soap_action.empty() || soap_action == headers.action) return std::nullopt;
+  return bad_header(
+      fmt::format("the SOAPAction is {} and the wsa:Action {}: both have to be the same", soap_action, headers.action),
+      "ActionMismatch", "Action");
+}
+
+}  // namespace
+
 Decoded<Envelope> decode_request(std::string_view text, const DecodeOptions& options) {
   auto parts = open_envelope(text, options);
   if (!parts) return tl::unexpected(std::move(parts.error()));
@@ -375,14 +432,13 @@ Decoded<Envelope> decode_request(std::string_view text, const DecodeOptions& opt
     headers.error().version = version;
     return tl::unexpected(std::move(headers.error()));
   }
-  const auto refused = [id = headers->message_id, version](Code code, std::string reason, std::string subcode = {}) {
-    return tl::unexpected(ProtocolFault{code, std::move(reason), std::move(subcode), id, version});
+  const auto refused = [id = headers->message_id, version](Code code, std::string reason) {
+    return tl::unexpected(ProtocolFault{code, std::move(reason), {}, id, version});
   };
-  for (const AnswerAddress* answer : {&headers->reply_to, &headers->fault_to}) {
-    if (!answer->is_elsewhere() || options.any_reply_address) continue;
-    return refused(Code::kWsAddressing,
-                   fmt::format("replies to {} are not sent: only the anonymous address", answer->address),
-                   "OnlyAnonymousAddressSupported");
+  if (auto bad = check_addressing(*headers, options)) {
+    bad->relates_to = headers->message_id;
+    bad->version = version;
+    return tl::unexpected(std::move(*bad));
   }
   const xml::Node payload = parts->body.first_child();
   if (!payload && !options.empty_body)

@@ -47,16 +47,21 @@ struct ProtocolFault {
     kClient,           // an envelope, but not one that can be served
     kVersionMismatch,  // SOAP 1.1 §4.4.1
     kMustUnderstand,   // SOAP 1.1 §4.2.3
-    kWsAddressing,     // WS-Addressing SOAP Binding §6.4; `subcode` is its local name
+    kWsAddressing,     // WS-Addressing SOAP Binding §6.4; `subcode` and `detail_code` are its local names
     kServer,           // this side's own trouble
   };
   Code code = Code::kClient;
   std::string reason;
-  std::string subcode;             // "InvalidAddressingHeader", "OnlyAnonymousAddressSupported"
+  std::string subcode;             // "InvalidAddressingHeader", "MessageAddressingHeaderRequired", ...
   std::string relates_to;          // the request's wsa:MessageID as far as it was read
   Version version = Version::k11;  // in which it is answered
-  Error to_error()
-      const;  // kUnsupported for kMustUnderstand and kVersionMismatch, kInternal for kServer, else kInvalid
+  std::string detail_code = {};    // the subsubcode, such as "InvalidCardinality"; empty: none
+  // What it is about (§6.4): the local name of the header, for DestinationUnreachable and EndpointUnavailable the
+  // address, for ActionNotSupported the action; empty: not said.
+  std::string problem = {};
+  // kUnsupported for kMustUnderstand, kVersionMismatch and ActionNotSupported, kNotFound for DestinationUnreachable,
+  // kUnavailable for EndpointUnavailable, kInternal for kServer, else kInvalid.
+  Error to_error() const;
 };
 
 // Where an answer is wanted: the address of wsa:ReplyTo or wsa:FaultTo, empty when the header is not there, and what
@@ -93,7 +98,9 @@ struct DecodeOptions {
   // The charset that the transport says, tried when the text is not what it says by itself; empty: none.
   std::string charset = {};
   bool any_reply_address = false;  // true: another wsa:ReplyTo than anonymous and none is no fault here
-  bool trust_context = false;      // true: vo and caller are taken from the headers, too (from a peer process)
+  // True: who uses WS-Addressing says an action (Core §3.1), the same as the SOAPAction header if both are there.
+  bool strict_addressing = false;
+  bool trust_context = false;  // true: vo and caller are taken from the headers, too (from a peer process)
 };
 
 // A request. `message.operation` is the local name of the body's element, unless the action is "NAMESPACE:name" or
@@ -110,7 +117,8 @@ struct EncodeOptions {
 // The envelope of a request or, when relates_to is set, of a reply or fault, without XML declaration. The body of a
 // fault may be a document of parts, whose header blocks it gets.
 std::string encode(const exchange::Message& message, const EncodeOptions& options = {});
-std::string encode(const ProtocolFault& fault);  // in its version
+// In its version; `at` is when it happened.
+std::string encode(const ProtocolFault& fault, TimePoint at);
 
 // "NAMESPACE-OF-THE-BODY:operation" (urn:…) or "NAMESPACE/operation" (others).
 std::string default_action(const exchange::Message& message);

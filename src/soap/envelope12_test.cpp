@@ -54,13 +54,14 @@ TEST(Envelope12, AnotherVersionThanSpokenIsNamed) {
   const auto fresh = decode_request(encode(message(), {Version::k12, ""}));
   ASSERT_FALSE(fresh);
   EXPECT_EQ(fresh.error().code, Code::kVersionMismatch);
-  EXPECT_THAT(encode(fresh.error()), HasSubstr("<faultcode>soap:VersionMismatch"));
+  EXPECT_THAT(encode(fresh.error(), {}), HasSubstr("<faultcode>soap:VersionMismatch"));
+  EXPECT_THAT(encode(fresh.error(), {}), HasSubstr("SupportedEnvelope xmlns:v=\"" + std::string(kEnvelope11)));
 }
 
 TEST(Envelope12, FaultsGoRound) {
   exchange::Message reply;
   reply.relates_to = "urn:uuid:1";
-  reply.fault = exchange::fault_of(not_found("no such thing"), "shop");
+  reply.fault = exchange::fault_of(not_found("no such thing"), "shop", {});
   const auto text = encode(reply, {Version::k12, ""});
   EXPECT_THAT(text, HasSubstr("<soap:Value>soap:Sender</soap:Value>"));
   EXPECT_THAT(text, HasSubstr("<soap:Text xml:lang=\"en\">"));
@@ -78,7 +79,8 @@ TEST(Envelope12, MustUnderstandIsRefusedInItsOwnVersion) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::kMustUnderstand);
   EXPECT_EQ(refused.error().version, Version::k12);
-  EXPECT_THAT(encode(refused.error()), HasSubstr("<soap:Value>soap:MustUnderstand</soap:Value>"));
+  EXPECT_THAT(encode(refused.error(), {}), HasSubstr("<soap:Value>soap:MustUnderstand</soap:Value>"));
+  EXPECT_THAT(encode(refused.error(), {}), HasSubstr("<soap:NotUnderstood xmlns:h="));
   const auto other = "<x xmlns='urn:x' e:mustUnderstand='true' e:role='urn:somebody'/>";
   EXPECT_TRUE(decode_request(envelope(other, "<a xmlns='urn:u'/>"), both()));
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "env/posix.hpp"
+#include "test_folders.hpp"
 #include "xml/schema.hpp"
 
 namespace nuraghe::soap {
@@ -27,20 +28,25 @@ std::string standard(const std::string& path) {
   return text.value_or("");
 }
 
+std::pair<std::string, std::string> with_text(const std::string& path) { return {path, standard(path)}; }
+
 // SOAP 1.1, WS-Addressing, and Nuraghe's headers and fault detail, as one schema.
 const xml::Schema& envelope_schema() {
   static const xml::Schema schema = [] {
     const std::map<std::string, std::string> files = {
         {"main.xsd",
          "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'>"
-         "<xs:import namespace='http://schemas.xmlsoap.org/soap/envelope/' schemaLocation='soap.xsd'/>"
-         "<xs:import namespace='http://www.w3.org/2005/08/addressing' schemaLocation='wsa.xsd'/>"
+         "<xs:import namespace='http://schemas.xmlsoap.org/soap/envelope/' "
+         "schemaLocation='standards/soap/soap11-envelope.xsd'/>"
+         "<xs:import namespace='http://www.w3.org/2005/08/addressing' schemaLocation='standards/wsa/ws-addr.xsd'/>"
          "<xs:import namespace='urn:nuraghe:context:1' schemaLocation='context.xsd'/>"
          "<xs:import namespace='urn:nuraghe:fault:1' schemaLocation='fault.xsd'/></xs:schema>"},
-        {"soap.xsd", standard("standards/soap/soap11-envelope.xsd")},
-        {"wsa.xsd", standard("standards/wsa/ws-addr.xsd")},
-        {"context.xsd", standard("context.xsd")},
-        {"fault.xsd", standard("fault.xsd")}};
+        with_text("standards/soap/soap11-envelope.xsd"),
+        with_text("standards/wsa/ws-addr.xsd"),
+        with_text("standards/wsrf/bf-2.xsd"),
+        with_text("standards/wsdl/xml.xsd"),
+        with_text("context.xsd"),
+        with_text("fault.xsd")};
     auto compiled = xml::Schema::compile("main.xsd", files);
     EXPECT_TRUE(compiled) << compiled.error().to_string();
     return std::move(*compiled);
@@ -120,7 +126,7 @@ TEST(Envelope, RepliesAndFaultsRoundTrip) {
   EXPECT_TRUE(xml::equivalent(got->body->root(), reply.body->root()));
 
   reply.body = nullptr;
-  reply.fault = exchange::fault_of(exhausted("12 GiB are missing").with("placing host w3"), "vhf");
+  reply.fault = exchange::fault_of(exhausted("12 GiB are missing").with("placing host w3"), "vhf", {});
   const std::string faulty = encode(reply);
   expect_valid(faulty);
   const auto fault = decode_reply(faulty);
@@ -226,7 +232,7 @@ TEST(Envelope, WhatCannotBeServedIsTheRightFault) {
     ASSERT_FALSE(got) << one.text;
     EXPECT_EQ(got.error().code, one.code) << one.text;
     EXPECT_THAT(got.error().reason, HasSubstr(one.says)) << one.text;
-    const std::string fault = encode(got.error());
+    const std::string fault = encode(got.error(), {});
     expect_valid(fault);
     const auto decoded = decode_reply(fault);
     ASSERT_TRUE(decoded && decoded->fault) << fault;
@@ -235,11 +241,12 @@ TEST(Envelope, WhatCannotBeServedIsTheRightFault) {
 }
 
 TEST(Envelope, FaultCodesAreThoseOfTheStandards) {
-  EXPECT_THAT(encode(ProtocolFault{Code::kMalformed, "r", "", ""}), HasSubstr("<faultcode>soap:Client</faultcode>"));
-  EXPECT_THAT(encode(ProtocolFault{Code::kServer, "r", "", ""}), HasSubstr("<faultcode>soap:Server</faultcode>"));
-  EXPECT_THAT(encode(ProtocolFault{Code::kVersionMismatch, "r", "", ""}), HasSubstr("soap:VersionMismatch<"));
-  EXPECT_THAT(encode(ProtocolFault{Code::kMustUnderstand, "r", "", ""}), HasSubstr("soap:MustUnderstand<"));
-  EXPECT_THAT(encode(ProtocolFault{Code::kWsAddressing, "r", "InvalidAddressingHeader", "urn:m"}),
+  EXPECT_THAT(encode(ProtocolFault{Code::kMalformed, "r", "", ""}, {}),
+              HasSubstr("<faultcode>soap:Client</faultcode>"));
+  EXPECT_THAT(encode(ProtocolFault{Code::kServer, "r", "", ""}, {}), HasSubstr("<faultcode>soap:Server</faultcode>"));
+  EXPECT_THAT(encode(ProtocolFault{Code::kVersionMismatch, "r", "", ""}, {}), HasSubstr("soap:VersionMismatch<"));
+  EXPECT_THAT(encode(ProtocolFault{Code::kMustUnderstand, "r", "", ""}, {}), HasSubstr("soap:MustUnderstand<"));
+  EXPECT_THAT(encode(ProtocolFault{Code::kWsAddressing, "r", "InvalidAddressingHeader", "urn:m"}, {}),
               HasSubstr("<faultcode>wsa:InvalidAddressingHeader</faultcode>"));
 }
 

@@ -96,10 +96,12 @@ void SoapTransport::send(const Message& request, std::function<void(Result<Messa
   else if (!soap_action.empty())
     http.content_type += "; action=\"" + soap_action + "\"";
   if (!request.traceparent.empty()) http.headers.push_back({"traceparent", request.traceparent});
+  if (!request.tracestate.empty()) http.headers.push_back({"tracestate", request.tracestate});
   http.body = encode(request, {version, action});
   http.timeout = options_.timeout;
   http.body_limit = options_.reply_limit;
-  if (options_.token) {
+  // An answer goes where its asker wants it: never with a token.
+  if (options_.token && !request.is_reply()) {
     if (const auto url = net::parse_url(request.to)) http.bearer = options_.token(url->base());
   }
   Sent sent{request.to, request.message_id, request.one_way, options_.reply_limit, options_.parts};

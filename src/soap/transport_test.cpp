@@ -122,7 +122,7 @@ TEST_F(Transport, AFaultIsAMessage) {
   serve([](const HttpRequest&) {
     Message reply;
     reply.relates_to = "urn:uuid:1";
-    reply.fault = exchange::fault_of(not_found("no such cluster"), "vcf");
+    reply.fault = exchange::fault_of(not_found("no such cluster"), "vcf", {});
     return envelope(500, encode(reply));
   });
   const auto reply = send(request());

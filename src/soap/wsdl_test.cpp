@@ -1,4 +1,5 @@
 #include "soap/wsdl.hpp"
+#include "test_folders.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -155,6 +155,37 @@ TEST_F(Ahead, AFullDiskRefusesAtTheSync) {
   EXPECT_EQ(rows.at("fits").size(), 150'001U);
 }
 
+// Rows wait to go into their tables when another connection has written and everything is read again.
+TEST_F(Ahead, WhatWaitsForItsTableIsNotLostWhenAnotherWrites) {
+  SqliteOptions options;
+  options.recent = Bytes{1500};
+  auto store = open_sqlite(path(), options).value();
+  const Table table = store->table("rows").value();
+  store->tend();  // from now on it is tended
+  std::map<std::string, std::string> model;
+  const auto put = [&model](Store& to, Table at, const std::string& key) {
+    const auto transaction = to.begin().value();
+    model[key] = std::string(500, 'v') + key;
+    ASSERT_TRUE(transaction->put(at, key, model[key]));
+    ASSERT_TRUE(transaction->commit_ahead());
+    ASSERT_TRUE(to.sync());
+  };
+  for (int i = 0; i < 300; ++i) {
+    put(*store, table, fmt::format("{:03}", i));
+    if (i % 7 == 5) {
+      auto other = open_sqlite(path(), options).value();
+      put(*other, other->table("rows").value(), fmt::format("other {:03}", i));
+      EXPECT_EQ(rows_of(*store, table), model);
+    }
+    if (i % 7 > 4 || i % 7 == 0) store->tend();
+    if (i % 25 == 24) {
+      auto again = open_sqlite(path(), options).value();
+      ASSERT_EQ(rows_of(*again, again->table("rows").value()), model) << "after commit " << i;
+      EXPECT_EQ(rows_of(*store, table), model);
+    }
+  }
+}
+
 // A newer owner is noticed by the sync; nothing of the old one's is there.
 TEST_F(Ahead, ANewerOwnerRefusesTheSync) {
   auto store = open_sqlite(path()).value();

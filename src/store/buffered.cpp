@@ -186,6 +186,7 @@ WriteSize size_of(const std::vector<Changes>& changes) {
     for (const auto& [key, change] : table) {
       if (change.is_nothing()) continue;
       ++size.rows;
+      size.values += change.value ? 1 : 0;
       size.bytes += static_cast<std::int64_t>(key.size() + (change.value ? change.value->size() : 0));
     }
   }

@@ -30,6 +30,7 @@ using Changes = std::map<std::string, Change, std::less<>>;
 
 struct WriteSize {
   std::int64_t rows = 0;
+  std::int64_t values = 0;  // rows that are not erased
   std::int64_t bytes = 0;
 };
 WriteSize size_of(const std::vector<Changes>& changes);

@@ -30,6 +30,7 @@ constexpr std::int64_t kRowOverhead = 8;  // as a journal would need for lengths
 class MemoryStore : public Store, private Backend {
  public:
   explicit MemoryStore(std::shared_ptr<MemoryDisk> disk) : disk_(std::move(disk)) {}
+  bool commits_at_once() const override { return true; }
 
   Result<Table> table(std::string_view name) override {
     TRY(check_table_name(name));

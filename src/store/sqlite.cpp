@@ -60,7 +60,10 @@ class SqliteStore : public Store, private Backend {
   // Reads the journal again when another connection has written.
   Status follow_others();
   Status follow_as_reader();
-  Status read_journal(Connection& connection);
+  Status begin_as_reader();
+  // `read(take)`: as SqliteWriter::read_journal.
+  template <class Read>
+  Status read_journal(const Read& read);
   Result<int> table_index(std::string_view name);
 
   // ---- reading ----
@@ -76,16 +79,18 @@ class SqliteStore : public Store, private Backend {
   // What was committed and is not written yet.
   struct Waiting {
     std::vector<SqliteWriter::Piece> pieces;
-    std::size_t ripe_bytes = 0;  // to be stored along
-    bool empty() const { return pieces.empty() && ripe_bytes == 0; }
+    std::size_t ripe_bytes = 0;  // to be stored
   };
   void enqueue(std::vector<Changes> changes, const WriteSize& size, std::size_t ripe_bytes);
   // Drops what has got into the tables. writing_ is held: nobody reads it for writing.
   void take_stored();
   void ripen_all();
+  // Everything goes into the tables. writing_ is held, and nothing waits to be written.
+  Status store_all();
   // After a commit that stored the ripe changes up to there.
   void note_stored(RecentChanges::Stored stored);
   Status write_waiting();
+  void store_ripe();
   // After a write that failed: does it another way, or forgets what was committed ahead.
   Status recover_from(Error error);
 
@@ -93,11 +98,12 @@ class SqliteStore : public Store, private Backend {
   std::mutex writing_;  // held while writer_ is used; taken before mutex_
   SqliteWriter writer_;
   std::atomic<bool> tending_ = false;
-  std::mutex mutex_;  // guards what follows
+  std::atomic<bool> is_tended_ = false;  // tend() is called after syncs
+  std::mutex mutex_;                     // guards what follows
   Waiting waiting_;
   RecentChanges::Stored stored_;  // of the ripe changes
   bool has_stored_ = false;       // since take_stored()
-  std::int64_t written_ = 0;      // commits
+  std::int64_t written_ = 0;      // times that something was appended to the journal
   std::int64_t synced_ = 0;       // of them
 
   // The store's own thread's.
@@ -111,6 +117,7 @@ class SqliteStore : public Store, private Backend {
   Statement rollback_;
   Statement data_version_;
   std::int64_t version_ = -1;  // that such a store knows
+  Journal journal_;            // as it reads it
   std::vector<TableReader> tables_;
 };
 
@@ -123,7 +130,22 @@ Status SqliteStore::open(const std::string& path) {
   TRY_ASSIGN(begin_, connection_.prepare("BEGIN"));
   TRY_ASSIGN(rollback_, connection_.prepare("ROLLBACK"));
   TRY_ASSIGN(data_version_, connection_.prepare("PRAGMA data_version"));
-  TRY_ASSIGN(const auto transaction, begin());  // reads the journal
+  if (options_.read_only) {
+    JournalOptions journal;
+    journal.vfs = options_.vfs;
+    journal.read_only = true;
+    TRY(journal_.open(path, journal));
+  }
+  TRY_ASSIGN(auto transaction, begin());  // reads the journal
+  transaction.reset();
+  if (options_.read_only || recent_.empty()) return {};
+  // A process that a failed sync has ended leaves a journal that reads well and may not be on the disk, now or ever: so
+  // what it has is written elsewhere, and the journal begins anew.
+  const std::lock_guard lock(writing_);
+  Status stored = store_all();
+  if (stored) stored = writer_.sync_tables();
+  // A full disk has to be opened to be emptied, and who is busy uses the journal.
+  if (!stored && !stored.error().is_transient() && stored.error().code() != ErrorCode::kExhausted) return stored;
   return {};
 }
 
@@ -135,19 +157,22 @@ void SqliteStore::tidy() {
   take_stored();
   {
     const std::lock_guard guard(mutex_);
-    if (!waiting_.empty()) return;
+    if (!waiting_.pieces.empty()) return;
+    waiting_.ripe_bytes = 0;
   }
-  if (!recent_.empty() && !must_follow_) {
-    ripen_all();
-    auto stored = writer_.write({}, recent_, {}, recent_.bytes());
-    // Nothing is lost by it: the journal keeps what was committed.
-    if (stored)
-      note_stored(std::move(*stored));
-    else
-      log_warning("store", "recent rows stay in the journal", {{"error", stored.error().to_string()}});
-  }
-  take_stored();
+  // Nothing is lost by it: the journal keeps what was committed.
+  if (Status stored = recent_.empty() || must_follow_ ? Status() : store_all(); !stored)
+    log_warning("store", "recent rows stay in the journal", {{"error", stored.error().to_string()}});
   writer_.tidy();
+}
+
+Status SqliteStore::store_all() {
+  take_stored();
+  ripen_all();
+  TRY_ASSIGN(auto stored, writer_.store(recent_, {}, recent_.bytes()));
+  note_stored(std::move(stored));
+  take_stored();
+  return {};
 }
 
 Statistics SqliteStore::statistics() const {
@@ -195,23 +220,33 @@ Result<std::int64_t> SqliteStore::acquire(std::string_view owner) {
 Result<std::unique_ptr<Transaction>> SqliteStore::begin() {
   CHECK(!in_transaction_);
   if (options_.read_only) {
-    TRY(begin_.run());
-    in_transaction_ = true;
-    if (Status ready = follow_as_reader(); !ready) {
-      abandon();
-      return std::move(ready).error();
-    }
+    TRY(begin_as_reader());
   } else {
     TRY(follow_others());
-    in_transaction_ = true;
   }
+  in_transaction_ = true;
   return make_buffered_transaction(*this);
+}
+
+Status SqliteStore::begin_as_reader() {
+  // The journal's files are no part of the snapshot: what it refers to may be overwritten while it is read.
+  constexpr int kTries = 100;
+  for (int tries = 1;; ++tries) {
+    TRY(begin_.run());
+    Status ready = follow_as_reader();
+    if (ready) return {};
+    CHECK(rollback_.run());
+    if (ready.error().code() != ErrorCode::kUnavailable || tries == kTries) return ready;
+  }
 }
 
 Status SqliteStore::follow_as_reader() {
   TRY_ASSIGN(const std::int64_t version, version_of(data_version_));
-  if (version == version_) return {};
-  TRY(read_journal(connection_));
+  TRY_ASSIGN(const bool grown, journal_.has_grown());
+  if (version == version_ && !grown) return {};
+  version_ = -1;
+  TRY_ASSIGN(const std::int64_t applied, applied_of(connection_));
+  TRY(read_journal([&](const auto& take) { return read_pieces(connection_, journal_, applied, take); }));
   version_ = version;
   return {};
 }
@@ -228,31 +263,39 @@ Status SqliteStore::follow_others() {
     {
       const std::lock_guard guard(mutex_);
       // The next sync will see.
-      if (!waiting_.empty() || written_ != synced_) return {};
+      if (!waiting_.pieces.empty() || written_ != synced_) return {};
     }
     TRY_ASSIGN(const bool behind, writer_.is_behind());
     if (!behind) return {};
   }
   must_follow_ = true;
-  TRY(writer_.follow());
-  TRY(read_journal(writer_.connection()));
+  constexpr int kTries = 100;
+  for (int tries = 1;; ++tries) {
+    TRY(writer_.follow());
+    Status read = read_journal([&](const auto& take) { return writer_.read_journal(take); });
+    if (read) break;
+    if (read.error().code() != ErrorCode::kUnavailable || tries == kTries) return read;
+  }
   must_follow_ = false;
   return {};
 }
 
-Status SqliteStore::read_journal(Connection& connection) {
+template <class Read>
+Status SqliteStore::read_journal(const Read& read) {
   recent_.clear();
   {
     const std::lock_guard guard(mutex_);
+    // Nothing is ripe any more; to store nothing would say that the tables have nothing of the journal.
+    waiting_.ripe_bytes = 0;
     stored_ = {};
     has_stored_ = false;
   }
   for (TableReader& table : tables_) table.last_known = false;
   const auto index_of = [this](std::string_view name) { return table_index(name); };
-  return for_each_piece(connection, [&](std::int64_t number, std::string_view changes) {
-    journal_number_ = number;
-    return recent_.absorb(changes, number, index_of);
-  });
+  TRY_ASSIGN(journal_number_, read([&](std::int64_t number, std::string_view changes) {
+               return recent_.absorb(changes, number, index_of);
+             }));
+  return {};
 }
 
 Result<Statement> SqliteStore::prepare_for(const TableReader& table, std::string_view sql) {
@@ -340,17 +383,19 @@ void SqliteStore::note_stored(RecentChanges::Stored stored) {
   const std::lock_guard guard(mutex_);
   stored_ = std::move(stored);
   has_stored_ = true;
-  ++written_;
 }
 
 void SqliteStore::enqueue(std::vector<Changes> changes, const WriteSize& size, std::size_t ripe_bytes) {
   std::vector<std::string_view> names;
   for (const TableReader& table : tables_) names.emplace_back(table.name);
-  std::string piece = size.rows > 0 ? encode_changes(changes, names) : std::string();
-  if (size.rows > 0) recent_.absorb(std::move(changes), journal_number_ + 1);
+  SqliteWriter::Piece piece;
+  if (size.rows > 0) {
+    piece = {++journal_number_, encode_changes(changes, names), size.values == 0};
+    recent_.absorb(std::move(changes), piece.number);
+  }
   const std::lock_guard guard(mutex_);
   waiting_.ripe_bytes += ripe_bytes;
-  if (size.rows > 0) waiting_.pieces.push_back({++journal_number_, std::move(piece)});
+  if (size.rows > 0) waiting_.pieces.push_back(std::move(piece));
 }
 
 Status SqliteStore::write(std::vector<Changes> changes, bool ahead) {
@@ -366,6 +411,8 @@ Status SqliteStore::write(std::vector<Changes> changes, bool ahead) {
   }
   if (!ahead) {
     if (Status written = sync(); !written) TRY(recover_from(std::move(written).error()));
+    const std::lock_guard lock(writing_);
+    store_ripe();
   }
   ++statistics_.commits;
   statistics_.rows_written += size.rows;
@@ -379,6 +426,8 @@ Status SqliteStore::sync() {
   {
     const std::lock_guard lock(writing_);
     TRY(write_waiting());
+    // Who waits for the sync does not wait for that.
+    if (!is_tended_) store_ripe();
     const std::lock_guard guard(mutex_);
     written = written_;
     if (synced_ >= written) return {};
@@ -390,29 +439,50 @@ Status SqliteStore::sync() {
 }
 
 Status SqliteStore::write_waiting() {
-  Waiting work;
-  RecentChanges::Stored from;
+  std::vector<SqliteWriter::Piece> pieces;
   {
     const std::lock_guard guard(mutex_);
-    work = std::exchange(waiting_, {});
-    from = stored_;
+    pieces = std::exchange(waiting_.pieces, {});
   }
-  if (work.empty()) return {};
-  auto stored = writer_.write(work.pieces, recent_, from, work.ripe_bytes);
-  if (stored) {
-    note_stored(std::move(*stored));
+  if (pieces.empty()) return {};
+  Status appended = writer_.append(pieces);
+  const std::lock_guard guard(mutex_);
+  if (appended) {
+    ++written_;
     return {};
   }
-  const std::lock_guard guard(mutex_);
   // What came meanwhile follows it.
-  std::move(waiting_.pieces.begin(), waiting_.pieces.end(), std::back_inserter(work.pieces));
-  work.ripe_bytes = std::max(work.ripe_bytes, waiting_.ripe_bytes);
-  waiting_ = std::move(work);
-  return std::move(stored).error();
+  std::move(waiting_.pieces.begin(), waiting_.pieces.end(), std::back_inserter(pieces));
+  waiting_.pieces = std::move(pieces);
+  return appended;
+}
+
+// writing_ is held.
+void SqliteStore::store_ripe() {
+  RecentChanges::Stored from;
+  std::size_t bytes = 0;
+  {
+    const std::lock_guard guard(mutex_);
+    bytes = std::exchange(waiting_.ripe_bytes, 0);
+    from = stored_;
+  }
+  if (bytes == 0 || !recent_.ripens()) return;
+  // The journal has a commit before the tables have a part of it. Who syncs is told why it could not be written.
+  if (writer_.synced() < recent_.ripe_number() && !write_waiting()) return;
+  auto stored = writer_.store(recent_, from, bytes);
+  if (stored) return note_stored(std::move(*stored));
+  // What was committed stands in the journal; a disk that stays full will refuse that one.
+  log_warning("store", "rows stay in the journal for now", {{"error", stored.error().to_string()}});
 }
 
 void SqliteStore::tend() {
-  if (options_.read_only || tending_.exchange(true)) return;
+  if (options_.read_only) return;
+  is_tended_ = true;
+  {
+    const std::lock_guard lock(writing_);
+    store_ripe();
+  }
+  if (tending_.exchange(true)) return;
   writer_.copy_log();
   tending_ = false;
 }
@@ -431,12 +501,8 @@ Status SqliteStore::recover_from(Error error) {
     auto stored = writer_.write_directly(recent_, journal_number_);
     if (stored) {
       note_stored(std::move(*stored));
-      {
-        const std::lock_guard guard(mutex_);
-        waiting_ = {};
-      }
-      TRY(writer_.sync());
       const std::lock_guard guard(mutex_);
+      waiting_ = {};
       synced_ = written_;
       return {};
     }

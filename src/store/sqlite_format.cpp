@@ -11,13 +11,11 @@ namespace nuraghe::store {
 namespace {
 
 constexpr std::int64_t kApplicationId = 0x4e555241;  // "NURA"
-constexpr std::int64_t kFormat = 2;                  // 1 had no journal
-
-constexpr std::string_view kCreateJournal =
-    "CREATE TABLE IF NOT EXISTS journal (number INTEGER PRIMARY KEY, changes BLOB NOT NULL)";
+constexpr std::int64_t kFormat = 3;                  // 1 had no journal, 2 had it in a table
+// `parts`: how often a part of the journal was begun.
+constexpr std::string_view kJournalRows = "INSERT OR IGNORE INTO meta VALUES ('applied', 0), ('parts', 0)";
 
 Status create_format(Connection& connection) {
-  // The commit of one small step writes one page of the journal: a larger one costs a fifth more time.
   TRY(connection.execute("PRAGMA page_size = 4096"));
   // Run to its end: it answers before it is done, and fails behind the answer.
   TRY(connection.execute("PRAGMA journal_mode = WAL"));
@@ -32,8 +30,7 @@ Status create_format(Connection& connection) {
     TRY(
         connection.execute("CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
                            "CREATE TABLE epochs (owner TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;"));
-    TRY(connection.execute(std::string(kCreateJournal)));
-    TRY(connection.execute(fmt::format("INSERT INTO meta VALUES ('format', {});", kFormat)));
+    TRY(connection.execute(fmt::format("INSERT INTO meta VALUES ('format', {}); {};", kFormat, kJournalRows)));
     return connection.execute(fmt::format("PRAGMA application_id = {};", kApplicationId));
   }();
   if (!created) {
@@ -43,7 +40,7 @@ Status create_format(Connection& connection) {
   return connection.execute("COMMIT");
 }
 
-// kFormat 1 is 2 with an empty journal.
+// What format 2 has in its table goes into the rows' own tables soon after.
 Status upgrade_format(Connection& connection, std::int64_t format, bool read_only) {
   if (format == kFormat) return {};
   if (read_only) {
@@ -51,7 +48,7 @@ Status upgrade_format(Connection& connection, std::int64_t format, bool read_onl
                                 connection.path(), format, kFormat));
   }
   return connection.execute(fmt::format(
-      "BEGIN IMMEDIATE; {}; UPDATE meta SET value = {} WHERE name = 'format'; COMMIT;", kCreateJournal, kFormat));
+      "BEGIN IMMEDIATE; {}; UPDATE meta SET value = {} WHERE name = 'format'; COMMIT;", kJournalRows, kFormat));
 }
 
 }  // namespace
@@ -84,6 +81,16 @@ Status prepare_format(Connection& connection, bool read_only) {
                                 format, kFormat));
   }
   return upgrade_format(connection, format, read_only);
+}
+
+Result<std::int64_t> applied_of(Connection& connection) {
+  return connection.query_number("SELECT value FROM meta WHERE name = 'applied'");
+}
+
+Result<bool> has_old_journal(Connection& connection) {
+  TRY_ASSIGN(const std::int64_t found,
+             connection.query_number("SELECT count(*) FROM sqlite_master WHERE name = 'journal'"));
+  return found > 0;
 }
 
 Result<std::int64_t> version_of(Statement& data_version) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.hpp"
@@ -15,6 +16,8 @@ namespace {
 constexpr std::int64_t kPatience = 4;
 // The log is copied when it is so long and nothing else is to be done.
 constexpr std::int64_t kIdleCheckpointBytes = std::int64_t{4} << 20;
+// A file of the journal is written from its begin again when it is so long, or longer.
+constexpr std::int64_t kLeastPart = std::int64_t{64} << 10;
 constexpr std::int64_t kFrameHeader = 24;  // of each page in the log, sqlite.org/fileformat2.html §4.1
 
 // Erases what is stored of a run of keys with few questions: where the next stored key lies behind, there is nothing.
@@ -66,10 +69,19 @@ Status SqliteWriter::open(const std::string& path) {
   TRY_ASSIGN(commit_, connection_.prepare("COMMIT"));
   TRY_ASSIGN(rollback_, connection_.prepare("ROLLBACK"));
   TRY_ASSIGN(epoch_of_owner_, connection_.prepare("SELECT epoch FROM epochs WHERE owner = ?1"));
-  TRY_ASSIGN(append_, connection_.prepare("INSERT INTO journal VALUES (?1, ?2)"));
-  TRY_ASSIGN(cut_journal_, connection_.prepare("DELETE FROM journal WHERE number <= ?1"));
+  TRY_ASSIGN(set_applied_, connection_.prepare("UPDATE meta SET value = ?1 WHERE name = 'applied'"));
+  TRY_ASSIGN(count_parts_, connection_.prepare("UPDATE meta SET value = value + 1 WHERE name = 'parts'"));
   TRY_ASSIGN(data_version_, connection_.prepare("PRAGMA data_version"));
-  return {};
+  return open_journal(path);
+}
+
+Status SqliteWriter::open_journal(const std::string& path) {
+  JournalOptions options;
+  options.vfs = options_.vfs;
+  options.synced = options_.synchronous_full;
+  options.part = std::max(options_.recent.count, kLeastPart);
+  options.limit = options_.max_pages * page_size_;
+  return journal_.open(path, options);
 }
 
 // A process that a failed sync has ended leaves a log that reads well and may not be on the disk, now or ever: what
@@ -166,62 +178,95 @@ Status SqliteWriter::verify_epoch() {
 
 Result<bool> SqliteWriter::is_behind() {
   TRY_ASSIGN(const std::int64_t version, version_of(data_version_));
-  return version != known_version_;
+  if (version != known_version_) return true;
+  return journal_.has_grown();
 }
 
 Status SqliteWriter::follow() {
   TRY_ASSIGN(const std::int64_t version, version_of(data_version_));
   TRY(verify_epoch());
+  TRY_ASSIGN(applied_, applied_of(connection_));
+  applied_durable_ = false;
   known_version_ = version;
   return {};
 }
 
-template <class Work>
-Result<RecentChanges::Stored> SqliteWriter::transact(const Work& work) {
+template <class Done, class Work>
+Result<Done> SqliteWriter::transact(const Work& work) {
   TRY(begin_.run());
-  auto done = [&]() -> Result<RecentChanges::Stored> {
+  auto done = [&]() -> Result<Done> {
     TRY_ASSIGN(const bool behind, is_behind());
     if (behind) {
       TRY(verify_epoch());
       return unavailable(connection_.path() + ": another writer was first");
     }
-    TRY_ASSIGN(auto stored, work());
+    TRY_ASSIGN(auto result, work());
     if (log_vfs_) log_vfs_->begin_commit();
     const Status committed = commit_.run();
     if (log_vfs_) log_vfs_->end_commit();
     TRY(committed);
-    return stored;
+    return result;
   }();
   // SQLite itself has rolled back after some errors (a full disk); then there is nothing left to do.
   if (!done && sqlite3_get_autocommit(connection_.handle()) == 0) CHECK(rollback_.run());
   return done;
 }
 
-Result<RecentChanges::Stored> SqliteWriter::write(const std::vector<Piece>& pieces, const RecentChanges& recent,
-                                                  const RecentChanges::Stored& from, std::size_t ripe_bytes) {
-  return transact([&]() -> Result<RecentChanges::Stored> {
-    for (const Piece& piece : pieces) {
-      append_.bind(1, piece.number);
-      append_.bind(2, std::string_view(piece.changes));
-      TRY(append_.run());
-    }
-    if (ripe_bytes == 0) return from;
-    TRY_ASSIGN(auto stored, store_ripe(recent, from, ripe_bytes));
-    if (!stored.key) {
-      cut_journal_.bind(1, recent.ripe_number());
-      TRY(cut_journal_.run());
-    }
-    return stored;
+Status SqliteWriter::append(const std::vector<Piece>& pieces) {
+  if (journal_.wants_part(applied_, pieces.front().number)) TRY(begin_part());
+  const auto done = transact<bool>([&]() -> Result<bool> {
+    TRY(journal_.append(pieces));
+    return true;
   });
+  if (!done) return done.error();
+  for (const Piece& piece : pieces) log_bytes_ += static_cast<std::int64_t>(piece.changes.size());
+  return {};
+}
+
+// Others learn by the table that they know the journal's end no longer.
+Status SqliteWriter::begin_part() {
+  if (!applied_durable_) TRY(sync_tables());
+  applied_durable_ = true;
+  const auto done = transact<bool>([&]() -> Result<bool> {
+    TRY(count_parts_.run());
+    return true;
+  });
+  if (!done) return done.error();
+  return journal_.begin_part(applied_);
+}
+
+Status SqliteWriter::note_applied(std::int64_t number) {
+  set_applied_.bind(1, number);
+  TRY(set_applied_.run());
+  // Format 2 had its journal there.
+  return connection_.execute("DROP TABLE IF EXISTS journal");
+}
+
+Result<RecentChanges::Stored> SqliteWriter::store(const RecentChanges& recent, const RecentChanges::Stored& from,
+                                                  std::size_t ripe_bytes) {
+  // A part of a commit in the tables must find the whole of it in the journal.
+  if (journal_.synced() < recent.ripe_number()) TRY(sync());
+  auto stored = transact<RecentChanges::Stored>([&]() -> Result<RecentChanges::Stored> {
+    TRY_ASSIGN(auto behind, store_ripe(recent, from, ripe_bytes));
+    if (!behind.key) TRY(note_applied(recent.ripe_number()));
+    return behind;
+  });
+  if (!stored || stored->key) return stored;
+  applied_ = recent.ripe_number();
+  applied_durable_ = false;
+  return stored;
 }
 
 Result<RecentChanges::Stored> SqliteWriter::write_directly(const RecentChanges& recent, std::int64_t last_number) {
-  return transact([&]() -> Result<RecentChanges::Stored> {
-    // The journal goes first: its pages are the room for the rows.
-    cut_journal_.bind(1, last_number);
-    TRY(cut_journal_.run());
+  auto stored = transact<RecentChanges::Stored>([&]() -> Result<RecentChanges::Stored> {
+    TRY(note_applied(last_number));
     return store_ripe(recent, {}, recent.bytes());
   });
+  if (!stored) return stored;
+  applied_ = last_number;
+  TRY(sync_tables());
+  applied_durable_ = true;
+  return stored;
 }
 
 Status SqliteWriter::prepare(Table& table) {

@@ -1,5 +1,8 @@
-// SqliteWriter: the connection by which a store writes. One transaction appends what was committed to the journal and
-// carries some of the ripe changes into their tables; it is durable after the next sync().
+// SqliteWriter: how a store writes: what was committed to the journal, durable after the next sync(), and ripe changes
+// by a connection into their tables. Both under the database's write lock, so that writers come one after the other.
+//
+// The number `applied` in the table meta says up to which commit everything is in the tables. It is durable before the
+// journal's records up to it are overwritten; until then a power cut may take it and rows with it back.
 //
 // Threading: one thread at a time, any; but for sync(), copy_log() and log_bytes().
 #pragma once
@@ -11,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "store/journal.hpp"
 #include "store/log_copier.hpp"
 #include "store/log_vfs.hpp"
 #include "store/recent_changes.hpp"
@@ -34,20 +38,30 @@ class SqliteWriter {
   // What is there now is known. kConflict when a newer owner is there.
   Status follow();
 
-  struct Piece {
-    std::int64_t number = 0;
-    std::string changes;  // encode_changes
-  };
-  // Appends the pieces and stores about so many bytes of the ripe changes from a place on, which nobody changes
-  // meanwhile; returns the place behind what was stored. Nothing is done after an error: kConflict, kUnavailable,
-  // kExhausted as Transaction::commit.
-  Result<RecentChanges::Stored> write(const std::vector<Piece>& pieces, const RecentChanges& recent,
-                                      const RecentChanges::Stored& from, std::size_t ripe_bytes);
-  // Without the journal, which needs room of its own: empties it and stores all of `recent`, which is ripe. Errors as
-  // of write().
+  // What the journal and, of an older format, the table `journal` have and the tables do not: calls
+  // take(number, changes) for each in their order; returns the last number. After follow().
+  template <class Take>
+  Result<std::int64_t> read_journal(const Take& take) {
+    return read_pieces(connection_, journal_, applied_, take);
+  }
+
+  using Piece = Journal::Piece;
+  // Appends the pieces to the journal. Nothing is done after an error: kConflict, kUnavailable, kExhausted as
+  // Transaction::commit.
+  Status append(const std::vector<Piece>& pieces);
+  // Stores about so many bytes of the ripe changes from a place on, which nobody changes meanwhile; returns the place
+  // behind what was stored. Nothing is done after an error, and nothing is lost: the journal has it.
+  Result<RecentChanges::Stored> store(const RecentChanges& recent, const RecentChanges::Stored& from,
+                                      std::size_t ripe_bytes);
+  // Without the journal, which needs room of its own: stores all of `recent`, which is ripe, durably. Errors as of
+  // append().
   Result<RecentChanges::Stored> write_directly(const RecentChanges& recent, std::int64_t last_number);
-  // Makes durable what was written before the call; blocks. kInternal: nobody knows what the disk has.
-  Status sync() { return log_vfs_ ? log_vfs_->sync() : Status(); }
+  // Makes durable what was appended before the call; blocks. kInternal: nobody knows what the disk has.
+  Status sync() { return journal_.sync(); }
+  // The last number that is durable in the journal.
+  std::int64_t synced() const { return journal_.synced(); }
+  // The same for what was stored.
+  Status sync_tables() { return log_vfs_ ? log_vfs_->sync() : Status(); }
   // Gives memory back, and copies the log into the database when that is worth it.
   void tidy();
 
@@ -56,7 +70,7 @@ class SqliteWriter {
   void copy_log();
 
   Connection& connection() { return connection_; }
-  // Handed to the log so far; any thread.
+  // Handed to the journal and to the database's log so far; any thread.
   std::int64_t log_bytes() const { return log_bytes_; }
 
  private:
@@ -68,10 +82,14 @@ class SqliteWriter {
     Statement next;  // the first key from one on
   };
   Status copy_old_log();
+  Status open_journal(const std::string& path);
   Status verify_epoch();
+  Status begin_part();
+  // Within a transaction: everything up to there is in the tables.
+  Status note_applied(std::int64_t number);
   // Within one transaction; kUnavailable when another connection was first.
-  template <class Work>
-  Result<RecentChanges::Stored> transact(const Work& work);
+  template <class Done, class Work>
+  Result<Done> transact(const Work& work);
   Status prepare(Table& table);
   Result<RecentChanges::Stored> store_ripe(const RecentChanges& recent, const RecentChanges::Stored& from,
                                            std::size_t bytes);
@@ -84,9 +102,12 @@ class SqliteWriter {
   Statement commit_;
   Statement rollback_;
   Statement epoch_of_owner_;
-  Statement append_;
-  Statement cut_journal_;
+  Statement set_applied_;
+  Statement count_parts_;
   Statement data_version_;
+  Journal journal_;
+  std::int64_t applied_ = 0;      // what `meta` says
+  bool applied_durable_ = false;  // on the disk too
   std::vector<Table> tables_;
   std::int64_t known_version_ = -1;
   std::string owner_;

@@ -91,6 +91,8 @@ class Store {
   virtual Status recover() { return {}; }
   // Whether that is worth a thread: commit_ahead() waits for no disk.
   virtual bool can_commit_ahead() const { return false; }
+  // Whether commit() waits for nothing at all: there is no disk.
+  virtual bool commits_at_once() const { return false; }
   // What can be done beside everything else, by any thread that syncs, and may take a tenth of a second now and then.
   virtual void tend() {}
   // What can wait until nothing else is to be done, and may take a tenth of a second then. Not within a transaction.

@@ -10,6 +10,7 @@
 
 #include "base/record.hpp"
 #include "contracts/echo.hpp"
+#include "contracts/json.hpp"
 #include "everything.hpp"
 #include "schemas.hpp"
 
@@ -89,6 +90,40 @@ RC_GTEST_PROP(Codec, CarriesAnyElement, ()) {
   for (std::size_t i = 0; i < request.parcel.more.size(); ++i) {
     RC_ASSERT(xml::equivalent(back->parcel.more[i]->root(), request.parcel.more[i]->root()));
   }
+}
+
+RC_GTEST_PROP(Codec, JsonAndXmlSayTheSame, ()) {
+  const auto value = *any_everything();
+  const auto json = to_json(value);
+  RC_ASSERT(json.has_value());
+  Everything back;
+  RC_ASSERT(from_json(*json, back).has_value());
+  RC_ASSERT(back == value);
+  // The whole way of a REST request: JSON to the payload that SOAP would carry, and its answer back.
+  const auto& echo = *find_operation(*test_service(), "echo");
+  const auto payload = json_request(echo, "{\"value\":" + *json + "}", {});
+  RC_ASSERT(payload.has_value());
+  RC_ASSERT(tests::findings_of(echo_schema(), (*payload)->root()) == "");
+  RC_ASSERT(xml::equivalent((*payload)->root(), document_of(EchoRequest{value})->root()));
+  const auto answer = json_response(echo, parse(document_of(EchoResponse{value})->to_string()));
+  RC_ASSERT(answer.has_value());
+  RC_ASSERT(*answer == "{\"value\":" + *json + "}");
+}
+
+RC_GTEST_PROP(Codec, JsonCarriesAnyElement, ()) {
+  Parcel parcel;
+  parcel.content = *any_document();
+  parcel.more.resize(*rc::gen::inRange<std::size_t>(0, 3));
+  for (auto& item : parcel.more) item = *any_document();
+  const auto json = to_json(parcel);
+  RC_ASSERT(json.has_value());
+  Parcel back;
+  RC_ASSERT(from_json(*json, back).has_value());
+  RC_ASSERT(xml::equivalent(back.content->root(), parcel.content->root()));
+  RC_ASSERT(!back.spare.has_value());
+  RC_ASSERT(back.more.size() == parcel.more.size());
+  for (std::size_t i = 0; i < parcel.more.size(); ++i)
+    RC_ASSERT(xml::equivalent(back.more[i]->root(), parcel.more[i]->root()));
 }
 
 TEST(Codec, WordsOfEnums) {
@@ -225,7 +260,7 @@ TEST(Codec, AReplyThatDoesNotDecodeIsNotItsReadersFault) {
   reply.body = parse("<else/>");
   EXPECT_EQ(parse_later_response(reply).error().code(), ErrorCode::kCorrupt);
   reply.body = nullptr;
-  reply.fault = exchange::fault_of(exhausted("no memory is left").with("creating host a"), "vhf");
+  reply.fault = exchange::fault_of(exhausted("no memory is left").with("creating host a"), "vhf", {});
   const auto fault = parse_later_response(reply);
   ASSERT_FALSE(fault);
   EXPECT_EQ(fault.error().code(), ErrorCode::kExhausted);
@@ -237,7 +272,7 @@ TEST(Codec, FaultsValidateAgainstTheirSchema) {
   for (const auto code : {ErrorCode::kInvalid, ErrorCode::kNotFound, ErrorCode::kConflict, ErrorCode::kDenied,
                           ErrorCode::kExhausted, ErrorCode::kUnavailable, ErrorCode::kTimeout, ErrorCode::kCancelled,
                           ErrorCode::kUnsupported, ErrorCode::kCorrupt, ErrorCode::kInternal}) {
-    const auto fault = exchange::fault_of(Error(code, "a < b").with("inner").with("outer"), "echo");
+    const auto fault = exchange::fault_of(Error(code, "a < b").with("inner").with("outer"), "echo", {});
     ASSERT_TRUE(fault.detail);
     EXPECT_EQ(tests::findings_of(schema, fault.detail->root()), "");
   }

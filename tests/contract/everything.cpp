@@ -7,6 +7,11 @@
 #include <string>
 #include <vector>
 
+namespace nuraghe::contracts {
+// Made of the tests' definitions.
+std::span<const ServiceInfo> test_services();
+}  // namespace nuraghe::contracts
+
 namespace nuraghe::contracts::echo {
 namespace {
 
@@ -100,6 +105,12 @@ void grow(xml::Node element, int depth) {
 }
 
 }  // namespace
+
+const ServiceInfo* test_service() {
+  for (const auto& service : test_services())
+    if (service.name == kName) return &service;
+  return nullptr;
+}
 
 rc::Gen<Everything> any_everything() { return rc::gen::exec(make_everything); }
 

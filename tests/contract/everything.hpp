@@ -4,6 +4,7 @@
 #include <rapidcheck.h>
 
 #include "contracts/echo.hpp"
+#include "contracts/operation.hpp"
 
 namespace nuraghe::contracts::echo {
 
@@ -12,5 +13,8 @@ namespace nuraghe::contracts::echo {
 rc::Gen<Everything> any_everything();
 // A random element tree of namespaces that the service knows nothing of.
 rc::Gen<xml::DocumentPtr> any_document();
+
+// The test service as the table of its operations has it.
+const ServiceInfo* test_service();
 
 }  // namespace nuraghe::contracts::echo

@@ -128,7 +128,7 @@ TEST_F(SkeletonTest, OperationsThatItDoesNotHave) {
 TEST_F(SkeletonTest, KnowsItsOperations) {
   EXPECT_THAT(Skeleton::operations(),
               testing::ElementsAre("echo", "carry", "later", "refuse", "note", "notes", "delete"));
-  EXPECT_THAT(Skeleton::workflow_operations(), testing::ElementsAre("compose"));
+  EXPECT_THAT(Skeleton::workflow_operations(), testing::ElementsAre("compose", "search"));
   EXPECT_TRUE(Skeleton::is_read_only("notes"));
   EXPECT_FALSE(Skeleton::is_read_only("note"));
 }

@@ -23,7 +23,7 @@ def snapshot(world):
     shown = [world.cli("-o", "json", *command).stdout
              for command in (("ls",), ("host", "ls"), ("vh", "ls"), ("image", "ls"))]
     # When a controller was last seen is no state of anything else.
-    shown = [re.sub(r'"(last_seen|since)":"[^"]*"', "", text) for text in shown]
+    shown = [re.sub(r'"(last_seen|since|alive_until)":"[^"]*"', "", text) for text in shown]
     tables = ("vcf_cluster", "vcf_seed", "vcf_idempotency", "vhf_host", "vhf_network", "vhir_image", "vhir_hold")
     return shown, [world.table(table) for table in tables]
 
@@ -48,7 +48,7 @@ def soap_bodies(world):
         ("malformed", good.replace("</s:Body>", ""), 400, ""),
         ("empty", "", 400, ""),
         ("no envelope", blueprint("duo", 1), 400, ""),
-        ("wrong namespace of the envelope", good.replace(SOAP, "http://www.w3.org/2003/05/soap-envelope"), None, ""),
+        ("wrong namespace of the envelope", good.replace(SOAP, "http://www.w3.org/2002/12/soap-envelope"), None, ""),
         ("entity bomb", bomb + good.replace("duo", "&m;"), 400, ""),
         ("external entity", outside + good.replace("duo", "&secret;"), 400, ""),
         ("unknown operation", good.replace("x:create_vc", "x:invent_vc"), 500, ""),

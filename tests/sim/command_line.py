@@ -28,7 +28,7 @@ def own_steps(world):
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         made = {name: pool.submit(world.cli, "create", f"{name}.xml") for name in ("left", "right")}
         made["single"] = pool.submit(world.cli, "vh", "create", "node.xml", "--name", "single")
-        until_event(world, "host.placed")
+        until_event(world, "host.placed", about="head-of-left")
         taken = [pool.submit(world.cli, "create", "left.xml", check=None) for _ in range(2)]
         said = {name: one.result().stdout for name, one in made.items()}
         taken = [one.result() for one in taken]
@@ -148,7 +148,7 @@ def completion(world):
     world.cli("create", "c.xml")
     world.cli("vh", "create", "node.xml", "--name", "alone")
     hosts = ["alone", "duo/head", "duo/worker-1"]
-    for line, words in (("u", ["up"]), ("des", ["destroy"]), ("vh th", ["thaw"]), ("vh pause ", ["alone"]), ("show ", ["duo"]),
+    for line, words in (("u", ["up", "usage"]), ("des", ["destroy"]), ("vh th", ["thaw"]), ("vh pause ", ["alone"]), ("show ", ["duo"]),
                         ("destroy d", ["duo"]), ("events ", ["duo", "alone"]), ("ssh ", hosts), ("exec ", hosts),
                         ("console duo/h", ["duo/head"]), ("-o json console duo/h", ["duo/head"]), ("cp duo/h", ["duo/head:"]),
                         ("cp c.xml duo/h", ["duo/head:"]), ("cp c.", ["c.xml"]), ("image rm ", ["tiny"]), ("-o ", ["text", "json"]),

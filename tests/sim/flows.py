@@ -318,13 +318,14 @@ def freeze_fails(world):
     check_empty(world)
 
 
-def until_event(world, kind, after=0):
+def until_event(world, kind, after=0, about=""):
+    """`about`: a part of the event's text."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         events, after = world.events(after, "30s")
-        if any(event["kind"] == kind for event in events):
+        if any(event["kind"] == kind and about in event["text"] for event in events):
             return
-    raise AssertionError(f"no event {kind}")
+    raise AssertionError(f"no event {kind} {about}")
 
 
 def abort_of_a_create(world):

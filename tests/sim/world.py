@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import sqlite3
+import struct
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ import xml.etree.ElementTree as ET
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 WSA = "http://www.w3.org/2005/08/addressing"
 FAULT = "urn:nuraghe:fault:1"
+BASE_FAULT = "http://docs.oasis-open.org/wsrf/bf-2"
 
 # The machine may be busy: at least five times what anything here takes alone.
 PATIENCE_S = 120
@@ -52,9 +54,10 @@ def blueprint(name, workers, head=True, cpus=1, memory="16MiB", image="tiny", on
 class Fault(Exception):
     """A SOAP fault, or another refusal by HTTP."""
 
-    def __init__(self, status, code, text, sender=False):
+    def __init__(self, status, code, text, sender=False, name=""):
         super().__init__(f"{status} {code}: {text}")
         self.status, self.code, self.text = status, code, text
+        self.name = name  # of the detail's element, or of the fault code
         self.sender = sender  # the faultcode is Client: who asked is to blame
 
 
@@ -82,6 +85,10 @@ def local(element):
     return element.tag.rsplit("}", 1)[-1]
 
 
+def local_word(text):
+    return text.rsplit(":", 1)[-1]
+
+
 def child(element, name):
     """The text of a child element, whatever its namespace; None when it is not there."""
     for one in element:
@@ -92,6 +99,14 @@ def child(element, name):
 
 def children(element, name):
     return [one for one in element if local(one) == name]
+
+
+def soap_envelope(service, operation, inner="", message_id="", namespace=""):
+    namespace = namespace or f"urn:nuraghe:{service}:1"
+    header = (f'<wsa:MessageID xmlns:wsa="{WSA}">{message_id}</wsa:MessageID>'
+              f'<wsa:Action xmlns:wsa="{WSA}">{namespace}:{operation}</wsa:Action>') if message_id else ""
+    return (f'<s:Envelope xmlns:s="{SOAP}"><s:Header>{header}</s:Header><s:Body>'
+            f'<x:{operation} xmlns:x="{namespace}">{inner}</x:{operation}></s:Body></s:Envelope>')
 
 
 def scratch_base():
@@ -110,6 +125,8 @@ class World:
         self.folder = folder or tempfile.mkdtemp(prefix="nuraghe-sim.", dir=scratch_base())
         self.state = os.path.join(self.folder, "s")
         self.process = None
+        self.renewal = "1h"  # how often its controllers ask what is new
+        self.banner = ""  # what it said when it served
         self.logs = []
 
     def __enter__(self):
@@ -132,7 +149,7 @@ class World:
     def start(self, *options, expect_death=False):
         """Starts nuraghed and returns when it serves. False when it ended before, which must be expected."""
         assert self.process is None
-        argv = [os.path.join(self.programs, "nuraghed"), "--state", "s", "--renewal", "1h"]
+        argv = [os.path.join(self.programs, "nuraghed"), "--state", "s", "--renewal", self.renewal]
         for controller in self.controllers:
             argv += ["--vhc", controller]
         argv += self.options + list(options)
@@ -140,7 +157,7 @@ class World:
         self.process = subprocess.Popen(argv, cwd=self.folder, stdout=subprocess.PIPE, stderr=log, text=True,
                                         stdin=subprocess.DEVNULL)
         log.close()
-        line = self.process.stdout.readline()
+        line = self.banner = self.process.stdout.readline()
         if " serves on " in line:
             return True
         self.ended()
@@ -193,10 +210,7 @@ class World:
 
     def soap(self, service, operation, inner="", message_id="", namespace="", **options):
         """Calls an operation; `inner` uses the prefix x for the service's namespace. Returns the response element."""
-        namespace = namespace or f"urn:nuraghe:{service}:1"
-        header = f'<wsa:MessageID xmlns:wsa="{WSA}">{message_id}</wsa:MessageID>' if message_id else ""
-        envelope = (f'<s:Envelope xmlns:s="{SOAP}"><s:Header>{header}</s:Header><s:Body>'
-                    f'<x:{operation} xmlns:x="{namespace}">{inner}</x:{operation}></s:Body></s:Envelope>')
+        envelope = soap_envelope(service, operation, inner, message_id, namespace)
         return self.soap_text(service, envelope, **options)
 
     def soap_text(self, service, envelope, **options):
@@ -322,22 +336,31 @@ def parse_answer(status, body):
     if content.tag != f"{{{SOAP}}}Fault":
         assert status == 200, status
         return content
-    detail = content.find(f".//{{{FAULT}}}fault")
-    code = detail.get("code") if detail is not None else ""
-    text = child(detail, "message") if detail is not None else child(content, "faultstring")
-    raise Fault(status, code, text, (child(content, "faultcode") or "").endswith(":Client"))
+    # The first is of the fault itself; those of its causes stand below.
+    detail = next((one for one in content.iter() if one.find(f"{{{BASE_FAULT}}}ErrorCode") is not None), None)
+    code = detail.findtext(f"{{{BASE_FAULT}}}ErrorCode", "") if detail is not None else ""
+    text = detail.findtext(f"{{{BASE_FAULT}}}Description", "") if detail is not None else child(content, "faultstring")
+    name = local(detail) if detail is not None else local_word(child(content, "faultcode") or "")
+    raise Fault(status, code, text, (child(content, "faultcode") or "").endswith(":Client"), name)
 
 
 # ---- the store's files (docs/formats/exchange.md, docs/formats/record.md) ----
 def rows(path, table):
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=PATIENCE_S)
     try:
-        connection.execute("BEGIN")
-        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if "t_" + table not in names:
-            return []
-        found = dict(connection.execute(f"SELECT * FROM t_{table}"))
-        for (piece,) in connection.execute("SELECT changes FROM journal ORDER BY number"):
+        while True:
+            connection.execute("BEGIN")
+            names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if "t_" + table not in names:
+                return []
+            found = dict(connection.execute(f"SELECT * FROM t_{table}"))
+            (applied,) = connection.execute("SELECT value FROM meta WHERE name = 'applied'").fetchone()
+            before = parts(path)
+            # What was read is whole unless a file was begun anew meanwhile.
+            if [part[:64] for part in parts(path)] == [part[:64] for part in before]:
+                break
+            connection.execute("ROLLBACK")
+        for piece in journal_records(before, applied):
             for key, value in journal_changes(piece, table):
                 found.pop(key, None)
                 if value is not None:
@@ -345,6 +368,44 @@ def rows(path, table):
         return sorted(found.items())
     finally:
         connection.close()
+
+
+def parts(path):
+    """The journal's files."""
+    found = []
+    for number in (0, 1):
+        with open(f"{path}-log{number}", "rb") as file:
+            found.append(file.read())
+    return found
+
+
+def journal_records(files, applied):
+    """The changes of each record behind the number `applied` (docs/formats/store.md). A living process wrote them, so only
+    each file's last one can be half there."""
+    found = {}
+    for data in files:
+        at, salt, first, sums = 0, None, None, None
+        chain = []
+        while at + 64 <= len(data):
+            magic, size, span, its_salt, its_first, last, _, low, high = struct.unpack_from("<IIQQQQQQQ", data, at)
+            if magic != 0x4A52554E or (salt is not None and (its_salt, its_first) != (salt, first)):
+                break
+            sums = (its_salt, its_first) if salt is None else sums
+            chain.append((its_first, last, data[at:at + 64 + size], sums, (low, high)))
+            at, salt, first, sums = at + span, its_salt, last + 1, (low, high)
+        if chain and checksum(chain[-1][3], chain[-1][2][:48] + chain[-1][2][64:]) != chain[-1][4]:
+            chain.pop()
+        found.update({first: record[64:] for first, last, record, _, _ in chain if last > applied})
+    return [found[first] for first in sorted(found)]
+
+
+def checksum(sums, data):
+    low, high = sums
+    data += b"\0" * (-len(data) % 16)
+    for one, other in struct.iter_unpack("<QQ", data):
+        low = (low + one + high) & 0xFFFFFFFFFFFFFFFF
+        high = (high + other + low) & 0xFFFFFFFFFFFFFFFF
+    return low, high
 
 
 def journal_changes(piece, table):

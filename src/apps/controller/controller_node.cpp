@@ -133,9 +133,11 @@ Result<std::unique_ptr<ControllerNode>> ControllerNode::open(const NodeSettings&
   exchange_options.lanes = 64;
   exchange_options.clock = &env::system_clock();
   exchange_options.random = &env::system_random();
+  exchange_options.on_spans = settings.on_spans;
   node->exchange_ = exchange::make_exchange(std::move(store), router, exchange_options);
   if (drainer != nullptr) node->exchange_ = make_drained(std::move(node->exchange_), *drainer);
   node->exchange_->add_actor(*node->controller_);
+  if (settings.beside != nullptr) node->exchange_->add_actor(*settings.beside);
   TRY(node->exchange_->open());
   auto* raw = node.get();
   node->driver_->on_lost([raw](const std::string& id, const hypervisor::HostCondition& condition) {

@@ -9,11 +9,12 @@
 namespace nuraghe::controller {
 namespace {
 
-sigset_t ending_signals() {
+sigset_t waited_signals() {
   sigset_t signals;
   ::sigemptyset(&signals);
   ::sigaddset(&signals, SIGTERM);
   ::sigaddset(&signals, SIGINT);
+  ::sigaddset(&signals, SIGHUP);
   return signals;
 }
 
@@ -32,7 +33,7 @@ std::string data_folder(const std::string& programs, const std::string& name) {
 }
 
 void prepare_process() {
-  const sigset_t signals = ending_signals();
+  const sigset_t signals = waited_signals();
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   rlimit files{};
@@ -43,10 +44,13 @@ void prepare_process() {
   }
 }
 
-void run_until_told(const std::function<bool()>& failed) {
-  const sigset_t signals = ending_signals();
+void run_until_told(const std::function<bool()>& failed, const std::function<void(bool reread)>& tick) {
+  const sigset_t signals = waited_signals();
   constexpr timespec kSecond{1, 0};
-  while (::sigtimedwait(&signals, nullptr, &kSecond) < 0 && !failed()) {
+  while (true) {
+    const int signal = ::sigtimedwait(&signals, nullptr, &kSecond);
+    if (signal == SIGTERM || signal == SIGINT || failed()) return;
+    if (tick) tick(signal == SIGHUP);
   }
 }
 

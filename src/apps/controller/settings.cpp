@@ -2,18 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
 #include <string_view>
 
 #include "apps/controller/words.hpp"
+#include "contracts/operation.hpp"
 
 namespace nuraghe::controller {
 
-bool is_service_name(const std::string& name) {
-  constexpr std::array<std::string_view, 7> kServices = {"vcm", "vcf", "vhm", "vhf", "vhir", "vhc", "workflow"};
-  return std::find(kServices.begin(), kServices.end(), name) != kServices.end();
-}
+bool is_service_name(const std::string& name) { return contracts::find_service(name) != nullptr; }
 
 Status check_controller_name(const std::string& name) {
   if (name.empty() || name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos)

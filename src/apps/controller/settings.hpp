@@ -8,6 +8,8 @@
 
 #include "base/result.hpp"
 #include "base/units.hpp"
+#include "exchange/exchange.hpp"
+#include "exchange/trace.hpp"
 #include "services/vhc/work.hpp"
 
 namespace nuraghe::controller {
@@ -42,9 +44,11 @@ struct NodeSettings {
   services::vhc::ImageSource* images = nullptr;  // as services::vhc::WorkerOptions; outlives the node
   // The secret that the switches of a segment share, made of the key that names it.
   std::function<std::string(const std::string& key)> segment_secret;
-  std::vector<std::string> sim_failures;  // "VERB:PATTERN[:every=N]"
-  std::vector<std::string> sim_delays;    // "VERB=DURATION"
+  std::function<void(std::vector<exchange::Span>)> on_spans;  // as exchange::ExchangeOptions; empty: none are kept
+  std::vector<std::string> sim_failures;                      // "VERB:PATTERN[:every=N]"
+  std::vector<std::string> sim_delays;                        // "VERB=DURATION"
   bool sim_persisted = true;
+  exchange::Actor* beside = nullptr;  // an actor of the process in the node's exchange; not owned, outlives the node
 };
 
 }  // namespace nuraghe::controller

@@ -1,4 +1,5 @@
-// The site's token as both sides use it: nuraghed and the controllers outside of it read the same file (docs/vhcd.md).
+// The site's token, which nuraghed and the controllers beside it on the same machine read (docs/vhcd.md), and the key
+// that all machines of a site share.
 #pragma once
 
 #include <string>
@@ -14,12 +15,20 @@ struct Site {
   const std::string& token() const { return entries.front().token; }  // the one that is sent
   // The entries with the role that their bearer has at this door.
   std::vector<api::TokenEntry> as(api::Role role, const std::string& vo) const;
-  // The secret of a segment's switches, made of the key that names it. The same on every machine of the site; a key
-  // travels in messages, a secret does not.
+  // What segments' secrets are made of: kept when the token changes.
+  std::string segment_key;
+  // As below, of this site.
   std::string segment_secret(const std::string& key) const;
 };
 
-// Makes the file when it is missing. Errors as api::read_token_file.
-Result<Site> open_site(const std::string& token_file);
+// Makes the token's file when it is missing. The segment key is that of `key_file` (mode 0600), which is made of the
+// first token when it is missing: all that start with one token have one key. Errors as api::read_token_file.
+Result<Site> open_site(const std::string& token_file, const std::string& key_file);
+
+// The key in a file of mode 0600.
+Result<std::string> read_segment_key(const std::string& file);
+
+// The secret of the segment that `key` names; a key travels in messages, a secret does not.
+std::string segment_secret(const std::string& segment_key, const std::string& key);
 
 }  // namespace nuraghe::controller

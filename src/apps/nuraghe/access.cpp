@@ -51,7 +51,7 @@ Status check_runs_here(const Target& target) {
   if (is_own_address(address)) return {};
   return unsupported(fmt::format(
       "virtual host {} runs on another machine, {}: its ssh port, {}, is open on 127.0.0.1 there; go through that "
-      "machine: ssh -J {} -i KEY -p {} root@127.0.0.1",
+      "machine: ssh -J {} -i KEY -o CertificateFile=CERTIFICATE -p {} root@127.0.0.1",
       target.name, target.physical_host, target.port, address, target.port));
 }
 
@@ -91,8 +91,42 @@ std::string known_hosts_path(Context& context, const std::string& host) {
   return context.options().state + "/client/known_hosts." + host;
 }
 
+// The public half of our key, which is made when it is first needed.
+Result<std::string> own_public_key(Context& context) {
+  const std::string path = key_path(context);
+  const std::string folder = context.options().state + "/client";
+  TRY(env::make_directories(folder, 0700));
+  // Two first commands at once: one makes the key, the other waits for it.
+  const env::UniqueFd lock(::open((folder + "/lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+  if (!lock.valid() || ::flock(lock.get(), LOCK_EX) != 0) return system_error("lock " + folder, errno);
+  if (!env::path_exists(path))
+    TRY(env::run_command_ok({"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "nuraghe", "-f", path}));
+  TRY_ASSIGN(auto text, env::read_file(path + ".pub", kib(16)));
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+struct Login {
+  std::string certificate;  // file
+  std::string account;
+};
+
+// What lets our key in for less than a minute: asked for by each command.
+Result<Login> log_in(Context& context) {
+  TRY_ASSIGN(const auto key, own_public_key(context));
+  TRY_ASSIGN(auto* connection, context.connection());
+  contracts::vcf::Client clusters(connection->caller(), connection->service("vcf"));
+  TRY_ASSIGN(const auto issued, clusters.issue_login_certificate({key}));
+  // Of different VOs' hosts one may ask at once.
+  const std::string path = fmt::format("{}/client/login{}.pub", context.options().state,
+                                       context.options().vo.empty() ? "" : "-" + context.options().vo);
+  TRY(env::write_file_durably(path, issued.certificate + "\n", 0600));
+  return Login{path, issued.account};
+}
+
 // The ssh options for a target: our key, only its own host key.
-Result<std::vector<std::string>> ssh_options(Context& context, const Target& target, const std::string& port_flag) {
+Result<std::vector<std::string>> ssh_options(Context& context, const Target& target, const Login& login,
+                                             const std::string& port_flag) {
   if (target.port == 0)
     return unsupported(fmt::format("virtual host {} has no management network: ssh cannot reach it", target.name));
   TRY(check_runs_here(target));
@@ -101,6 +135,7 @@ Result<std::vector<std::string>> ssh_options(Context& context, const Target& tar
     TRY(env::write_file_durably(known_hosts, fmt::format("{} {}\n", target.id, target.host_key), 0600));
   return std::vector<std::string>{
       "-i",      key_path(context),
+      "-o",      "CertificateFile=" + login.certificate,
       "-o",      "IdentitiesOnly=yes",
       "-o",      "UserKnownHostsFile=" + known_hosts,
       "-o",      "HostKeyAlias=" + target.id,
@@ -134,20 +169,6 @@ Result<int> run_here(const std::vector<std::string>& argv) {
 
 }  // namespace
 
-Result<std::string> own_public_key(Context& context) {
-  const std::string path = key_path(context);
-  const std::string folder = context.options().state + "/client";
-  TRY(env::make_directories(folder, 0700));
-  // Two first commands at once: one makes the key, the other waits for it.
-  const env::UniqueFd lock(::open((folder + "/lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
-  if (!lock.valid() || ::flock(lock.get(), LOCK_EX) != 0) return system_error("lock " + folder, errno);
-  if (!env::path_exists(path))
-    TRY(env::run_command_ok({"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "nuraghe", "-f", path}));
-  TRY_ASSIGN(auto text, env::read_file(path + ".pub", kib(16)));
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  return text;
-}
-
 void forget_host_key(Context& context, const std::string& host) {
   for (const char* suffix : {"", ".old"}) {
     // A file that stays is no reason to call a destruction failed.
@@ -157,10 +178,11 @@ void forget_host_key(Context& context, const std::string& host) {
 
 Result<int> ssh(Context& context, const std::string& host, const std::vector<std::string>& command) {
   TRY_ASSIGN(const auto target, find_target(context, host));
-  TRY_ASSIGN(const auto options, ssh_options(context, target, "-p"));
+  TRY_ASSIGN(const auto login, log_in(context));
+  TRY_ASSIGN(const auto options, ssh_options(context, target, login, "-p"));
   std::vector<std::string> argv{"ssh"};
   argv.insert(argv.end(), options.begin(), options.end());
-  argv.emplace_back("root@127.0.0.1");
+  argv.push_back(login.account + "@127.0.0.1");
   if (!command.empty()) argv.emplace_back("--");
   argv.insert(argv.end(), command.begin(), command.end());
   return run_here(argv);
@@ -174,11 +196,12 @@ Result<int> copy(Context& context, const std::string& from, const std::string& t
   const auto& remote = from_host ? from : to;
   const auto colon = from_host ? colon_from : colon_to;
   TRY_ASSIGN(const auto target, find_target(context, remote.substr(0, colon)));
-  TRY_ASSIGN(const auto options, ssh_options(context, target, "-P"));
+  TRY_ASSIGN(const auto login, log_in(context));
+  TRY_ASSIGN(const auto options, ssh_options(context, target, login, "-P"));
   // -O: the older protocol needs no sftp server in the guest.
   std::vector<std::string> argv{"scp", "-q", "-r", "-O"};
   argv.insert(argv.end(), options.begin(), options.end());
-  const std::string side = "root@127.0.0.1:" + remote.substr(colon + 1);
+  const std::string side = login.account + "@127.0.0.1:" + remote.substr(colon + 1);
   argv.push_back(from_host ? side : from);
   argv.push_back(from_host ? to : side);
   return run_here(argv);

@@ -18,6 +18,8 @@ namespace {
 namespace json = boost::json;
 using contracts::vcf::Cluster;
 
+std::string state_word(const Cluster& cluster) { return std::string(contracts::vcf::to_string(cluster.state)); }
+
 json::object requirement_json(const contracts::vhir::Requirement& wanted) {
   json::object value;
   const auto add = [&](const char* name, const std::optional<std::string>& field) {
@@ -49,11 +51,14 @@ json::object cluster_json(const Cluster& cluster) {
   return {{"id", cluster.id},
           {"name", cluster.name},
           {"vo", cluster.vo},
-          {"state", cluster.state},
+          {"state", state_word(cluster)},
           {"condition", cluster.condition},
           {"operation", cluster.operation},
           {"created", cluster.created.to_string()},
           {"since", cluster.since.to_string()},
+          {"lease_end", cluster.lease_end ? json::value(cluster.lease_end->to_string()) : json::value()},
+          {"lease_ending",
+           cluster.lease_ending ? json::value(contracts::vcf::to_string(*cluster.lease_ending)) : json::value()},
           {"members", members},
           {"networks", networks}};
 }
@@ -105,7 +110,7 @@ Result<bool> has_paused_host(Context& context, const Cluster& cluster) {
 
 // Nothing is at work on it, and the operation's effect is there: a repeated command says so and succeeds.
 Result<bool> is_already(Context& context, const Cluster& cluster, const std::string& verb) {
-  const auto state = model::cluster_state_from_name(cluster.state);
+  const auto state = model::cluster_state_from_name(state_word(cluster));
   const auto operation = model::cluster_operation_from_name(verb);
   if (!cluster.operation.empty() || !state || !operation) return false;
   if (*operation == model::ClusterOperation::kResume && *state == model::ClusterState::kRunning) {
@@ -167,8 +172,6 @@ Status create(Context& context, const CreateOptions& options) {
   TRY_ASSIGN(auto* connection, context.connection());
   contracts::vcm::CreateVcRequest request;
   request.request.blueprint = blueprint;
-  TRY_ASSIGN(auto key, own_public_key(context));
-  request.request.authorized_key.push_back(std::move(key));
   if (!options.idempotency_key.empty()) request.request.idempotency_key = options.idempotency_key;
   if (!options.policy.empty()) {
     contracts::vhf::Policy policy{};
@@ -220,10 +223,10 @@ Status list_clusters(Context& context) {
     context.print_json(clusters);
     return {};
   }
-  std::vector<std::vector<std::string>> rows{{"NAME", "STATE", "HOSTS", "AGE", "ID", "CONDITION"}};
+  std::vector<std::vector<std::string>> rows{{"NAME", "STATE", "HOSTS", "AGE", "LEASE", "ID", "CONDITION"}};
   for (const auto& cluster : response.cluster)
-    rows.push_back({cluster.name, cluster.state, fmt::format("{}", cluster.member.size()), age(cluster.created),
-                    cluster.id, cluster.condition});
+    rows.push_back({cluster.name, state_word(cluster), fmt::format("{}", cluster.member.size()), age(cluster.created),
+                    lease_left(cluster), cluster.id, cluster.condition});
   context.print_table(rows);
   return {};
 }
@@ -254,8 +257,9 @@ Status show_cluster(Context& context, const std::string& name) {
     return {};
   }
   context.print_line(
-      fmt::format("cluster {} ({}), {} since {}", cluster.name, cluster.id, cluster.state, age(cluster.since)));
+      fmt::format("cluster {} ({}), {} since {}", cluster.name, cluster.id, state_word(cluster), age(cluster.since)));
   if (!cluster.condition.empty()) context.print_line("condition: " + cluster.condition);
+  if (const auto line = lease_line(cluster); !line.empty()) context.print_line(line);
   for (const auto& network : cluster.network)
     context.print_line(fmt::format("network {}: {}, segment {}", network.name, network.subnet, network.segment));
   std::vector<std::vector<std::string>> rows{{"HOST", "STATE", "ON", "CPUS", "MEMORY", "ADDRESSES", "CONDITION"}};
@@ -305,7 +309,7 @@ Status change_cluster(Context& context, const std::string& verb, const std::stri
   TRY_ASSIGN(const auto cluster, find_cluster(context, name));
   TRY_ASSIGN(const bool is_done, is_already(context, cluster, verb));
   if (is_done) {
-    context.print_line(fmt::format("cluster {} is already {}", cluster.name, cluster.state));
+    context.print_line(fmt::format("cluster {} is already {}", cluster.name, state_word(cluster)));
     return show_cluster(context, cluster.id);
   }
   TRY_ASSIGN(auto* connection, context.connection());
@@ -330,7 +334,7 @@ Status abort_cluster(Context& context, const std::string& name) {
   TRY_ASSIGN(const auto cluster, find_cluster(context, name));
   TRY_ASSIGN(auto* connection, context.connection());
   if (cluster.operation.empty())
-    return conflict(fmt::format("nothing is at work on cluster {}: it is {}", cluster.name, cluster.state));
+    return conflict(fmt::format("nothing is at work on cluster {}: it is {}", cluster.name, state_word(cluster)));
   contracts::vcm::Client manager(connection->caller(), connection->service("vcm"));
   TRY_ASSIGN(const auto options, context.call_options());
   TRY(context.with_progress(OwnSteps::of_cluster(cluster.id), [&]() -> Status {
@@ -347,8 +351,8 @@ Status destroy_cluster(Context& context, const std::string& name) {
   TRY_ASSIGN(const auto cluster, find_cluster(context, name));
   TRY_ASSIGN(const bool is_gone, is_already(context, cluster, "destroy"));
   if (is_gone) {
-    context.print_line(fmt::format("cluster {} ({}) is already {}", cluster.name, cluster.id, cluster.state));
-    if (context.json()) context.print_json(json::object{{"cluster", cluster.id}, {"state", cluster.state}});
+    context.print_line(fmt::format("cluster {} ({}) is already {}", cluster.name, cluster.id, state_word(cluster)));
+    if (context.json()) context.print_json(json::object{{"cluster", cluster.id}, {"state", state_word(cluster)}});
     return {};
   }
   TRY_ASSIGN(auto* connection, context.connection());

@@ -28,6 +28,20 @@ Status abort_cluster(Context& context, const std::string& cluster);
 Status destroy_cluster(Context& context, const std::string& cluster);
 Result<contracts::vcf::Cluster> find_cluster(Context& context, const std::string& cluster);
 
+// ---- the lease of a cluster (lease.cpp) ----
+struct LeaseOptions {
+  std::string cluster;
+  std::string by;     // a duration; empty: the blueprint's
+  std::string until;  // a point of time; empty: not given
+  std::string then;   // freeze, destroy; empty: as before
+  bool is_endless = false;
+};
+Status extend_lease(Context& context, const LeaseOptions& options);
+// "6 d 23 h", "ended", "-"
+std::string lease_left(const contracts::vcf::Cluster& cluster);
+// "lease: until …, then it is frozen"; empty without one.
+std::string lease_line(const contracts::vcf::Cluster& cluster);
+
 // ---- single virtual hosts and physical hosts (hosts.cpp) ----
 Status create_host(Context& context, const std::string& file, const std::string& name);
 Status list_hosts(Context& context);
@@ -41,6 +55,22 @@ Status forget_physical_host(Context& context, const std::string& name);
 // The image of a virtual host, NAME:VERSION@DIGEST, as {"name", "version", "digest"}; without members when not known.
 boost::json::object image_json(const std::string& reference);
 
+// ---- the site's certificates (certificates.cpp) ----
+struct AuthorityOptions {
+  std::string site = "nuraghe";  // for the name of the root
+  std::string lifetime = "3650d";
+  bool change_over = false, finish = false, force = false;
+};
+Status init_authority(Context& context, const AuthorityOptions& options);
+Status show_authority(Context& context);
+Status rotate_authority(Context& context, const AuthorityOptions& options);
+// Of a physical host, or of the program of a service (docs/services.md).
+enum class Member { kHost, kService };
+// Prints the token, or writes it to the file (mode 0600).
+Status make_join_token(Context& context, Member member, const std::string& name, const std::string& lifetime,
+                       const std::string& file);
+Status revoke_member(Context& context, Member member, const std::string& name);
+
 // ---- images (images.cpp) ----
 Status list_images(Context& context);
 Status import_image(Context& context, const std::string& folder);
@@ -48,7 +78,6 @@ Status remove_image(Context& context, const std::string& name);
 Status verify_image(Context& context, const std::string& name);
 
 // ---- into the hosts (access.cpp); HOST is CLUSTER/NAME, or the id or name of a single host ----
-Result<std::string> own_public_key(Context& context);
 // Removes what ssh and cp kept of a virtual host that is gone.
 void forget_host_key(Context& context, const std::string& host);
 Result<int> ssh(Context& context, const std::string& host, const std::vector<std::string>& command);
@@ -59,11 +88,20 @@ Result<int> console(Context& context, const std::string& host, bool follow);
 Status list_workflows(Context& context, bool running_only);
 Status show_workflow(Context& context, const std::string& id);
 
+// ---- traces (trace.cpp) ----
+// Of a trace's id, or of the newest trace of a cluster or single host by name or id.
+Status show_trace(Context& context, const std::string& what);
+
 // ---- on this machine (local.cpp) ----
 Status init(Context& context);
 // Prints every finding itself; answers the exit code.
 Result<int> validate(Context& context, const std::string& file);
 Result<int> doctor(Context& context);
+// The project of a service that is defined outside of the tree (docs/services.md); `folder` empty: named after it,
+// here. Findings go to standard error; answers the exit code.
+Result<int> new_service(Context& context, const std::string& definition, const std::string& folder);
+// Those of other programs; `all`: Nuraghe's own, too.
+Status list_services(Context& context, bool all);
 
 // ---- for the completion in a shell (completion.cpp) ----
 // Prints the names of a kind, one per line: clusters, hosts (as ssh takes them), singles, images.

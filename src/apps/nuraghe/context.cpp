@@ -38,7 +38,12 @@ int exit_code_of(const Error& error) {
 
 Result<client::Connection*> Context::connection() {
   if (!connection_) {
-    TRY_ASSIGN(connection_, client::Connection::open(options_.state, options_.vo));
+    if (options_.server.empty()) {
+      TRY_ASSIGN(connection_, client::Connection::open(options_.state, options_.vo));
+    } else {
+      const std::string token = options_.token_file.empty() ? options_.state + "/token" : options_.token_file;
+      TRY_ASSIGN(connection_, client::Connection::open_remote(options_.server, options_.ca_file, token, options_.vo));
+    }
   }
   return connection_.get();
 }
@@ -91,7 +96,11 @@ bool OwnSteps::takes(const exchange::Event& event) {
   if (!cluster_.empty()) return event.cluster == cluster_;
   if (!host_.empty()) return event.host == host_;
   const auto found = event.attributes.find("traceparent");
-  if (traceparent_.empty() || found == event.attributes.end() || found->second != traceparent_) return false;
+  if (traceparent_.empty() || found == event.attributes.end() || (event.cluster.empty() && event.host.empty()))
+    return false;
+  const auto own = exchange::parse_traceparent(traceparent_);
+  const auto other = exchange::parse_traceparent(found->second);
+  if (!own || !other || own->trace != other->trace) return false;
   cluster_ = event.cluster;
   host_ = event.host;
   return true;

@@ -29,6 +29,9 @@ int exit_code_of(const Error& error);
 
 struct Options {
   std::string state;
+  std::string server;           // https://HOST:PORT of a nuraghed on another machine; empty: the one of `state`
+  std::string ca_file;          // roots that it is known by; empty: those of the operating system
+  std::string token_file;       // mode 0600; empty: STATE/token
   std::string vo;               // to act for; empty: the token's own
   std::string output = "text";  // or json
   bool no_wait = false;

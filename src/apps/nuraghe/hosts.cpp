@@ -75,8 +75,6 @@ Status create_host(Context& context, const std::string& file, const std::string&
   contracts::vcf::Client identity(connection->caller(), connection->service("vcf"));
   contracts::vcf::IdentifyHostRequest identify;
   identify.fragment = fragment;
-  TRY_ASSIGN(auto key, own_public_key(context));
-  identify.authorized_key.push_back(std::move(key));
   TRY_ASSIGN(auto identified, identity.identify_host(identify));
   client::TracedCaller caller(connection->caller());
   contracts::vhm::Client manager(caller, connection->service("vhm"));
@@ -200,6 +198,7 @@ Status list_physical_hosts(Context& context) {
                                    {"driver", host.driver},
                                    {"accelerator", host.accelerator},
                                    {"alive", host.alive},
+                                   {"last_seen", host.last_seen.to_string()},
                                    {"hosts", host.hosts},
                                    {"total", capacity(host.total)},
                                    {"reserved", capacity(host.reserved)}});
@@ -209,8 +208,9 @@ Status list_physical_hosts(Context& context) {
   }
   std::vector<std::vector<std::string>> rows{{"NAME", "SITE", "ALIVE", "DRIVER", "HOSTS", "CPUS", "MEMORY", "DISK"}};
   for (const auto& host : response.physical_host)
-    rows.push_back({host.name, host.site, host.alive ? "yes" : "no", host.driver + "/" + host.accelerator,
-                    fmt::format("{}", host.hosts), fmt::format("{} of {}", host.reserved.cpus, host.total.cpus),
+    rows.push_back({host.name, host.site, host.alive ? "yes" : "no, since " + host.last_seen.to_string(),
+                    host.driver + "/" + host.accelerator, fmt::format("{}", host.hosts),
+                    fmt::format("{} of {}", host.reserved.cpus, host.total.cpus),
                     fmt::format("{} of {}", short_size(host.reserved.memory), short_size(host.total.memory)),
                     fmt::format("{} of {}", short_size(host.reserved.disk), short_size(host.total.disk))});
   context.print_table(rows);

@@ -6,6 +6,7 @@
 
 #include "apps/nuraghe/command_line.hpp"
 #include "apps/nuraghe/commands.hpp"
+#include "apps/nuraghe/tenants.hpp"
 #include "xml/xml.hpp"
 
 namespace {
@@ -35,9 +36,16 @@ int finish(const cli::Context& context, const Result<int>& code) {
 struct Arguments {
   cli::Options options;
   cli::CreateOptions create;
+  cli::LeaseOptions lease;
   std::string name, file, folder, from, to, shell = "bash";
   std::vector<std::string> command;
-  bool follow = false, running = false;
+  bool follow = false, running = false, all = false;
+  cli::MemberOptions member;
+  cli::TokenOptions token;
+  cli::QuotaOptions quota;
+  cli::AuditOptions audit;
+  cli::AuthorityOptions authority;
+  std::string lifetime = "1h";
 };
 
 using Action = std::function<int(cli::Context&)>;
@@ -88,6 +96,29 @@ void add_cluster_commands(CLI::App& app, Arguments& a, Action& action) {
   destroy->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::destroy_cluster(c, a.name)); }; });
 }
 
+void add_lease_commands(CLI::App& app, Arguments& a, Action& action) {
+  auto* extend =
+      app.add_subcommand("extend", "Move the end of a cluster's lease")->footer("Example: nuraghe extend mpi --by 2d");
+  extend->add_option("CLUSTER", a.lease.cluster, "Name or id")->required();
+  auto* by = extend->add_option("--by", a.lease.by, "By how much, as 12h, 2d, P7D; the blueprint's lease when absent")
+                 ->check([](const std::string& text) {
+                   const auto duration = nuraghe::parse_duration(text);
+                   return duration ? std::string() : duration.error().to_string();
+                 });
+  auto* until = extend->add_option("--until", a.lease.until, "The new end, as 2030-01-31T12:00:00Z")
+                    ->check([](const std::string& text) {
+                      const auto time = nuraghe::parse_time(text);
+                      return time ? std::string() : time.error().to_string();
+                    });
+  auto* endless = extend->add_flag("--no-end", a.lease.is_endless, "Nothing ends the cluster any more");
+  auto* then = extend->add_option("--then", a.lease.then, "What happens at the end: freeze or destroy")
+                   ->check(CLI::IsMember({"freeze", "destroy"}))
+                   ->needs(until);
+  by->excludes(until)->excludes(endless)->excludes(then);
+  until->excludes(endless);
+  extend->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::extend_lease(c, a.lease)); }; });
+}
+
 void add_host_commands(CLI::App& app, Arguments& a, Action& action) {
   auto* vh = app.add_subcommand("vh", "Single virtual hosts")->require_subcommand(1);
   auto* create = vh->add_subcommand("create", "Create one virtual host from a node configuration")
@@ -124,6 +155,76 @@ void add_host_commands(CLI::App& app, Arguments& a, Action& action) {
   forget->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::forget_physical_host(c, a.name)); }; });
 }
 
+void add_service_commands(CLI::App& app, Arguments& a, Action& action) {
+  auto* service = app.add_subcommand("service", "Services that are defined outside of Nuraghe")->require_subcommand(1);
+  auto* project = service->add_subcommand("new", "Make the project of a service out of its definition")
+                      ->footer("Example: nuraghe service new greeting.service.xml");
+  project->add_option("DEFINITION", a.file, "NAME.service.xml (docs/services.md)")->required();
+  project->add_option("--folder", a.folder, "The project's folder, which is made (default: NAME, here)");
+  project->callback(
+      [&] { action = [&](cli::Context& c) { return finish(c, cli::new_service(c, a.file, a.folder)); }; });
+  auto* list = service->add_subcommand("ls", "List those that have registered")->footer("Example: nuraghe service ls");
+  list->add_flag("-a,--all", a.all, "Nuraghe's own, too");
+  list->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::list_services(c, a.all)); }; });
+  auto* token =
+      service->add_subcommand("join-token", "Make a token with which a service's program joins the site, once")
+          ->footer("Example: nuraghe service join-token greeting --out token");
+  token->add_option("NAME", a.name, "Name of the service")->required();
+  token->add_option("--lifetime", a.lifetime, "How long it is good")->capture_default_str();
+  token->add_option("--out", a.file, "Write it to this file (mode 0600), instead of printing it");
+  token->callback([&] {
+    action = [&](cli::Context& c) {
+      return finish(c, cli::make_join_token(c, cli::Member::kService, a.name, a.lifetime, a.file));
+    };
+  });
+  auto* revoke = service->add_subcommand("revoke", "Withdraw the certificates of a service's program, at once")
+                     ->footer("Example: nuraghe service revoke greeting");
+  revoke->add_option("NAME", a.name, "Name of the service")->required();
+  revoke->add_flag("-y,--yes", a.options.yes, "Do not ask");
+  revoke->callback([&] {
+    action = [&](cli::Context& c) { return finish(c, cli::revoke_member(c, cli::Member::kService, a.name)); };
+  });
+}
+
+void add_certificate_commands(CLI::App& app, Arguments& a, Action& action) {
+  auto* host = app.get_subcommand("host");
+  auto* token = host->add_subcommand("join-token", "Make a token with which a machine joins the site, once")
+                    ->footer("Example: nuraghe host join-token host-2 --out token");
+  token->add_option("PHYSICAL", a.name, "Name that the machine will have")->required();
+  token->add_option("--lifetime", a.lifetime, "How long it is good")->capture_default_str();
+  token->add_option("--out", a.file, "Write it to this file (mode 0600), instead of printing it");
+  token->callback([&] {
+    action = [&](cli::Context& c) {
+      return finish(c, cli::make_join_token(c, cli::Member::kHost, a.name, a.lifetime, a.file));
+    };
+  });
+  auto* revoke = host->add_subcommand("revoke", "Withdraw the certificates of a physical host, at once")
+                     ->footer("Example: nuraghe host revoke host-2");
+  revoke->add_option("PHYSICAL", a.name, "Name of the physical host")->required();
+  revoke->add_flag("-y,--yes", a.options.yes, "Do not ask");
+  revoke->callback(
+      [&] { action = [&](cli::Context& c) { return finish(c, cli::revoke_member(c, cli::Member::kHost, a.name)); }; });
+
+  auto* ca = app.add_subcommand("ca", "The site's certificate authority")->require_subcommand(1);
+  auto* init = ca->add_subcommand("init", "Make it, in nuraghed's state folder on this machine")
+                   ->footer("Example: nuraghe --state /var/lib/nuraghe ca init");
+  auto* rotate = ca->add_subcommand("rotate", "Change to another root, in three steps (docs/tls.md)")
+                     ->footer("Example: nuraghe ca rotate && nuraghe ca rotate --change-over");
+  for (auto* command : {init, rotate}) {
+    command->add_option("--site", a.authority.site, "Name of the site, for the root's name")->capture_default_str();
+    command->add_option("--lifetime", a.authority.lifetime, "How long the root is good")->capture_default_str();
+  }
+  auto* change = rotate->add_flag("--change-over", a.authority.change_over, "Second step: sign with the next root");
+  auto* last = rotate->add_flag("--finish", a.authority.finish, "Third step: trust the root of before no more");
+  last->excludes(change);
+  rotate->add_flag("--force", a.authority.force, "Finish though some hosts have certificates of the root of before")
+      ->needs(last);
+  init->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::init_authority(c, a.authority)); }; });
+  rotate->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::rotate_authority(c, a.authority)); }; });
+  auto* show = ca->add_subcommand("show", "Show roots and certificates")->footer("Example: nuraghe ca show");
+  show->callback([&] { action = [](cli::Context& c) { return finish(c, cli::show_authority(c)); }; });
+}
+
 void add_image_commands(CLI::App& app, Arguments& a, Action& action) {
   auto* image = app.add_subcommand("image", "Virtual host images")->require_subcommand(1);
   auto* list = image->add_subcommand("ls", "List images")->footer("Example: nuraghe image ls");
@@ -154,13 +255,109 @@ void add_workflow_commands(CLI::App& app, Arguments& a, Action& action) {
   instance->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::show_workflow(c, a.name)); }; });
 }
 
+void add_tenant_commands(CLI::App& app, Arguments& a, Action& action) {
+  auto* vo = app.add_subcommand("vo", "Virtual organisations")->require_subcommand(1);
+  auto* list = vo->add_subcommand("ls", "List the VOs of the site")->footer("Example: nuraghe vo ls");
+  list->callback([&] { action = [](cli::Context& c) { return finish(c, cli::list_vos(c)); }; });
+  auto* create = vo->add_subcommand("create", "Create a VO")->footer("Example: nuraghe vo create physics");
+  create->add_option("VO", a.name, "Its name: a-z, 0-9 and '-'")->required();
+  create->add_option("--title", a.file, "What people call it");
+  create->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::create_vo(c, a.name, a.file)); }; });
+  auto* remove = vo->add_subcommand("rm", "Delete a VO that holds no hosts")->footer("Example: nuraghe vo rm physics");
+  remove->add_option("VO", a.name, "Its name")->required();
+  remove->add_flag("-y,--yes", a.options.yes, "Do not ask");
+  remove->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::delete_vo(c, a.name)); }; });
+
+  auto* member = app.add_subcommand("member", "Members of a VO and their roles")->require_subcommand(1);
+  auto* members = member->add_subcommand("ls", "List members")->footer("Example: nuraghe --vo physics member ls");
+  members->callback([&] { action = [](cli::Context& c) { return finish(c, cli::list_members(c)); }; });
+  for (const bool is_new : {true, false}) {
+    auto* set = member->add_subcommand(is_new ? "add" : "set", is_new ? "Add a member" : "Change a member");
+    set->footer(is_new ? "Example: nuraghe --vo physics member add marie --role operator"
+                       : "Example: nuraghe --vo physics member set marie --role owner");
+    set->add_option("NAME", a.member.name, "The member's name in the VO")->required();
+    set->add_option("--role", a.member.role, "viewer, operator, owner; administrator in the VO site")
+        ->check(CLI::IsMember({"viewer", "operator", "owner", "administrator"}));
+    set->add_option("--issuer", a.member.issuer, "OIDC provider that knows the person");
+    set->add_option("--subject", a.member.subject, "The person's sub there");
+    set->add_option("--key", a.member.key_files, "File with public ssh keys")->take_all();
+    set->callback([&, is_new] {
+      action = [&, is_new](cli::Context& c) {
+        return finish(c, is_new ? cli::add_member(c, a.member) : cli::change_member(c, a.member));
+      };
+    });
+  }
+  auto* drop = member->add_subcommand("rm", "Remove a member with its tokens");
+  drop->footer("Example: nuraghe --vo physics member rm marie");
+  drop->add_option("NAME", a.name, "The member's name")->required();
+  drop->add_flag("-y,--yes", a.options.yes, "Do not ask");
+  drop->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::remove_member(c, a.name)); }; });
+
+  auto* token = app.add_subcommand("token", "Personal tokens of members")->require_subcommand(1);
+  auto* tokens = token->add_subcommand("ls", "List tokens")->footer("Example: nuraghe --vo physics token ls");
+  tokens->add_flag("--own", a.token.own, "One's own; owners see all of the VO without it");
+  tokens->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::list_tokens(c, a.token.own)); }; });
+  auto* issue = token->add_subcommand("issue", "Issue a token; it is shown once");
+  issue->footer("Example: nuraghe --vo physics token issue marie --lifetime 30d");
+  issue->add_option("MEMBER", a.token.member, "For whom; when absent: for oneself");
+  issue->add_option("--label", a.token.label, "What it is for");
+  issue->add_option("--lifetime", a.token.lifetime, "Such as 30d; 90 days when absent");
+  issue->add_option("--also", a.token.also, "A further VO, for administrators")->take_all();
+  issue->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::issue_token(c, a.token)); }; });
+  auto* revoke = token->add_subcommand("revoke", "Revoke a token")->footer("Example: nuraghe token revoke TOKEN-ID");
+  revoke->add_option("ID", a.name, "As 'token ls' shows it")->required();
+  revoke->add_flag("--own", a.token.own, "It is one's own; owners revoke any of the VO without it");
+  revoke->callback(
+      [&] { action = [&](cli::Context& c) { return finish(c, cli::revoke_token(c, a.name, a.token.own)); }; });
+}
+
+void add_account_commands(CLI::App& app, Arguments& a, Action& action) {
+  auto* quota = app.add_subcommand("quota", "What a VO may hold, and holds")->require_subcommand(1);
+  auto* show = quota->add_subcommand("show", "Show limits and what is used");
+  show->footer("Example: nuraghe --vo physics quota show");
+  show->callback([&] { action = [](cli::Context& c) { return finish(c, cli::show_quota(c)); }; });
+  auto* set = quota->add_subcommand("set", "Change limits; 'none' lifts one");
+  set->footer("Example: nuraghe --vo physics quota set --hosts 64 --memory 256GiB");
+  auto& limits = a.quota;
+  const std::pair<const char*, std::string*> names[] = {{"--hosts", &limits.hosts},
+                                                        {"--cpus", &limits.cpus},
+                                                        {"--memory", &limits.memory},
+                                                        {"--disk", &limits.disk},
+                                                        {"--frozen", &limits.frozen},
+                                                        {"--clusters", &limits.clusters},
+                                                        {"--longest-lease", &limits.longest_lease},
+                                                        {"--images", &limits.images}};
+  for (const auto& [name, target] : names) set->add_option(name, *target, "A number, a size or a span; or none");
+  set->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::set_quota(c, a.quota)); }; });
+
+  auto* usage = app.add_subcommand("usage", "What a VO used, by month, member, cluster and state");
+  usage->footer("Example: nuraghe --vo physics usage --month 2026-11 --csv");
+  usage->add_option("--month", a.name, "Such as 2026-11; all when absent");
+  usage->add_flag("--csv", a.audit.csv, "As CSV");
+  usage->callback(
+      [&] { action = [&](cli::Context& c) { return finish(c, cli::show_usage(c, a.name, a.audit.csv)); }; });
+
+  auto* audit = app.add_subcommand("audit", "Who did what; with -o json one object per line");
+  audit->footer("Example: nuraghe --vo physics audit --csv > audit.csv");
+  audit->add_option("--after", a.audit.after, "Entries after this sequence number");
+  audit->add_flag("--all", a.audit.all, "Of every VO, for administrators");
+  audit->add_flag("--csv", a.audit.csv, "As CSV");
+  audit->callback([&] {
+    if (!action) action = [&](cli::Context& c) { return finish(c, cli::show_audit(c, a.audit)); };
+  });
+  auto* verify =
+      audit->add_subcommand("verify", "Check that no entry was changed")->footer("Example: nuraghe audit verify");
+  verify->callback([&] { action = [](cli::Context& c) { return finish(c, cli::verify_audit(c)); }; });
+}
+
 // What stands behind HOST in `ssh` and `exec` belongs to the guest's shell, options and all: it is taken off before the
 // options are read. Answers how many arguments stay.
 int take_guest_command(int argc, char** argv, std::vector<std::string>& command) {
   int at = 1;
   while (at < argc && argv[at][0] == '-') {
     const std::string option = argv[at];
-    at += option == "--state" || option == "--vo" || option == "-o" || option == "--output" || option == "--timeout"
+    at += option == "--state" || option == "--server" || option == "--ca-file" || option == "--token-file" ||
+                  option == "--vo" || option == "-o" || option == "--output" || option == "--timeout"
               ? 2
               : 1;
   }
@@ -170,6 +367,13 @@ int take_guest_command(int argc, char** argv, std::vector<std::string>& command)
   command.assign(argv + host + 1, argv + argc);
   if (!command.empty() && command.front() == "--") command.erase(command.begin());
   return host + 1;
+}
+
+void add_trace_commands(CLI::App& app, Arguments& a, Action& action) {
+  auto* trace =
+      app.add_subcommand("trace", "The whole path of a request, as a tree")->footer("Example: nuraghe trace mpi");
+  trace->add_option("TRACE", a.name, "Id of a trace, or a cluster or single host: its newest one")->required();
+  trace->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::show_trace(c, a.name)); }; });
 }
 
 void add_access_commands(CLI::App& app, Arguments& a, Action& action) {
@@ -211,6 +415,7 @@ void add_local_commands(CLI::App& app, Arguments& a, Action& action) {
   auto* doctor =
       app.add_subcommand("doctor", "Check this machine: KVM, disk, ports, packages")->footer("Example: nuraghe doctor");
   doctor->callback([&] { action = [](cli::Context& c) { return finish(c, cli::doctor(c)); }; });
+  add_service_commands(app, a, action);
   auto* completion = app.add_subcommand("completion", "Print a shell completion script")
                          ->footer("Example: source <(nuraghe completion bash)");
   completion->add_option("SHELL", a.shell, "bash or zsh")->check(CLI::IsMember({"bash", "zsh"}));
@@ -244,6 +449,9 @@ int main(int argc, char** argv) {
   arguments.options.state = nuraghe::client::default_state_folder();
   arguments.options.vo = nuraghe::client::default_vo();
   app.add_option("--state", arguments.options.state, "nuraghed's state folder");
+  app.add_option("--server", arguments.options.server, "A nuraghed on another machine: https://HOST:PORT");
+  app.add_option("--ca-file", arguments.options.ca_file, "Roots by which that one is known (its ca/trusted.pem)");
+  app.add_option("--token-file", arguments.options.token_file, "Token for it (mode 0600; default: STATE/token)");
   app.add_option("--vo", arguments.options.vo, "VO to act for, instead of the token's own")->check(is_word);
   app.add_option("-o,--output", arguments.options.output, "text or json")->check(CLI::IsMember({"text", "json"}));
   app.add_option("--timeout", arguments.options.timeout, "How long to wait for an operation, as 30s, 5m, PT1H")
@@ -258,10 +466,15 @@ int main(int argc, char** argv) {
   app.fallthrough();
   app.set_version_flag("--version", NURAGHE_VERSION);
   add_cluster_commands(app, arguments, action);
+  add_lease_commands(app, arguments, action);
   add_host_commands(app, arguments, action);
+  add_certificate_commands(app, arguments, action);
   add_image_commands(app, arguments, action);
   add_workflow_commands(app, arguments, action);
+  add_trace_commands(app, arguments, action);
   add_access_commands(app, arguments, action);
+  add_tenant_commands(app, arguments, action);
+  add_account_commands(app, arguments, action);
   add_local_commands(app, arguments, action);
   try {
     app.parse(take_guest_command(argc, argv, arguments.command), argv);

@@ -14,7 +14,7 @@ json::object instance_json(const contracts::workflow::Instance& instance) {
   return {{"id", instance.id},
           {"process", instance.process},
           {"program", instance.program},
-          {"state", instance.state},
+          {"state", contracts::workflow::to_string(instance.state)},
           {"started", instance.started.to_string()},
           {"ended", instance.ended.micros == 0 ? json::value() : json::value(instance.ended.to_string())},
           {"fault", instance.fault},
@@ -27,7 +27,7 @@ Status list_workflows(Context& context, bool running_only) {
   TRY_ASSIGN(auto* connection, context.connection());
   contracts::workflow::Client client(connection->caller(), connection->service("workflow"));
   TRY_ASSIGN(const auto processes, client.list_processes({}));
-  TRY_ASSIGN(const auto instances, client.list_instances({running_only, 1000}));
+  TRY_ASSIGN(const auto instances, client.list_instances({.running_only = running_only, .limit = 1000}));
   if (context.json()) {
     json::array files;
     for (const auto& process : processes.process) {
@@ -55,7 +55,8 @@ Status list_workflows(Context& context, bool running_only) {
   context.print_line("");
   rows = {{"INSTANCE", "PROCESS", "STATE", "AGE", "FAULT"}};
   for (const auto& instance : instances.instance)
-    rows.push_back({instance.id, instance.process, instance.state, age(instance.started), instance.fault});
+    rows.push_back({instance.id, instance.process, std::string(contracts::workflow::to_string(instance.state)),
+                    age(instance.started), instance.fault});
   context.print_table(rows);
   return {};
 }
@@ -86,8 +87,8 @@ Status show_workflow(Context& context, const std::string& id) {
     return {};
   }
   const auto& instance = details.instance;
-  context.print_line(fmt::format("{} of {}, {}, started {}", instance.id, instance.process, instance.state,
-                                 instance.started.to_string()));
+  context.print_line(fmt::format("{} of {}, {}, started {}", instance.id, instance.process,
+                                 contracts::workflow::to_string(instance.state), instance.started.to_string()));
   if (!instance.fault.empty()) context.print_line("fault: " + instance.fault);
   std::vector<std::vector<std::string>> rows{{"AT", "STATE", "ACTIVITY"}};
   for (const auto& activity : details.activity)

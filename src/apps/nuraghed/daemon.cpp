@@ -3,23 +3,33 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <future>
 
 #include "api/gateway.hpp"
 #include "api/tokens.hpp"
 #include "apps/controller/controller_node.hpp"
+#include "apps/controller/door.hpp"
 #include "apps/controller/drained_exchange.hpp"
 #include "apps/controller/site.hpp"
 #include "apps/controller/state_folder.hpp"
+#include "apps/nuraghed/door_certificate.hpp"
+#include "apps/nuraghed/notifications.hpp"
+#include "apps/nuraghed/outside_services.hpp"
+#include "apps/nuraghed/own_addresses.hpp"
+#include "apps/nuraghed/own_seeds.hpp"
+#include "apps/nuraghed/package_files.hpp"
+#include "apps/nuraghed/recorded_calls.hpp"
 #include "apps/nuraghed/remote_controllers.hpp"
+#include "apps/nuraghed/site_authority.hpp"
+#include "apps/nuraghed/spans.hpp"
 #include "base/log.hpp"
 #include "bpel/engine.hpp"
+#include "contracts/operation.hpp"
 #include "contracts/texts.hpp"
-#include "contracts/vcm.hpp"
-#include "contracts/vhm.hpp"
 #include "env/posix.hpp"
 #include "images/image_store.hpp"
 #include "net/http_client.hpp"
+#include "services/tenant/member_keys.hpp"
+#include "services/tenant/tenant.hpp"
 #include "services/vcf/vcf.hpp"
 #include "services/vhf/vhf.hpp"
 #include "services/vhir/vhir.hpp"
@@ -27,6 +37,8 @@
 #include "soap/transport.hpp"
 #include "store/location.hpp"
 #include "store/sqlite.hpp"
+#include "wsrf/address.hpp"
+#include "wsrf/resources.hpp"
 
 namespace nuraghe::daemon {
 
@@ -38,59 +50,6 @@ namespace {
 // Where the contracts say their services are; the addresses of this process itself.
 constexpr const char* kContractBase = "http://localhost";
 constexpr Duration kRegistrationTimeout = std::chrono::seconds(20);
-constexpr Bytes kPackageFileLimit = {4 << 20};
-
-// Seeds of this process's own VCF: read within a turn of its exchange.
-class OwnSeeds final : public services::vhc::SeedSource {
- public:
-  // `drains`: fetch is called by the thread that drains the exchange.
-  OwnSeeds(exchange::Exchange& control, services::vcf::Factory& factory, bool drains)
-      : control_(control), factory_(factory), drains_(drains) {}
-  Result<std::string> fetch(const std::string& address, const std::string& digest, Duration timeout) override {
-    constexpr std::string_view kFolder = "/seeds/";
-    const auto at = address.find(kFolder);
-    if (at == std::string::npos) return invalid(fmt::format("'{}' is not the address of a seed", address));
-    auto promise = std::make_shared<std::promise<Result<std::string>>>();
-    auto answer = promise->get_future();
-    read(address.substr(at + kFolder.size()) + "/" + digest,
-         [promise](Result<std::string> bytes) { promise->set_value(std::move(bytes)); });
-    if (drains_) TRY(control_.drain());
-    if (answer.wait_for(timeout) != std::future_status::ready) return timed_out("the seed was not read in time");
-    return answer.get();
-  }
-  // `done` is called on the exchange's thread, or at once when that has stopped.
-  void read(const std::string& path, std::function<void(Result<std::string>)> done) {
-    auto bytes = std::make_shared<Result<std::string>>(internal("the seed was not read"));
-    control_.post(
-        "vcf",
-        [this, path, bytes](exchange::Turn& turn) -> Status {
-          *bytes = factory_.seed(turn, path);
-          return {};
-        },
-        [bytes, done = std::move(done)](const Status& status) {
-          if (!status) return done(status.error());
-          done(std::move(*bytes));
-        });
-  }
-
- private:
-  exchange::Exchange& control_;
-  services::vcf::Factory& factory_;
-  const bool drains_;
-};
-
-Status add_files(bpel::Package& package, const std::string& folder, const std::string& prefix) {
-  TRY_ASSIGN(const auto names, env::list_directory(folder));
-  for (const auto& name : names) {
-    const std::string path = folder + "/" + name;
-    if (const auto below = env::list_directory(path)) {
-      TRY(add_files(package, path, prefix + name + "/"));
-      continue;
-    }
-    TRY_ASSIGN(package.files[prefix + name], env::read_file(path, kPackageFileLimit));
-  }
-  return {};
-}
 
 }  // namespace
 
@@ -104,24 +63,50 @@ struct Daemon::Parts final : api::ConsoleProvider {
   std::string self_token;  // with which this process asks itself (--force-http); never stored
   controller::Site site;
   RegisteredBases controller_bases;
+  soap::SharedPathOf own_addresses;                   // there before anybody is answered
+  std::unique_ptr<SiteAuthority> authority;           // null: the site has no CA, and this process no TLS
+  std::unique_ptr<DoorCertificate> door_certificate;  // null: people are shown what machines are shown
   std::unique_ptr<net::HttpClient> http;
   std::unique_ptr<soap::SoapTransport> transport;
+  net::AddressRules strangers;  // where messages go that somebody outside asked for
+  std::unique_ptr<Transports> transports;
+  std::unique_ptr<OutsideServices> outside;
+  std::unique_ptr<exchange::Router> inner_router;
   std::unique_ptr<exchange::Router> router;
   std::unique_ptr<RemoteControllers> remote;
+  std::unique_ptr<exchange::Router> remote_router;
+  std::unique_ptr<RecordedCalls> recorded;
   std::unique_ptr<exchange::Router> door_router;  // what comes in from outside
   std::unique_ptr<images::ImageStore> images;
   std::unique_ptr<bpel::Engine> engine;
   std::unique_ptr<services::vhf::Factory> vhf;
   std::unique_ptr<services::vhir::Repository> vhir;
   std::unique_ptr<services::vcf::Factory> vcf;
+  std::unique_ptr<services::ca::Registry> ca;
   std::unique_ptr<services::workflow::Administration> workflow;
-  std::unique_ptr<Drainer> drainer;  // null: every exchange has its own threads
+  std::unique_ptr<soap::Elsewhere> elsewhere;
+  std::unique_ptr<wsrf::Resources> resources;
+  std::unique_ptr<services::notification::Notification> notification;
+  services::tenant::AccountBoard accounts;
+  services::tenant::StoredMemberKeys member_keys;
+  std::unique_ptr<services::tenant::Service> tenant;
+  std::unique_ptr<api::OidcVerifier> oidc;  // null: no provider is trusted
+  std::unique_ptr<Drainer> drainer;         // null: every exchange has its own threads
+  Spans spans;
   std::unique_ptr<exchange::Exchange> control;
+  std::unique_ptr<soap::AnswersElsewhere> answers;
   std::unique_ptr<OwnSeeds> seeds;
   std::vector<std::unique_ptr<ControllerNode>> nodes;
   std::unique_ptr<api::Gateway> gateway;
 
   Status choose_addresses();
+  Status open_authority();
+  Status choose_network_doors();
+  Result<std::shared_ptr<const net::TlsServerContext>> tls_context() const;
+  void show_certificates();
+  bool is_member(pki::Kind kind, const std::string& who) const { return authority && authority->is_member(kind, who); }
+  net::TlsPeer tls_peer(std::string_view at) const;
+  std::string token_for(std::string_view at) const;
   Status open_doors();
   Result<std::string> description(const std::string& service, const std::string& file) const;
   void open(const std::string& controller, const std::string& host, const api::Identity& caller,
@@ -131,6 +116,8 @@ struct Daemon::Parts final : api::ConsoleProvider {
   // Null: there is none of that name in this process.
   ControllerNode* own(const std::string& controller) const;
   Status open_control();
+  void make_tenant();
+  Status open_oidc();
   void open_remote();
   Status deploy_workflows();
   Status open_controllers();
@@ -139,9 +126,18 @@ struct Daemon::Parts final : api::ConsoleProvider {
 
 // The description that is served at /services/NAME?wsdl; controllers share theirs.
 Result<std::string> Daemon::Parts::description(const std::string& service, const std::string& file) const {
-  const bool is_controller = std::any_of(settings.controllers.begin(), settings.controllers.end(),
-                                         [&](const auto& controller) { return controller.name == service; });
-  const auto text = file.empty() ? contracts::wsdl_text(is_controller ? "vhc" : service) : contracts::xsd_text(file);
+  const auto resource = wsrf::find_address("/services/" + service);
+  const std::string name = service.substr(0, service.find('/'));
+  const bool is_controller = controller_bases.has(name);
+  const std::string wsdl = resource ? wsrf::description_of(*resource) : is_controller ? "vhc" : name;
+  constexpr std::string_view kWsdl = ".wsdl";
+  if (outside->table().has("/services/" + name)) {
+    // What its own definition does not make, it has from Nuraghe's.
+    if (auto text = outside->table().document(name, file); text || file.empty()) return text;
+  }
+  const auto text = file.empty()            ? contracts::wsdl_text(wsdl)
+                    : file.ends_with(kWsdl) ? contracts::wsdl_text(file.substr(0, file.size() - kWsdl.size()))
+                                            : contracts::xsd_text(file);
   if (text.empty()) return not_found("there is no such description");
   return std::string(text);
 }
@@ -149,7 +145,8 @@ Result<std::string> Daemon::Parts::description(const std::string& service, const
 Status Daemon::Parts::choose_addresses() {
   TRY_ASSIGN(tokens, api::ensure_token_file(settings.state + "/token", settings.vo, env::system_random()));
   const auto& site_token = settings.site_token;
-  TRY_ASSIGN(site, controller::open_site(site_token.empty() ? settings.state + "/site-token" : site_token));
+  TRY_ASSIGN(site, controller::open_site(site_token.empty() ? settings.state + "/site-token" : site_token,
+                                         settings.state + "/segment-key"));
   for (auto& entry : site.as(api::Role::kController, "-")) tokens.push_back(std::move(entry));
   self_token = env::make_id(env::system_random(), "token");
   tokens.push_back({{"self", "", api::Role::kPeer}, self_token});
@@ -162,12 +159,84 @@ Status Daemon::Parts::choose_addresses() {
   settings.port = port;
   listen.listen.push_back(fmt::format("127.0.0.1:{}", port));
   base = fmt::format("http://127.0.0.1:{}", port);
-  for (const auto& address : settings.listen) {
-    listen.listen.push_back(address);
-    listen.allow_other_hosts = true;
-    log_warning("nuraghed", "others may listen to what travels here: there is no TLS", {{"address", address}});
+  return choose_network_doors();
+}
+
+Status Daemon::Parts::choose_network_doors() {
+  TRY(open_authority());
+  if (!settings.tls_certificate.empty() || !settings.tls_key.empty()) {
+    TRY_ASSIGN(door_certificate, DoorCertificate::open(settings.tls_certificate, settings.tls_key));
   }
+  for (const auto& text : settings.listen) {
+    TRY_ASSIGN(const auto door, controller::parse_door(text));
+    TRY(controller::check_door(door, settings.allow_plain));
+    if (door.kind == controller::DoorAddress::Kind::kTls && !authority && !door_certificate)
+      return conflict(
+          fmt::format("--listen {} needs a certificate, and the site has no CA: make one with 'nuraghe "
+                      "--state {} ca init', or name one with --tls-certificate",
+                      text, settings.state));
+    if (door.kind == controller::DoorAddress::Kind::kUnix) {
+      listen.listen.push_back(text);
+    } else if (door.kind == controller::DoorAddress::Kind::kTls) {
+      listen.listen.push_back("tls:" + door.authority());
+    } else {
+      listen.listen.push_back(door.authority());
+      listen.allow_other_hosts = listen.allow_other_hosts || !door.is_loopback;
+      if (!door.is_loopback)
+        log_warning("nuraghed", "INSECURE: others may read what travels here, tokens too", {{"address", text}});
+    }
+  }
+  if (!authority && !door_certificate) return {};
+  TRY_ASSIGN(listen.tls, tls_context());
   return {};
+}
+
+Result<std::shared_ptr<const net::TlsServerContext>> Daemon::Parts::tls_context() const {
+  const auto own = authority ? authority->credentials() : nullptr;
+  if (door_certificate) return door_certificate->context(own.get());
+  return net::TlsServerContext::make(*own);
+}
+
+void Daemon::Parts::show_certificates() {
+  auto context = tls_context();
+  if (!context) return log_error("tls", "the new certificate cannot be used", {{"error", context.error().to_string()}});
+  gateway->server().set_tls(std::move(*context));
+}
+
+Status Daemon::Parts::open_authority() {
+  SiteAuthorityOptions options;
+  options.folder = settings.state + "/ca";
+  if (!pki::AuthorityFolder(options.folder).exists()) return {};
+  options.names = settings.names;
+  if (!settings.public_url.empty()) options.names.push_back(host_of(settings.public_url));
+  for (const auto& text : settings.listen) {
+    TRY_ASSIGN(const auto door, controller::parse_door(text));
+    for (auto& address : controller::addresses_of(door)) options.names.push_back(std::move(address));
+  }
+  options.segment_key = site.segment_key;
+  options.lifetime = settings.certificate_lifetime;
+  TRY_ASSIGN(authority, SiteAuthority::open(std::move(options)));
+  return {};
+}
+
+// Whatever address a message names: this process shows who it is to itself and to the site's controllers alone.
+std::string Daemon::Parts::token_for(std::string_view at) const {
+  if (at == base || at == unix_base) return self_token;
+  const std::string service = outside->table().name_of(at);
+  const std::string name = controller_bases.name_of(at);
+  const bool is_controller = !name.empty() && !is_member(pki::Kind::kHost, name);
+  const bool is_by_token = service.empty() ? is_controller : !outside->by_certificate(service);
+  return controller::is_local_base(at) && is_by_token ? site.token() : std::string();
+}
+
+net::TlsPeer Daemon::Parts::tls_peer(std::string_view at) const {
+  if (!authority) return {};
+  if (const auto service = outside->table().name_of(at);
+      !service.empty() && (outside->by_certificate(service) || is_member(pki::Kind::kService, service)))
+    return {authority->credentials(), pki::dns_name(pki::Kind::kService, service), false};
+  const std::string name = controller_bases.name_of(at);
+  if (name.empty() || !is_member(pki::Kind::kHost, name)) return {};
+  return {authority->credentials(), pki::dns_name(pki::Kind::kHost, name), false};
 }
 
 Status Daemon::Parts::open_doors() {
@@ -179,6 +248,11 @@ Status Daemon::Parts::open_doors() {
   options.image_part = [this](const std::string& digest) { return images->blob_file(digest); };
   options.random = &env::system_random();
   options.tokens = tokens;
+  options.accounts = &accounts;
+  options.oidc = oidc.get();
+  options.default_vo = settings.vo;
+  options.refused = [this](const exchange::Message& request, const Error& error) { recorded->refused(request, error); };
+  options.stranger = [this](api::Stranger stranger) { recorded->stranger(std::move(stranger)); };
   options.description = [this](const std::string& service, const std::string& file) {
     return description(service, file);
   };
@@ -186,13 +260,32 @@ Status Daemon::Parts::open_doors() {
   options.metrics.emplace_back("control", control.get());
   for (auto& node : nodes) options.metrics.emplace_back(node->name(), &node->exchange());
   options.console = this;
+  options.caller_rate = settings.caller_rate;
+  options.outside = &outside->table();
+  options.pass_on = outside->pass_on(*http, *recorded, [this](std::string_view at) { return token_for(at); });
+  if (authority) {
+    authority->use(*control, *ca);
+    authority->on_stranger([this](api::Stranger stranger) { recorded->stranger(std::move(stranger)); });
+    options.site = authority.get();
+    options.certificate = [this](const net::PeerCertificate& shown) { return authority->identity_of(shown); };
+  }
   options.public_base = base;
-  TRY_ASSIGN(gateway, api::Gateway::start(std::move(options), listen));
+  options.public_url = settings.public_url;
+  options.own_paths = own_addresses;
+  options.elsewhere = answers.get();
+  // Who can ask is on this machine, and could reach by itself what listens on it alone.
+  options.strangers = strangers;
+  TRY_ASSIGN(gateway, api::Gateway::bind(std::move(options), listen));
+  // What clients were told may come back in what they say.
+  for (const auto& at : gateway->bases()) router->add_own_base(at);
+  gateway->serve();
+  if (authority) authority->on_change([this] { show_certificates(); });
   return {};
 }
 
 void Daemon::Parts::open(const std::string& controller, const std::string& host, const api::Identity& caller,
                          std::function<void(Result<env::UniqueFd>)> done) {
+  recorded->console(controller, host, caller);
   auto* node = own(controller);
   if (node == nullptr) return remote->open_console(controller, host, caller.vo, std::move(done));
   node->open_console(host, caller.vo, std::move(done));
@@ -213,18 +306,37 @@ ControllerNode* Daemon::Parts::own(const std::string& controller) const {
 }
 
 Status Daemon::Parts::open_control() {
-  http = net::HttpClient::make();
+  net::HttpClientOptions http_options;
+  http_options.tls = [this](std::string_view at) { return tls_peer(at); };
+  http = net::HttpClient::make(std::move(http_options));
   soap::SoapTransportOptions soap_options;
-  // A request may name any address: it goes there without a token, unless a controller has registered with it.
-  soap_options.token = [this](std::string_view at) {
-    if (at == base || at == unix_base) return self_token;
-    return controller_bases.has(at) ? site.token() : std::string();
-  };
+  soap_options.token = [this](std::string_view at) { return token_for(at); };
   transport = std::make_unique<soap::SoapTransport>(*http, std::move(soap_options));
-  router = exchange::make_router({transport.get(), settings.force_http, unix_base});
-  router->add_own_base(base);
-  router->add_own_base(unix_base);
+  // Whoever may ask this process for something is on its machine, unless it listens to others, too.
+  strangers.loopback = settings.listen.empty();
+  strangers.networks = settings.consumers;
+  transports = std::make_unique<Transports>(*transport, strangers);
+  OutsideOptions outside_options{base, NURAGHE_VERSION, {}, {}, {}};
+  outside_options.is_controller = [this](const std::string& name) {
+    const auto is_so_called = [&](const auto& controller) { return controller.name == name; };
+    return controller_bases.has(name) || std::ranges::any_of(settings.controllers, is_so_called);
+  };
+  outside_options.is_member = [this](const std::string& name) { return is_member(pki::Kind::kService, name); };
+  outside_options.is_taken = [this](const std::string& at) {
+    return at == base || at == unix_base || at == kContractBase || !controller_bases.name_of(at).empty();
+  };
+  outside = std::make_unique<OutsideServices>(std::move(outside_options));
+  inner_router = exchange::make_router({transports.get(), settings.force_http, unix_base});
+  router = outside->make_router(*inner_router, *transports);
   router->add_own_base(kContractBase);
+  std::vector<std::string> own_bases{base, unix_base};
+  if (!settings.public_url.empty()) own_bases.push_back(settings.public_url);
+  for (const auto& at : own_bases) router->add_own_base(at);
+  own_addresses = own_paths(own_bases, [this](std::string_view at) {
+    auto name = controller_bases.name_of(at);
+    return name.empty() ? outside->table().name_of(at) : name;
+  });
+  elsewhere = std::make_unique<soap::Elsewhere>("elsewhere", soap::Elsewhere::Resolver(), own_addresses);
   TRY_ASSIGN(images, images::ImageStore::open(settings.state + "/images"));
   bpel::EngineOptions engine_options;
   engine_options.own_base = base;
@@ -237,6 +349,8 @@ Status Daemon::Parts::open_control() {
   services::vhf::FactoryOptions host_options;
   host_options.past = past;
   host_options.weights = settings.weights;
+  host_options.authority = "/services/ca";
+  host_options.check_name = [this](const std::string& name) { return outside->check_controller(name); };
   host_options.on_controller = [this](const std::string& name, const std::string& address) {
     controller_bases.set(name, address);
   };
@@ -245,8 +359,23 @@ Status Daemon::Parts::open_control() {
   services::vcf::FactoryOptions cluster_options;
   cluster_options.seed_base = base + "/seeds";
   cluster_options.past = past;
+  cluster_options.members = &member_keys;
   vcf = std::make_unique<services::vcf::Factory>(std::move(cluster_options));
   workflow = std::make_unique<services::workflow::Administration>(*engine);
+  TRY_ASSIGN(resources, wsrf::Resources::make({base}));
+  make_tenant();
+  TRY(open_oidc());
+  notification = make_notification(strangers, {std::move(own_bases), settings.public_url, own_addresses});
+  services::ca::RegistryOptions ca_options;
+  ca_options.roots = [this] { return authority ? authority->roots() : std::vector<contracts::ca::Root>(); };
+  ca_options.on_certificate = [this](const contracts::ca::Certificate& certificate, bool counts) {
+    if (authority) authority->set_certificate(certificate, counts);
+    if (!counts && certificate.kind == contracts::ca::MemberKind::kService) outside->end_revoked(*control);
+  };
+  ca_options.on_started = [this] {
+    if (authority) authority->set_started();
+  };
+  ca = std::make_unique<services::ca::Registry>(std::move(ca_options));
   TRY(deploy_workflows());
   auto opened = settings.store.empty() ? store::open_sqlite(settings.state + "/control.db")
                                        : store::open_location(settings.store, settings.store_schema);
@@ -256,27 +385,77 @@ Status Daemon::Parts::open_control() {
   options.lanes = 4;
   options.event_retention = settings.retention.events;
   options.event_limit = settings.retention.events_of_vo;
+  options.on_spans = spans.taker();
   options.clock = &env::system_clock();
   options.random = &env::system_random();
-  control = exchange::make_exchange(std::move(store), *router, options);
+  options.recorder = tenant.get();
+  open_remote();
+  control = exchange::make_exchange(std::move(store), *remote_router, options);
   if (settings.deterministic) {
     drainer = std::make_unique<Drainer>();
     control = controller::make_drained(std::move(control), *drainer);
   }
-  for (exchange::Actor* actor : {static_cast<exchange::Actor*>(engine.get()), static_cast<exchange::Actor*>(vhf.get()),
-                                 static_cast<exchange::Actor*>(vhir.get()), static_cast<exchange::Actor*>(vcf.get()),
-                                 static_cast<exchange::Actor*>(workflow.get())})
+  for (exchange::Actor* actor :
+       {static_cast<exchange::Actor*>(engine.get()), static_cast<exchange::Actor*>(vhf.get()),
+        static_cast<exchange::Actor*>(vhir.get()), static_cast<exchange::Actor*>(vcf.get()),
+        static_cast<exchange::Actor*>(workflow.get()), static_cast<exchange::Actor*>(elsewhere.get()),
+        static_cast<exchange::Actor*>(resources.get()), static_cast<exchange::Actor*>(tenant.get()),
+        static_cast<exchange::Actor*>(notification.get()), &spans.actor()})
     control->add_actor(*actor);
+  control->add_actor(*ca);
+  control->add_actor(outside->actor());
+  spans.set_control(*control);
   control->set_conversation_probe(engine->conversation_probe());
+  services::notification::follow_events(*control, *notification);
   TRY(control->open());
   seeds = std::make_unique<OwnSeeds>(*control, *vcf, settings.deterministic);
-  open_remote();
+  recorded = std::make_unique<RecordedCalls>(*control, *tenant, controller::is_service_name,
+                                             [this](const exchange::Message& request) -> std::optional<bool> {
+                                               if (!outside->table().has(request.to)) return std::nullopt;
+                                               return outside->reads(request);
+                                             });
+  door_router = recorded->make_router(*remote_router);
+  answers = recorded->make_answers(*elsewhere);
+  remote->on_ended([this](const exchange::Message& request, const Result<exchange::Message>& outcome) {
+    recorded->ended(request, outcome);
+  });
+  return {};
+}
+
+void Daemon::Parts::make_tenant() {
+  services::tenant::ServiceOptions options;
+  options.board = &accounts;
+  options.first_vo = settings.vo;
+  options.audit_retention = settings.retention.audit;
+  options.reads = [](const exchange::Message& request) {
+    const auto address = wsrf::find_address(request.to);
+    if (!address || !request.body) return false;
+    const auto methods = wsrf::methods_behind(*address, request.operation, request.body->root());
+    return !methods.empty() &&
+           std::all_of(methods.begin(), methods.end(), [](const auto* method) { return method->read_only; });
+  };
+  options.on_stale = [this] {
+    control->post(
+        "tenant", [this](exchange::Turn& turn) { return tenant->reload(turn); },
+        [](const Status& status) {
+          if (!status) log_warning("nuraghed", "the accounts were not read", {{"error", status.error().to_string()}});
+        });
+  };
+  tenant = std::make_unique<services::tenant::Service>(std::move(options));
+}
+
+Status Daemon::Parts::open_oidc() {
+  if (settings.oidc.empty()) return {};
+  TRY_ASSIGN(auto providers, api::read_oidc_file(settings.oidc));
+  oidc = std::make_unique<api::OidcVerifier>(std::move(providers), *http, env::system_clock());
   return {};
 }
 
 void Daemon::Parts::open_remote() {
   remote = std::make_unique<RemoteControllers>(
-      *http, *transport, site.token(), [this](const std::string& name, std::function<void(Result<std::string>)> done) {
+      *http, *transport, [this](std::string_view at) { return token_for(at); },
+      [this](const std::string& name, std::function<void(Result<std::string>)> done) {
+        if (auto service = outside->table().address_of("/services/" + name)) return done(std::move(*service));
         auto address = std::make_shared<Result<std::string>>(internal("the address was not read"));
         control->post(
             "vhf",
@@ -289,7 +468,7 @@ void Daemon::Parts::open_remote() {
               done(std::move(*address));
             });
       });
-  door_router = remote->make_router(*router, [this](const std::string& service) {
+  remote_router = remote->make_router(*router, [this](const std::string& service) {
     return controller::is_service_name(service) || own(service) != nullptr;
   });
 }
@@ -307,14 +486,20 @@ Status Daemon::Parts::deploy_workflows() {
   return {};
 }
 
+// Every operation of a definition goes to the actor that is called as its service; those of workflows to the engine.
 void Daemon::Parts::add_routes() {
-  const auto add = [&](const std::string& name, const std::vector<std::string>& operations) {
-    for (const auto& operation : operations) router->add_route("/services/" + name, operation, *control, name);
-  };
-  add("vhf", contracts::vhf::Skeleton::operations());
-  add("vhir", contracts::vhir::Skeleton::operations());
-  add("vcf", contracts::vcf::Skeleton::operations());
-  add("workflow", contracts::workflow::Skeleton::operations());
+  for (const auto& service : contracts::all_services()) {
+    if (!service.instance_parameter.empty()) continue;  // of controllers, each with an exchange of its own
+    for (const auto& operation : service.operations) {
+      if (operation.by_workflow) continue;
+      router->add_route(fmt::format("/services/{}", service.name), std::string(operation.name), *control,
+                        std::string(service.name));
+    }
+  }
+  wsrf::Resources::each_route([this](const std::string& path, const std::string& operation) {
+    router->add_route(path, operation, *control, "wsrf");
+  });
+  add_notification_routes(*router, *control);
   for (const auto& route : engine->routes()) router->add_route(route.path, route.operation, *control, "engine");
 }
 
@@ -329,6 +514,7 @@ Status Daemon::Parts::open_controllers() {
     node_settings.accelerator_cache = settings.state + "/accelerator";
     node_settings.segment_secret = [this](const std::string& key) { return site.segment_secret(key); };
     node_settings.renewal = settings.renewal;
+    node_settings.on_spans = spans.taker();
     node_settings.sim_failures = settings.sim_failures;
     node_settings.sim_delays = settings.sim_delays;
     node_settings.sim_persisted = settings.sim_persisted;
@@ -352,6 +538,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Settings settings) {
   TRY(parts->open_controllers());
   TRY(parts->open_doors());
   parts->control->start();
+  parts->outside->end_revoked(*parts->control);  // those of before the process ended
   for (auto& node : parts->nodes) node->start();
   if (parts->drainer) parts->drainer->start();
   // A cluster can be placed only on controllers that are registered.
@@ -371,10 +558,13 @@ Daemon::~Daemon() { stop(); }
 void Daemon::stop() {
   if (!parts_) return;
   if (parts_->gateway) parts_->gateway->stop();
+  if (parts_->recorded) parts_->recorded->write_strangers(true);
   if (parts_->remote) parts_->remote->stop();
+  parts_->spans.finish();
   if (parts_->control) parts_->control->stop();
   for (auto& node : parts_->nodes) node->stop();
   parts_->http.reset();
+  parts_->transports->close();
 }
 
 Daemon::Work Daemon::work() const {
@@ -389,6 +579,18 @@ Daemon::Work Daemon::work() const {
 }
 
 int Daemon::port() const { return parts_->settings.tcp ? parts_->settings.port : 0; }
+
+std::vector<std::string> Daemon::network_bases() const {
+  const auto& all = parts_->gateway->bases();
+  const std::size_t own = parts_->settings.tcp ? 2 : 1;  // its socket, its port on loopback
+  return {all.begin() + static_cast<std::ptrdiff_t>(std::min(own, all.size())), all.end()};
+}
+
+void Daemon::tick(bool reread) {
+  if (parts_->authority) parts_->authority->tick(reread);
+  if (parts_->door_certificate && parts_->door_certificate->refresh(reread)) parts_->show_certificates();
+  parts_->recorded->write_strangers();
+}
 
 bool Daemon::failed() const {
   return parts_->control->failed() || std::any_of(parts_->nodes.begin(), parts_->nodes.end(),

@@ -5,6 +5,7 @@
 
 #include "apps/controller/process.hpp"
 #include "apps/nuraghed/daemon.hpp"
+#include "apps/nuraghed/own_addresses.hpp"
 #include "base/crash_point.hpp"
 #include "client/connection.hpp"
 #include "xml/xml.hpp"
@@ -26,8 +27,8 @@ int main(int argc, char** argv) {
   settings.programs = nuraghe::controller::own_folder();
   settings.contracts = nuraghe::controller::data_folder(settings.programs, "contracts");
   settings.workflows = nuraghe::controller::data_folder(settings.programs, "workflows");
-  std::vector<std::string> controllers;
-  std::string weights;
+  std::vector<std::string> controllers, consumers;
+  std::string weights, public_url;
   std::uint64_t crash_at = 0;
   bool count_crash_points = false;
   bool no_tcp = false;
@@ -50,10 +51,35 @@ int main(int argc, char** argv) {
                  "A Virtual Host Controller: "
                  "NAME[:cpus=N,memory=SIZE,disk=SIZE,site=NAME,driver=qemu|sim,tunnel=udp:ADDRESS:PORT]")
       ->take_all();
-  app.add_option("--listen", settings.listen, "A further ADDRESS:PORT, for controllers on other machines; no TLS")
+  app.add_option("--listen", settings.listen,
+                 "A further ADDRESS:PORT, for other machines, with TLS; tls:ADDRESS:PORT: with TLS on loopback too")
       ->take_all();
+  app.add_option("--consumers", consumers,
+                 "Send notifications only to this network, such as 10.1.0.0/16 (several times: these; default: "
+                 "everywhere but link-local addresses, and to loopback only without --listen)")
+      ->take_all();
+  app.add_flag("--insecure-plain-http", settings.allow_plain,
+               "Let --listen plain:ADDRESS:PORT serve other machines without TLS: everybody on the network can read "
+               "tokens, keys and seeds");
+  app.add_option("--server-name", settings.names, "A DNS name or address by which others reach it, for its certificate")
+      ->take_all();
+  app.add_option(
+      "--tls-certificate", settings.tls_certificate,
+      "File (PEM) with a certificate that people's programs know, and those that lead to its root: shown at the "
+      "doors with TLS; the site's machines go on knowing nuraghed by its own CA");
+  app.add_option("--tls-key", settings.tls_key, "File (PEM, mode 0600) with its key");
+  app.add_option("--public-url", public_url,
+                 "https://HOST[:PORT] by which clients reach it, told in every address (default: what each came by)");
+  add_duration("--certificate-lifetime", settings.certificate_lifetime, "90d",
+               "How long certificates that it makes are good; renewed after two thirds of it");
+  app.add_option("--request-rate", settings.caller_rate.per_second,
+                 "Requests in a second that a caller may make, twice as many at once; 0: no limit")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--site-token", settings.site_token,
-                 "File with the token shared with the site's vhcd; made when missing (default: STATE/site-token)");
+                 "File with the token shared with vhcd on this machine; made when missing (default: STATE/site-token)");
+  app.add_option("--oidc", settings.oidc,
+                 "File (JSON) with the OIDC providers whose access tokens are believed (docs/tenants.md)");
   app.add_option("--vo", settings.vo, "Virtual organisation of the first token");
   app.add_option("--contracts", settings.contracts, "Folder of WSDL and XSD files");
   app.add_option("--workflows", settings.workflows, "Folder of BPEL files");
@@ -70,6 +96,7 @@ int main(int argc, char** argv) {
   add_duration("--past-retention", kept.past, "90d",
                "How long clusters and single hosts that are gone are remembered, and physical hosts that are not seen");
   app.add_option("--past-limit", kept.past_of_vo, "How many of each of a VO are remembered")->capture_default_str();
+  add_duration("--audit-retention", kept.audit, "400d", "How long entries of the audit log are kept");
   app.add_option("--placement-weights", weights,
                  "Weights of the placement policy optimise, such as load=1,image=0.5,distance=1,fragmentation=0.5 "
                  "(these, when not said)");
@@ -84,6 +111,7 @@ int main(int argc, char** argv) {
   app.footer(kExample);
   CLI11_PARSE(app, argc, argv);
   settings.tcp = !no_tcp;
+  settings.caller_rate.burst = 2 * settings.caller_rate.per_second;
   for (const auto& text : controllers) {
     auto controller = nuraghe::controller::parse_controller(text);
     if (!controller) {
@@ -91,6 +119,22 @@ int main(int argc, char** argv) {
       return 2;
     }
     settings.controllers.push_back(std::move(*controller));
+  }
+  for (const auto& text : consumers) {
+    const auto network = nuraghe::net::parse_network(text);
+    if (!network) {
+      std::fprintf(stderr, "nuraghed: --consumers: %s\n", network.error().message().c_str());
+      return 2;
+    }
+    settings.consumers.push_back(*network);
+  }
+  if (!public_url.empty()) {
+    auto parsed = nuraghe::daemon::parse_public_url(public_url);
+    if (!parsed) {
+      std::fprintf(stderr, "nuraghed: --public-url: %s\n", parsed.error().message().c_str());
+      return 2;
+    }
+    settings.public_url = std::move(*parsed);
   }
   if (app.count("--placement-weights") > 0) {
     const auto parsed = nuraghe::placement::parse_weights(weights);
@@ -120,9 +164,11 @@ int main(int argc, char** argv) {
   }
   std::printf("nuraghed serves on %s/nuraghed.sock", settings.state.c_str());
   if (settings.tcp) std::printf(" and http://127.0.0.1:%d", (*daemon)->port());
+  for (const auto& base : (*daemon)->network_bases()) std::printf(" and %s", base.c_str());
   std::printf("\n");
   std::fflush(stdout);
-  nuraghe::controller::run_until_told([&] { return (*daemon)->failed(); });
+  nuraghe::controller::run_until_told([&] { return (*daemon)->failed(); },
+                                      [&](bool reread) { (*daemon)->tick(reread); });
   const bool failed = (*daemon)->failed();
   (*daemon)->stop();
   if (count_crash_points) {

@@ -24,7 +24,7 @@ Error status_error(const std::string& url, int status, std::string_view said) {
       return not_found(std::move(text));
     case 401:
     case 403:
-      return denied(fmt::format("the controller at {} does not take this site's token", url));
+      return denied(fmt::format("the controller at {} does not know this nuraghed", url));
     default:
       return unavailable(std::move(text));
   }
@@ -62,9 +62,15 @@ void RegisteredBases::set(const std::string& name, const std::string& address) {
     bases_.erase(name);
 }
 
-bool RegisteredBases::has(std::string_view base) const {
+bool RegisteredBases::has(const std::string& name) const {
   const std::lock_guard lock(mutex_);
-  return std::any_of(bases_.begin(), bases_.end(), [&](const auto& one) { return one.second == base; });
+  return bases_.contains(name);
+}
+
+std::string RegisteredBases::name_of(std::string_view base) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = std::find_if(bases_.begin(), bases_.end(), [&](const auto& one) { return one.second == base; });
+  return found == bases_.end() ? std::string() : found->first;
 }
 
 // A console that is relayed: bytes from the controller's stream go to our end of a socket pair, what comes out of that
@@ -167,7 +173,17 @@ class RemoteControllers::Forwarding final : public exchange::Router {
     inner_.deliver(std::move(request), std::move(handler));
   }
   void attempt(exchange::Message request, exchange::DeliveryHandler handler) override {
-    inner_.attempt(std::move(request), std::move(handler));
+    const auto path = request.to_stranger ? std::nullopt : service_path(request.to);
+    if (!path) return inner_.attempt(std::move(request), std::move(handler));
+    handler = controllers_.telling(request, std::move(handler));
+    if (is_own_(path->service)) return inner_.attempt(std::move(request), std::move(handler));
+    // A workflow of an operator's own may be served there: what is not in this process is a controller's.
+    exchange::Message again = request;
+    inner_.attempt(std::move(request), [this, again = std::move(again),
+                                        handler = std::move(handler)](Result<exchange::Message> outcome) mutable {
+      if (outcome || outcome.error().code() != ErrorCode::kNotFound) return handler(std::move(outcome));
+      controllers_.pass_on(std::move(again), std::move(handler));
+    });
   }
   void accept(exchange::Message request, exchange::DeliveryHandler handler) override {
     const auto path = service_path(request.to);
@@ -181,9 +197,9 @@ class RemoteControllers::Forwarding final : public exchange::Router {
   const std::function<bool(const std::string&)> is_own_;
 };
 
-RemoteControllers::RemoteControllers(net::HttpClient& http, exchange::RemoteTransport& transport, std::string token,
+RemoteControllers::RemoteControllers(net::HttpClient& http, exchange::RemoteTransport& transport, Tokens tokens,
                                      Addresses addresses)
-    : http_(http), transport_(transport), token_(std::move(token)), addresses_(std::move(addresses)) {}
+    : http_(http), transport_(transport), tokens_(std::move(tokens)), addresses_(std::move(addresses)) {}
 
 RemoteControllers::~RemoteControllers() { stop(); }
 
@@ -203,12 +219,24 @@ void RemoteControllers::pass_on(exchange::Message request, exchange::DeliveryHan
   });
 }
 
+exchange::DeliveryHandler RemoteControllers::telling(const exchange::Message& request,
+                                                     exchange::DeliveryHandler handler) const {
+  if (request.origin.empty() || !ended_) return handler;
+  return [this, request, handler = std::move(handler)](Result<exchange::Message> outcome) {
+    // Else it is tried again.
+    const bool is_tried_again = !outcome && (outcome.error().code() == ErrorCode::kUnavailable ||
+                                             outcome.error().code() == ErrorCode::kTimeout);
+    if (!is_tried_again) ended_(request, outcome);
+    handler(std::move(outcome));
+  };
+}
+
 net::ClientRequest RemoteControllers::console_request(const std::string& address, const std::string& host,
                                                       const std::string& vo) const {
   net::ClientRequest request;
   request.method = "GET";
   request.url = fmt::format("{}/hosts/{}/console", address, host);
-  request.bearer = token_;
+  if (const auto url = net::parse_url(request.url)) request.bearer = tokens_(url->base());
   request.headers.push_back({"Nuraghe-VO", vo});
   return request;
 }

@@ -18,14 +18,16 @@
 
 namespace nuraghe::daemon {
 
-// The addresses of the controllers that are registered: the only ones, besides this process itself, that may see the
-// site's token.
+// The addresses of the controllers that are registered: the only ones, besides this process itself, to which it shows
+// who it is.
 class RegisteredBases {
  public:
   // Where the controller of that name is now; an empty address: nowhere any more.
   void set(const std::string& name, const std::string& address);
-  // Whether that is a controller's base ("http://10.0.0.2:8471").
-  bool has(std::string_view base) const;
+  // Whether there is a controller of that name.
+  bool has(const std::string& name) const;
+  // The name of the controller at that base ("https://10.0.0.2:8471"); empty: there is none.
+  std::string name_of(std::string_view base) const;
 
  private:
   mutable std::mutex mutex_;
@@ -39,9 +41,11 @@ class RemoteControllers {
   // is none; from any thread, once.
   using Addresses = std::function<void(const std::string& controller, std::function<void(Result<std::string>)> done)>;
 
+  // The bearer token for a base; empty: none.
+  using Tokens = std::function<std::string(std::string_view base)>;
+
   // Client and transport outlive this; what they call back late finds it gone.
-  RemoteControllers(net::HttpClient& http, exchange::RemoteTransport& transport, std::string token,
-                    Addresses addresses);
+  RemoteControllers(net::HttpClient& http, exchange::RemoteTransport& transport, Tokens tokens, Addresses addresses);
   ~RemoteControllers();
 
   // As api::ConsoleProvider, on behalf of a virtual organisation.
@@ -54,21 +58,28 @@ class RemoteControllers {
   // Ends every console.
   void stop();
 
-  // A router that takes requests in as `inner` does, and passes those on whose service `is_own` does not know. Both
-  // outlive it.
+  // Told what came of requests from outside that are sent on from this process's own exchange. Set before the first.
+  void on_ended(std::function<void(const exchange::Message& request, const Result<exchange::Message>& outcome)> ended) {
+    ended_ = std::move(ended);
+  }
+  // A router that takes requests in and sends them as `inner` does, and passes those on whose service `is_own` does not
+  // know, each time to where the controller is then. Both outlive it.
   std::unique_ptr<exchange::Router> make_router(exchange::Router& inner,
                                                 std::function<bool(const std::string& service)> is_own);
 
  private:
   class Console;
   class Forwarding;
+  // The handler, with what came of a request from outside told before.
+  exchange::DeliveryHandler telling(const exchange::Message& request, exchange::DeliveryHandler handler) const;
   void begin_console(net::ClientRequest request, std::function<void(Result<env::UniqueFd>)> done);
   net::ClientRequest console_request(const std::string& address, const std::string& host, const std::string& vo) const;
 
   net::HttpClient& http_;
   exchange::RemoteTransport& transport_;
-  const std::string token_;
+  const Tokens tokens_;
   const Addresses addresses_;
+  std::function<void(const exchange::Message&, const Result<exchange::Message>&)> ended_;
   std::mutex mutex_;
   bool stopping_ = false;
   std::list<std::shared_ptr<Console>> consoles_;

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "apps/controller/membership.hpp"
 #include "apps/controller/process.hpp"
 #include "apps/vhcd/vhc_daemon.hpp"
 #include "base/crash_point.hpp"
@@ -12,24 +13,30 @@
 namespace {
 
 constexpr const char* kExample =
-    "Example: vhcd --name host-2 --state /var/lib/vhcd --factory http://127.0.0.1:8470 --token-file /etc/site-token\n"
+    "Example: vhcd --name host-2 --state /var/lib/vhcd --factory https://10.0.0.1:8470 --listen 10.0.0.2:8471 --join "
+    "/root/token\n"
     "docs/vhcd.md tells how several machines become one site.";
 
 // Sizes and spans as people write them.
 struct Texts {
-  std::string memory = "4GiB", disk = "40GiB", renewal = "10s";
+  std::string memory = "4GiB", disk = "40GiB", renewal = "10s", join;
 };
 
 void add_options(CLI::App& app, nuraghe::vhcd::Settings& settings, Texts& texts) {
   auto& offer = settings.controller;
   app.add_option("--name", offer.name, "Name of this physical host: lower-case letters, digits, '-'")->required();
-  app.add_option("--factory", settings.factory, "nuraghed: http://ADDRESS:PORT, http+unix://… or unix:PATH")
+  app.add_option("--factory", settings.factory,
+                 "nuraghed: https://ADDRESS:PORT; on this machine http://127.0.0.1:PORT or unix:PATH too")
       ->required();
   app.add_option("--state", settings.state, "State folder")->required();
+  app.add_option("--join", texts.join,
+                 "Join the site of --factory with the join token in this file, '-': standard input (default: that of "
+                 "$NURAGHE_JOIN_TOKEN); done once, then the certificate in STATE/pki says who this is");
   app.add_option("--token-file", settings.token_file,
-                 "File with the site's token (mode 0600), the same as nuraghed's; made when missing (default: "
-                 "STATE/site-token)");
-  app.add_option("--listen", settings.listen, "ADDRESS:PORT or unix:PATH; port 0: the one of before, else any free one")
+                 "Beside its nuraghed on one machine: file with the site's token (mode 0600), the same as nuraghed's; "
+                 "made when missing (default: STATE/site-token)");
+  app.add_option("--listen", settings.listen,
+                 "ADDRESS:PORT or, beside its nuraghed, unix:PATH; port 0: the one of before, else any free one")
       ->capture_default_str();
   app.add_option("--cpus", offer.cpus, "Virtual CPUs that it offers")
       ->capture_default_str()
@@ -59,6 +66,7 @@ nuraghe::Status read_texts(const Texts& texts, nuraghe::vhcd::Settings& settings
   TRY_ASSIGN(settings.controller.memory, nuraghe::parse_bytes(texts.memory));
   TRY_ASSIGN(settings.controller.disk, nuraghe::parse_bytes(texts.disk));
   TRY_ASSIGN(settings.renewal, nuraghe::parse_duration(texts.renewal));
+  TRY_ASSIGN(settings.join_token, nuraghe::controller::read_join_token(texts.join));
   return {};
 }
 
@@ -94,7 +102,8 @@ int main(int argc, char** argv) {
   }
   std::printf("vhcd %s serves on %s for %s\n", name.c_str(), (*daemon)->base().c_str(), factory.c_str());
   std::fflush(stdout);
-  nuraghe::controller::run_until_told([&] { return (*daemon)->failed(); });
+  nuraghe::controller::run_until_told([&] { return (*daemon)->failed(); },
+                                      [&](bool reread) { (*daemon)->tick(reread); });
   const bool failed = (*daemon)->failed();
   (*daemon)->stop();
   return failed ? 1 : 0;

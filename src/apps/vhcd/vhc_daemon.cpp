@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
+#include <algorithm>
 
 #include "api/gateway.hpp"
 #include "apps/controller/controller_node.hpp"
+#include "apps/controller/member_door.hpp"
+#include "apps/controller/membership.hpp"
 #include "apps/controller/site.hpp"
 #include "apps/controller/state_folder.hpp"
 #include "base/log.hpp"
@@ -19,63 +21,21 @@
 namespace nuraghe::vhcd {
 
 using controller::ControllerNode;
+using controller::Membership;
 
 namespace {
 
-constexpr std::string_view kUnix = "unix:";
 // Besides its name: what does not depend on how a machine is called.
 constexpr const char* kAlias = "vhc";
-
-struct Door {
-  std::string listen;  // for the server
-  std::string base;
-  std::string address;  // of TCP; empty for a UNIX socket
-  bool is_loopback = true;
-};
-
-// ADDRESS:PORT with an address in brackets when it has colons.
-Result<Door> choose_door(const std::string& listen, const std::string& state) {
-  Door door;
-  if (listen.starts_with(kUnix)) {
-    door.listen = listen;
-    door.base = net::unix_base(listen.substr(kUnix.size()));
-    return door;
-  }
-  const auto colon = listen.rfind(':');
-  const std::string host = listen.substr(0, colon);
-  int port = -1;
-  if (colon != std::string::npos) {
-    const char* end = listen.data() + listen.size();
-    const auto read = std::from_chars(listen.data() + colon + 1, end, port);
-    if (read.ptr != end || port > 65535) port = -1;
-  }
-  if (host.empty() || port < 0)
-    return invalid(fmt::format("--listen {}: write ADDRESS:PORT, as 127.0.0.1:0, or unix:PATH", listen));
-  door.address = host.starts_with('[') && host.ends_with(']') ? host.substr(1, host.size() - 2) : host;
-  if (door.address == "0.0.0.0" || door.address == "::")
-    return invalid(fmt::format("--listen {}: name the address by which nuraghed reaches this machine", listen));
-  door.is_loopback = door.address == "::1" || door.address.starts_with("127.");
-  TRY_ASSIGN(port, controller::choose_port(state, door.address, port));
-  door.listen = fmt::format("{}:{}", host, port);
-  door.base = "http://" + door.listen;
-  return door;
-}
-
-Result<std::string> factory_base(const std::string& text) {
-  if (text.starts_with(kUnix)) return net::unix_base(text.substr(kUnix.size()));
-  const auto url = net::parse_url(text);
-  if (!url) return url.error().with("--factory");
-  if (url->target != "/") return invalid(fmt::format("--factory {}: name nuraghed's base alone, without a path", text));
-  return url->base();
-}
 
 }  // namespace
 
 struct VhcDaemon::Parts final : api::ConsoleProvider {
   Settings settings;
   env::UniqueFd lock;
-  Door door;
+  controller::MemberDoor door;
   std::string factory;
+  std::unique_ptr<Membership> member;  // null: it stands beside its nuraghed, and both have the site's token
   controller::Site site;
   std::unique_ptr<net::HttpClient> http;
   std::unique_ptr<soap::SoapTransport> transport;
@@ -83,9 +43,14 @@ struct VhcDaemon::Parts final : api::ConsoleProvider {
   std::unique_ptr<client::RemoteSeeds> seeds;
   std::unique_ptr<images::ImageStore> store;
   std::unique_ptr<services::vhc::ImageSource> images;
+  soap::Elsewhere elsewhere{"elsewhere"};
+  std::unique_ptr<controller::SpanReport> spans;
   std::unique_ptr<ControllerNode> node;
+  std::unique_ptr<soap::AnswersElsewhere> answers;
   std::unique_ptr<api::Gateway> gateway;
 
+  Status open_identity();
+  std::string factory_token() const { return member ? std::string() : site.token(); }
   Status open_sources();
   Status open_node();
   Status open_door();
@@ -108,16 +73,44 @@ void VhcDaemon::Parts::tail(const std::string& controller, const std::string& ho
   node->console_tail(host, caller.vo, limit, std::move(done));
 }
 
+Status VhcDaemon::Parts::open_identity() {
+  const std::string& state = settings.state;
+  const std::string& name = settings.controller.name;
+  const controller::Member self{pki::Kind::kHost, name, "vhcd"};
+  TRY_ASSIGN(member, Membership::open_or_join(state, self, factory, settings.join_token));
+  settings.join_token.clear();
+  const std::string key_file = state + "/segment-key";
+  if (member) {
+    if (!factory.starts_with("https://"))
+      return invalid(fmt::format("--factory {}: a vhcd that has joined a site reaches it at https://…", factory));
+    TRY_ASSIGN(site.segment_key, controller::read_segment_key(key_file));
+    return {};
+  }
+  if (!controller::is_local_base(factory))
+    return invalid(
+        fmt::format("--factory {}: another machine is reached with TLS, by who has joined its site: have a token "
+                    "made there (nuraghe host join-token {}) and give it with --join FILE",
+                    factory, name));
+  TRY_ASSIGN(
+      site, controller::open_site(settings.token_file.empty() ? state + "/site-token" : settings.token_file, key_file));
+  return {};
+}
+
 Status VhcDaemon::Parts::open_sources() {
-  http = net::HttpClient::make();
+  net::HttpClientOptions http_options;
+  // Whatever address a message names: this vhcd shows who it is to its nuraghed alone.
+  http_options.tls = [this](std::string_view base) {
+    return member && base == factory ? member->nuraghed_peer() : net::TlsPeer();
+  };
+  http = net::HttpClient::make(std::move(http_options));
   soap::SoapTransportOptions soap_options;
   // Whatever address a message names: the token goes to this site's nuraghed alone.
-  soap_options.token = [this](std::string_view base) { return base == factory ? site.token() : std::string(); };
+  soap_options.token = [this](std::string_view base) { return base == factory ? factory_token() : std::string(); };
   transport = std::make_unique<soap::SoapTransport>(*http, std::move(soap_options));
   router = exchange::make_router({transport.get(), false, door.base});
   client::SiteFilesOptions files;
   files.factory = factory;
-  files.token = site.token();
+  files.token = factory_token();
   seeds = std::make_unique<client::RemoteSeeds>(*http, files);
   if (!settings.images.empty()) {
     images = std::make_unique<client::SharedImages>(settings.images);
@@ -137,16 +130,19 @@ Status VhcDaemon::Parts::open_node() {
   node_settings.accelerator = settings.accelerator;
   node_settings.accelerator_cache = settings.state + "/accelerator";
   node_settings.renewal = settings.renewal;
+  spans = std::make_unique<controller::SpanReport>(*router, factory, "vhc:" + settings.controller.name);
+  node_settings.on_spans = spans->taker();
   node_settings.images = images.get();
   node_settings.segment_secret = [this](const std::string& key) { return site.segment_secret(key); };
   node_settings.sim_failures = settings.sim_failures;
   node_settings.sim_delays = settings.sim_delays;
   node_settings.sim_persisted = settings.sim_persisted;
+  node_settings.beside = &elsewhere;
   auto offered = settings.controller;
   // Other machines cannot send to a UNIX socket.
-  if (!door.is_loopback && offered.tunnel.empty())
-    offered.tunnel =
-        fmt::format("udp:{}:0", door.address.find(':') == std::string::npos ? door.address : "[" + door.address + "]");
+  const std::string& address = door.where.address;
+  if (!door.where.is_loopback && offered.tunnel.empty())
+    offered.tunnel = fmt::format("udp:{}:0", address.find(':') == std::string::npos ? address : "[" + address + "]");
   TRY_ASSIGN(node, ControllerNode::open(node_settings, offered, *router, *seeds));
   for (const std::string& name : {offered.name, std::string(kAlias)})
     router->add_route("/services/" + name, "*", node->exchange(), "vhc");
@@ -157,22 +153,35 @@ Status VhcDaemon::Parts::open_door() {
   api::GatewayOptions options;
   options.router = router.get();
   options.random = &env::system_random();
-  options.tokens = site.as(api::Role::kPeer, "");
+  if (member) {
+    options.certificate = controller::nuraghed_of;
+  } else {
+    options.tokens = site.as(api::Role::kPeer, "");
+  }
   options.description = [this](const std::string& service, const std::string& file) -> Result<std::string> {
     const auto text = file.empty() ? contracts::wsdl_text(kAlias) : contracts::xsd_text(file);
-    if (!is_own(service) || text.empty()) return not_found("there is no such description");
+    if (!is_own(service.substr(0, service.find('/'))) || text.empty()) return not_found("there is no such description");
     return std::string(text);
   };
   options.metrics.emplace_back(node->name(), &node->exchange());
   options.console = this;
   options.public_base = door.base;
+  answers = std::make_unique<soap::AnswersElsewhere>(node->exchange(), elsewhere);
+  options.elsewhere = answers.get();
+  options.strangers.loopback = door.where.is_loopback;
   net::HttpServerOptions listen;
   listen.listen.push_back(door.listen);
-  if (!door.is_loopback) {
-    listen.allow_other_hosts = true;
-    log_warning("vhcd", "others may listen to what travels here: there is no TLS", {{"address", door.listen}});
+  if (member) {
+    TRY_ASSIGN(listen.tls, net::TlsServerContext::make(*member->credentials()));
   }
   TRY_ASSIGN(gateway, api::Gateway::start(std::move(options), listen));
+  if (!member) return {};
+  member->on_change([this] {
+    auto context = net::TlsServerContext::make(*member->credentials());
+    if (!context)
+      return log_error("tls", "the new certificate cannot be used", {{"error", context.error().to_string()}});
+    gateway->server().set_tls(std::move(*context));
+  });
   return {};
 }
 
@@ -183,12 +192,13 @@ Result<std::unique_ptr<VhcDaemon>> VhcDaemon::start(Settings settings) {
   parts->settings = std::move(settings);
   const auto& given = parts->settings;
   TRY(controller::check_controller_name(given.controller.name));
-  TRY_ASSIGN(parts->factory, factory_base(given.factory));
+  TRY_ASSIGN(parts->factory, controller::nuraghed_base(given.factory, "--factory"));
   TRY(env::make_directories(given.state, 0700));
   TRY_ASSIGN(parts->lock, controller::lock_state(given.state, "vhcd"));
-  TRY_ASSIGN(parts->site,
-             controller::open_site(given.token_file.empty() ? given.state + "/site-token" : given.token_file));
-  TRY_ASSIGN(parts->door, choose_door(given.listen, given.state));
+  TRY(parts->open_identity());
+  const controller::MemberDoorOptions door{given.state, parts->member != nullptr, "vhcd",
+                                           "nuraghe host join-token NAME"};
+  TRY_ASSIGN(parts->door, controller::choose_member_door(given.listen, door));
   TRY(parts->open_sources());
   TRY(parts->open_node());
   TRY(parts->open_door());
@@ -205,6 +215,10 @@ void VhcDaemon::stop() {
   if (parts_->seeds) parts_->seeds->stop();
   if (parts_->node) parts_->node->stop();
   parts_->http.reset();
+}
+
+void VhcDaemon::tick(bool reread) {
+  if (parts_->member) parts_->member->tick(*parts_->http, reread);
 }
 
 const std::string& VhcDaemon::base() const { return parts_->door.base; }

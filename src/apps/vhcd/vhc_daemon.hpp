@@ -2,7 +2,9 @@
 // nuraghed. No memory, file or transaction is shared with nuraghed; messages, seeds and images travel over HTTP.
 //
 //   STATE/lock         held by the one vhcd that works on the folder
-//   STATE/site-token   the site's token, unless --token-file names another file (mode 0600)
+//   STATE/site-token   the site's token, unless --token-file names another file (mode 0600), or it has joined a site
+//   STATE/pki/         of one that has joined a site: membership.hpp
+//   STATE/segment-key  what the secrets of clusters' networks are made of (mode 0600)
 //   STATE/port         the TCP port, kept from the first start on
 //   STATE/vhc.db       the controller's database
 //   STATE/images/      parts of images that were copied from nuraghed: an OCI image layout
@@ -22,7 +24,8 @@ struct Settings {
   std::string state;
   std::string programs;                // folder of nuraghe-shim and nuraghe-switch
   std::string listen = "127.0.0.1:0";  // ADDRESS:PORT, or unix:PATH
-  std::string factory;                 // nuraghed's base: http://…, http+unix://… or unix:PATH
+  std::string factory;                 // nuraghed's base: https://…; on this machine http://…, unix:PATH
+  std::string join_token;              // to join a site with; of no meaning once it has
   std::string token_file;              // empty: STATE/site-token
   std::string images;                  // folder shared with nuraghed; empty: parts are copied over HTTP
   controller::ControllerSettings controller;
@@ -42,6 +45,8 @@ class VhcDaemon {
   void stop();
   const std::string& base() const;
   bool failed() const;
+  // Once a second; `reread`: what stands in files is read again.
+  void tick(bool reread);
 
  private:
   struct Parts;

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "bpel/test_processes.hpp"
+#include "test_folders.hpp"
 
 namespace nuraghe::bpel {
 namespace {

@@ -54,6 +54,7 @@ Result<runtime::HeaderRow> header_for(const StepEvent& event, const runtime::Pro
   header.vo = message.vo;
   header.caller = message.caller;
   header.traceparent = message.traceparent;
+  header.tracestate = message.tracestate;
   header.created_by = message.message_id;
   header.created_in = message.conversation;
   header.started = now;

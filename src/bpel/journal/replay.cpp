@@ -19,6 +19,7 @@ class ReplayTurn : public exchange::Turn {
   void set_now(TimePoint now) { now_ = now; }
   store::Transaction& transaction() override { return transaction_; }
   TimePoint now() const override { return now_; }
+  std::int64_t newest_event() const override { return 0; }
   env::Random& random() override { return random_; }
   Status send(exchange::Message, std::string, TimePoint, Duration) override { return {}; }
   Status forget(std::string_view) override { return {}; }

@@ -29,6 +29,11 @@ void Machine::begin_throw(Region& region, Frame& frame) {
                             frame.node);
     }
     fault.data = to_row(**value).parts;
+    if (fault.data.size() == 1) {
+      const auto data = xml::Document::parse(fault.data.front().xml, {.source = "fault"});
+      if (data && exchange::lacks_timestamp(data->root()))
+        fault.data.front().xml = exchange::with_timestamp(data->root(), turn_.now())->root().to_string();
+    }
     const auto& type = activity.declaration->type;
     if (activity.declaration->kind == VariableKind::kMessage)
       fault.message_ns = type.ns, fault.message_local = type.local;

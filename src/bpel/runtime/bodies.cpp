@@ -7,8 +7,6 @@
 namespace nuraghe::bpel::runtime {
 namespace {
 
-constexpr std::string_view kFaultNamespace = "urn:nuraghe:fault:1";
-
 bool is_bare(const wsdl::Message& message) {
   return message.parts.size() == 1 && !message.parts.front().element.empty();
 }
@@ -160,7 +158,7 @@ xml::DocumentPtr body_of_parts(const wsdl::Message& message, const VariableValue
   return std::move(parts).share();
 }
 
-exchange::Fault answer_of(const FaultRow& fault, const std::string& originator) {
+exchange::Fault answer_of(const FaultRow& fault, const std::string& originator, TimePoint now) {
   exchange::Fault answer;
   answer.code = fault.code.empty() ? ErrorCode::kInternal : error_code_from_name(fault.code);
   if (fault.remote) {
@@ -186,18 +184,20 @@ exchange::Fault answer_of(const FaultRow& fault, const std::string& originator) 
     auto detail = xml::Document::parse(fault.data.front().xml, {.source = "fault"});
     if (detail) {
       answer.reason = fault.text;
-      if (detail->root().is(kFaultNamespace, "fault")) {
-        answer.code = error_code_from_name(detail->root().attribute_or("code", "internal"));
-        answer.from_sender = exchange::is_of_sender(answer.code);
-        if (auto said = detail->root().child(kFaultNamespace, "message")) answer.reason = said.text();
+      if (const auto code = exchange::code_of(detail->root())) {
+        answer.code = *code;
+        answer.from_sender = exchange::is_of_sender(*code);
+        if (auto said = exchange::description_of(detail->root()); !said.empty()) answer.reason = std::move(said);
       }
-      answer.detail = std::move(*detail).share();
+      answer.detail = exchange::lacks_timestamp(detail->root()) ? exchange::with_timestamp(detail->root(), now)
+                                                                : std::move(*detail).share();
       return answer;
     }
   }
   const std::string name = fault.ns == kBpelNamespace ? "bpel:" + fault.local : fault.name().to_string();
   return exchange::fault_of(
-      Error(answer.code, fault.where.empty() ? fault.text : fault.where + ": " + name + ": " + fault.text), originator);
+      Error(answer.code, fault.where.empty() ? fault.text : fault.where + ": " + name + ": " + fault.text), originator,
+      now);
 }
 
 std::string property_names(const CorrelationSet& set) {

@@ -201,8 +201,8 @@ TEST(Faults, WhatAServiceSaidReachesTheCallerWhole) {
     EXPECT_EQ(answer.fault->reason, "placing: no room for A");
     ASSERT_TRUE(answer.fault->detail);
     const auto detail = answer.fault->detail->root();
-    EXPECT_EQ(detail.child("urn:nuraghe:fault:1", "originator").text(), "vhf");
-    EXPECT_EQ(detail.child("urn:nuraghe:fault:1", "context").text(), "placing");
+    EXPECT_EQ(detail.child(exchange::kBaseFaultNamespace, "Originator").text(), "/services/vhf");
+    EXPECT_EQ(exchange::error_of(*answer.fault).context(), std::vector<std::string>{"placing"});
     EXPECT_EQ(world.instances()[0].state, "faulted");
     world.expect_clean();
     world.expect_replays();

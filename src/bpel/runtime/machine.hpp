@@ -89,7 +89,8 @@ std::string lacking_part(const wsdl::Message& message, const xml::DocumentPtr& b
 // The document with another name of its root: itself when it has that name already.
 xml::DocumentPtr named_as(xml::DocumentPtr document, const xml::QName& name);
 // A fault as an answer to a caller: what an invoked service said stays as it was.
-exchange::Fault answer_of(const FaultRow& fault, const std::string& originator);
+// `now`: when a fault of Nuraghe that the process made happened, for it cannot tell.
+exchange::Fault answer_of(const FaultRow& fault, const std::string& originator, TimePoint now);
 
 class Machine : public AssignContext {
  public:

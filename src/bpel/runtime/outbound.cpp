@@ -150,7 +150,7 @@ void Machine::begin_reply(Region& region, Frame& frame) {
 }
 
 void Machine::send_fault(const OpenRequestRow& row, const FaultRow& fault) {
-  auto answer = answer_of(fault, instance_.header.process);
+  auto answer = answer_of(fault, instance_.header.process, turn_.now());
   digest_.add(row.request_id);
   answered_creator_ = answered_creator_ || row.request_id == instance_.header.created_by;
   digest_.add(answer.reason);
@@ -253,6 +253,7 @@ void Machine::begin_invoke(Region& region, Frame& frame) {
   message.vo = header.vo;
   message.caller = header.caller;
   message.traceparent = header.traceparent;
+  message.tracestate = header.tracestate;
   message.conversation = header.id;
   digest_.add(message.message_id);
   digest_.add(message.to);
@@ -296,7 +297,7 @@ FaultRow Machine::fault_of_reply(const Invoke& invoke, const exchange::Message& 
   if (!answer.detail) {
     const auto code = answer.code;
     const auto from_sender = answer.from_sender;
-    answer = exchange::fault_of(Error(code, answer.reason), invoke.endpoint.link->name);
+    answer = exchange::fault_of(Error(code, answer.reason), invoke.endpoint.link->name, turn_.now());
     answer.from_sender = from_sender;
   }
   FaultRow fault;

@@ -274,12 +274,13 @@ struct HeaderRow {
   std::vector<TaskRow> tasks;           // what was left when a turn's step limit was reached
   std::vector<IsolationRow> isolation;  // of an earlier format: they stand in bpel_isolation
   std::int64_t abandoned = 0;           // requests that may still make an instance, which nobody would await
+  std::string tracestate;               // goes with the traceparent
   template <class V>
   void fields(V& v) {
     v(1, id), v(2, program), v(3, process), v(4, vo), v(5, caller), v(6, traceparent), v(7, created_by);
     v(8, created_in), v(9, state), v(10, suspended), v(11, started), v(12, ended), v(13, fault), v(14, next_number);
     v(15, next_history), v(16, held), v(17, early), v(18, start_node), v(19, start_alternative);
-    v(20, start_message), v(21, tasks), v(22, isolation), v(23, abandoned);
+    v(20, start_message), v(21, tasks), v(22, isolation), v(23, abandoned), v(24, tracestate);
   }
 };
 

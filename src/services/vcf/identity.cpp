@@ -31,6 +31,7 @@ Status Factory::identify_host(exchange::Turn& turn, const exchange::Message& req
   if (!node.nics.empty())
     return unsupported(
         fmt::format("the node configuration of {} names networks; only a cluster has networks", node.name));
+  TRY(check_named_keys(turn, request, input.authorized_key));
   model::PlannedNode planned;
   planned.node = node;
   ClusterRow owner;

@@ -150,6 +150,7 @@ Status Factory::plan(exchange::Turn& turn, const exchange::Message& request, con
         fmt::format("the blueprint is for the VO {}, and the request is made for {}; write vo=\"{}\", leave it "
                     "out, or act for the other with --vo {}",
                     blueprint.vo, request.vo, request.vo, blueprint.vo));
+  TRY(check_named_keys(turn, request, wanted.authorized_key));
   const auto nodes = model::expand(blueprint, &catalogue);
   ClusterRow row;
   row.id = env::make_id(turn.random(), "vc");
@@ -182,6 +183,8 @@ Status Factory::plan(exchange::Turn& turn, const exchange::Message& request, con
   TRY(names_.put(tx, name_key, {row.id}));
   if (!key.empty()) TRY(keys_.put(tx, fmt::format("{}/{}", row.vo, key), {row.id}));
   TRY(put(turn, row));
+  TRY(quotas_.check_lease(tx, row.vo, blueprint.lease ? blueprint.lease->duration : Duration(0)));
+  if (blueprint.lease) TRY(plan_lease(turn, row, *blueprint.lease));
   TRY(announce(turn, row, "cluster.planned", "info",
                fmt::format("cluster {} is planned: {} hosts", row.name, nodes.size()), request.traceparent));
   return answer(turn, request.message_id, response);
@@ -308,7 +311,8 @@ Result<std::vector<Factory::StoredSeed>> Factory::make_seeds(
     host_keys.push_back(seed.host_key);
     seeds.push_back(std::move(seed));
   }
-  TRY_ASSIGN(const auto shared, make_shared_seed(row.name, hosts, host_keys, row.authorized_keys, turn.random()));
+  TRY_ASSIGN(const auto keys, seed_keys(turn, row.vo, row.authorized_keys));
+  TRY_ASSIGN(const auto shared, make_shared_seed(row.name, hosts, host_keys, keys, turn.random()));
   TRY(seeds_.put(turn.transaction(), row.id + "/" + shared.digest, {shared.vendor_data}));
   std::vector<StoredSeed> stored;
   for (auto& seed : seeds) {

@@ -10,9 +10,12 @@
 //   vcf_identity     IDENTITY-ID             the identity of a single host
 //   vcf_identity_of  HOST-ID                 the identity that the host has
 //   vcf_identity_new TIME (16 hex) '/' ID    identities that no host has yet, in the order in which they were made
+//   vcf_login        VO                      the authority whose certificates its hosts take: holds a private key
+//   vcf_lease        CLUSTER-ID              until when it may run; clusters without a lease have none
 //   vcf_past…        (services/past.hpp)     the last states of clusters that are gone, for `show` and `events`
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,6 +48,34 @@ struct ClusterRow {
     v(1, id), v(2, name), v(3, vo), v(4, state), v(5, operation), v(6, condition), v(7, on_failure),
         v(8, idempotency_key), v(9, blueprint), v(10, authorized_keys), v(11, networks), v(12, created), v(13, since),
         v(14, timeout), v(15, member_count), v(16, before), v(17, policy), v(18, waiting), v(19, failure);
+  }
+};
+
+struct LeaseRow {
+  std::optional<TimePoint> end;  // absent: it begins when the cluster runs or, begun, nothing ends it
+  bool destroys = false;         // at the end; else the cluster is frozen
+  Duration duration{0};          // of the blueprint; 0: it has none
+  Duration notice{0};            // how long before the end it is announced; 0: not at all
+  bool is_announced = false;
+  bool is_over = false;  // the end came, and what it asks for is done
+  std::int64_t failures = 0;
+  std::optional<TimePoint> next_try;  // after a failure
+  std::string trying;                 // message id of the order to the Virtual Cluster Manager that is at work
+  bool is_begun = false;              // the blueprint's, or by what was set instead
+  template <class V>
+  void fields(V& v) {
+    v(1, end), v(2, destroys), v(3, duration), v(4, notice), v(5, is_announced), v(6, is_over), v(7, failures),
+        v(8, next_try), v(9, trying), v(10, is_begun);
+  }
+};
+
+struct LoginAuthorityRow {
+  std::string seed;        // 32 bytes: the private key
+  std::string public_key;  // one line
+  TimePoint made;
+  template <class V>
+  void fields(V& v) {
+    v(1, seed), v(2, public_key), v(3, made);
   }
 };
 

@@ -99,6 +99,8 @@ Result<SharedSeed> make_shared_seed(const std::string& cluster, const std::vecto
   files.push_back(file("/etc/nuraghe/cluster", cluster + "\n", "0644"));
   files.push_back(file("/root/.ssh/id_ed25519", cluster_key.private_key, "0600"));
   files.push_back(file("/etc/ssh/ssh_known_hosts", known_hosts(hosts, host_keys), "0644"));
+  // Sessions then tell whose they are: those of who may not log in any more are ended (services/vhc/logins.hpp).
+  files.push_back(file("/etc/ssh/sshd_config.d/50-nuraghe.conf", "ExposeAuthInfo yes\n", "0644"));
   const json::object data{
       {"ssh_authorized_keys", std::move(keys)}, {"disable_root", false}, {"write_files", std::move(files)}};
   SharedSeed shared;

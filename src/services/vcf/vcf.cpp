@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "model/lifecycle.hpp"
+#include "services/vcf/lease.hpp"
 
 namespace nuraghe::services::vcf {
 namespace {
@@ -11,6 +12,11 @@ constexpr std::string_view kSweepTimer = "sweep";
 constexpr Duration kSweepInterval = std::chrono::hours(1);
 
 std::string name_key(const ClusterRow& row) { return fmt::format("{}/{}", row.vo, row.name); }
+
+// Of a cluster that is gone: rows of before the states had an enumeration say none.
+api::ClusterState ended(api::ClusterState state) {
+  return state == api::ClusterState::kCreating ? api::ClusterState::kDestroyed : state;
+}
 
 }  // namespace
 
@@ -23,12 +29,17 @@ Status Factory::open(store::Store& store) {
   TRY(identities_.open(store, "vcf_identity"));
   TRY(identity_of_.open(store, "vcf_identity_of"));
   TRY(new_identities_.open(store, "vcf_identity_new"));
+  TRY(leases_.open(store, "vcf_lease"));
+  TRY(quotas_.open(store));
+  TRY(authorities_.open(store, "vcf_login"));
+  if (options_.members != nullptr) TRY(options_.members->open(store));
   return past_.open(store, "vcf_past");
 }
 
 Status Factory::on_start(exchange::Turn& turn) { return turn.set_timer(kSweepTimer, turn.now() + kSweepInterval); }
 
 Status Factory::on_timer(exchange::Turn& turn, std::string_view key) {
+  if (const auto cluster = lease_of_key(key); !cluster.empty()) return lease_due(turn, std::string(cluster));
   if (key != kSweepTimer) return Skeleton::on_timer(turn, key);
   TRY_ASSIGN(const bool is_more_past, past_.sweep(turn.transaction(), turn.now(), options_.past));
   TRY_ASSIGN(const bool is_more_identities, sweep_identities(turn));
@@ -81,7 +92,7 @@ Result<api::Cluster> Factory::describe(exchange::Turn& turn, const ClusterRow& r
   cluster.id = row.id;
   cluster.name = row.name;
   cluster.vo = row.vo;
-  cluster.state = row.state;
+  TRY(api::from_string(row.state, cluster.state));
   cluster.condition = row.condition;
   cluster.operation = row.operation;
   cluster.on_failure = row.on_failure;
@@ -89,6 +100,11 @@ Result<api::Cluster> Factory::describe(exchange::Turn& turn, const ClusterRow& r
   cluster.since = row.since;
   cluster.network = row.networks;
   TRY_ASSIGN(cluster.member, members(turn, row.id));
+  TRY_ASSIGN(const auto lease, leases_.find(turn.transaction(), row.id));
+  if (lease) {
+    cluster.lease_end = lease->end;
+    cluster.lease_ending = lease->destroys ? api::LeaseEnding::kDestroy : api::LeaseEnding::kFreeze;
+  }
   return cluster;
 }
 
@@ -102,6 +118,8 @@ Status Factory::remove(exchange::Turn& turn, ClusterRow row) const {
   TRY(past_.add(tx, row.vo, row.id, row.name, last, turn.now(), options_.past));
   TRY(members_.erase_prefix(tx, row.id + "/"));
   TRY(seeds_.erase_prefix(tx, row.id + "/"));
+  TRY(leases_.erase(tx, row.id));
+  TRY(turn.cancel_timer(lease_key(row.id)));
   TRY(names_.erase(tx, name_key(row)));
   if (!row.idempotency_key.empty()) TRY(keys_.erase(tx, fmt::format("{}/{}", row.vo, row.idempotency_key)));
   return clusters_.erase(tx, row.id);
@@ -118,10 +136,10 @@ Status Factory::begin(exchange::Turn& turn, const exchange::Message& request, co
     if (!past) return found.error();
     if (*operation != model::ClusterOperation::kDestroy)
       return not_found(fmt::format("cluster {} is {} since {}; 'nuraghe ls' lists what there is", past->name,
-                                   past->state, past->since.to_string()));
+                                   api::to_string(ended(past->state)), past->since.to_string()));
     // Destroyed already: nothing is to be done.
     response.cluster = past->id;
-    response.before = past->state;
+    response.before = ended(past->state);
     response.timeout = options_.timeout;
     return answer(turn, request.message_id, response);
   }
@@ -130,13 +148,14 @@ Status Factory::begin(exchange::Turn& turn, const exchange::Message& request, co
     return conflict(fmt::format("cluster {} is {}: wait until that is done, or end it with 'nuraghe abort {}'",
                                 row.name, row.state, row.name));
   response.cluster = row.id;
-  response.before = row.state;
+  TRY(api::from_string(row.state, response.before));
   response.timeout = row.timeout;
   TRY_ASSIGN(const auto state, model::cluster_state_from_name(row.state));
   const auto start = model::start_of(state, *operation);
   if (start == model::Start::kRefused)
     return conflict(fmt::format("cluster {} is {}; {} needs it {}", row.name, row.state, input.operation,
                                 model::sources_of(*operation)));
+  if (*operation == model::ClusterOperation::kThaw && start == model::Start::kBegins) TRY(check_lease(turn, row));
   row.operation = input.operation;
   row.before = row.state;
   if (start == model::Start::kBegins) {
@@ -167,10 +186,12 @@ Status Factory::end(exchange::Turn& turn, const exchange::Message& request, cons
     TRY(answer_waiting(turn, row));
     TRY(announce(turn, row, "cluster." + row.state, "info",
                  fmt::format("cluster {} is {} after {}", row.name, row.state, format_duration(took))));
-    if (model::is_gone(target))
+    if (model::is_gone(target)) {
       TRY(remove(turn, std::move(row)));
-    else
+    } else {
       TRY(put(turn, row));
+      TRY(lease_at_rest(turn, row, *operation == model::ClusterOperation::kCreate));
+    }
     return answer(turn, request.message_id, api::EndResponse{});
   }
   row.condition = fmt::format("{} failed: {}", input.operation, input.reason.value_or("unknown"));
@@ -178,7 +199,8 @@ Status Factory::end(exchange::Turn& turn, const exchange::Message& request, cons
   const auto left = model::after_failure(*operation, before, row.on_failure == "keep");
   row.state = model::name_of(left);
   if (*operation == model::ClusterOperation::kCreate) {
-    const auto fault = input.fault.value_or(exchange::fault_of(internal(row.condition), originator()).detail);
+    const auto fault =
+        input.fault.value_or(exchange::fault_of(internal(row.condition), originator(), turn.now()).detail);
     row.failure = fault->root().to_string();
     TRY(answer_waiting(turn, row));
   }
@@ -186,10 +208,12 @@ Status Factory::end(exchange::Turn& turn, const exchange::Message& request, cons
       turn, row, "cluster.failed", "error",
       fmt::format("{} of cluster {} failed after {}{}: {}", input.operation, row.name, format_duration(took),
                   left == model::ClusterState::kBroken ? "" : " and was undone", input.reason.value_or("unknown"))));
-  if (model::is_gone(left))
+  if (model::is_gone(left)) {
     TRY(remove(turn, std::move(row)));
-  else
+  } else {
     TRY(put(turn, row));
+    TRY(lease_at_rest(turn, row, *operation == model::ClusterOperation::kCreate));
+  }
   return answer(turn, request.message_id, api::EndResponse{});
 }
 
@@ -216,6 +240,7 @@ Status Factory::get_cluster(exchange::Turn& turn, const exchange::Message& reque
   TRY_ASSIGN(auto past, past_.find(turn.transaction(), request.vo, input.cluster));
   if (!past) return found.error();
   response.cluster = std::move(*past);
+  response.cluster.state = ended(response.cluster.state);
   return answer(turn, request.message_id, response);
 }
 

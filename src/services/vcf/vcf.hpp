@@ -8,7 +8,10 @@
 #include "model/blueprint.hpp"
 #include "model/plan.hpp"
 #include "services/past.hpp"
+#include "services/tenant/quotas.hpp"
+#include "services/vcf/member_keys.hpp"
 #include "services/vcf/rows.hpp"
+#include "services/vcf/ssh_certificate.hpp"
 
 namespace nuraghe::services::vcf {
 
@@ -19,6 +22,8 @@ struct FactoryOptions {
   model::Capabilities capabilities;                 // what the drivers at hand can honour
   PastLimits past;                                  // what is remembered of clusters that are gone
   Duration identity_lease = std::chrono::hours(1);  // of an identity that no host has taken yet
+  MemberKeys* members = nullptr;                    // not owned; null: no VO has members
+  std::string manager = "/services/vcm";            // who ends clusters whose lease is over
 };
 
 class Factory final : public api::Skeleton {
@@ -28,6 +33,7 @@ class Factory final : public api::Skeleton {
   Status open(store::Store& store) override;
   Status on_start(exchange::Turn& turn) override;
   Status on_timer(exchange::Turn& turn, std::string_view key) override;
+  Status on_reply(exchange::Turn& turn, const exchange::Message& reply, std::string_view token) override;
 
   // The bytes of a seed or of a file that seeds share; `path` is OWNER/DIGEST. Within a turn of this actor.
   Result<std::string> seed(exchange::Turn& turn, const std::string& path) const;
@@ -47,8 +53,41 @@ class Factory final : public api::Skeleton {
                        const api::ListClustersRequest& input) override;
   Status get_cluster(exchange::Turn& turn, const exchange::Message& request,
                      const api::GetClusterRequest& input) override;
+  Status issue_login_certificate(exchange::Turn& turn, const exchange::Message& request,
+                                 const api::IssueLoginCertificateRequest& input) override;
+  Status set_lease(exchange::Turn& turn, const exchange::Message& request, const api::SetLeaseRequest& input) override;
+  Status extend_lease(exchange::Turn& turn, const exchange::Message& request,
+                      const api::ExtendLeaseRequest& input) override;
 
  private:
+  // ---- who may log in: login.cpp ----
+  // Made when it is first needed.
+  Result<LoginAuthorityRow> login_authority(exchange::Turn& turn, const std::string& vo) const;
+  // The lines of a host's authorized_keys besides its cluster's own, when a request named these keys.
+  Result<std::vector<std::string>> seed_keys(exchange::Turn& turn, const std::string& vo,
+                                             const std::vector<std::string>& named) const;
+  Status check_named_keys(exchange::Turn& turn, const exchange::Message& request,
+                          const std::vector<std::string>& named) const;
+  // The caller as certificates name it: an administrator of the site as such.
+  Result<std::string> whose_key(exchange::Turn& turn, const exchange::Message& request, const SshPublicKey& key) const;
+
+  // ---- leases: lease.cpp ----
+  Status plan_lease(exchange::Turn& turn, const ClusterRow& row, const model::Lease& wanted) const;
+  // Nothing is at work on the cluster any more: its lease begins if it has not, and ends if it is over.
+  Status lease_at_rest(exchange::Turn& turn, const ClusterRow& row, bool is_created) const;
+  // The lease is such that nothing may begin to run.
+  Status check_lease(exchange::Turn& turn, const ClusterRow& row) const;
+  Status change_lease(exchange::Turn& turn, const ClusterRow& row, LeaseRow lease, std::optional<TimePoint> end) const;
+  Status arm_lease(exchange::Turn& turn, const std::string& cluster, const LeaseRow& lease) const;
+  Status lease_due(exchange::Turn& turn, const std::string& cluster) const;
+  Status announce_lease_end(exchange::Turn& turn, const ClusterRow& row, LeaseRow lease) const;
+  Status end_lease(exchange::Turn& turn, const ClusterRow& row, LeaseRow lease) const;
+  Status lease_over(exchange::Turn& turn, const ClusterRow& row, LeaseRow lease, std::string severity,
+                    std::string text) const;
+  Status lease_failed(exchange::Turn& turn, const ClusterRow& row, LeaseRow lease, const std::string& reason) const;
+  Status lease_event(exchange::Turn& turn, const ClusterRow& row, const LeaseRow& lease, std::string kind,
+                     std::string severity, std::string text) const;
+
   // A request whose idempotency key made a cluster before: waits for its creation, and is answered as that was.
   Status join(exchange::Turn& turn, const exchange::Message& request, const api::ClusterRequest& wanted,
               const std::string& cluster);
@@ -81,6 +120,9 @@ class Factory final : public api::Skeleton {
   RowTable<MarkRow> names_, keys_, identity_of_, new_identities_;
   RowTable<IdentityRow> identities_;
   RowTable<SeedRow> seeds_;
+  RowTable<LeaseRow> leases_;
+  tenant::Quotas quotas_;
+  RowTable<LoginAuthorityRow> authorities_;
   PastTable<api::Cluster> past_;
 };
 

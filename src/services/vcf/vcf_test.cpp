@@ -63,7 +63,7 @@ class FactoryTest : public ::testing::Test {
     input.succeeded = succeeded;
     if (!succeeded) {
       input.reason = "no room";
-      input.fault = exchange::fault_of(exhausted("no room").with("creating host head"), "vhc a").detail;
+      input.fault = exchange::fault_of(exhausted("no room").with("creating host head"), "vhc a", {}).detail;
     }
     return contracts::vcf::make_end(kAddress, input);
   }
@@ -81,7 +81,7 @@ class FactoryTest : public ::testing::Test {
   std::string state_of(const std::string& id_or_name) {
     const auto got = contracts::vcf::parse_get_cluster_response(
         world_.ask(contracts::vcf::make_get_cluster(kAddress, {id_or_name})));
-    return got ? got->cluster.state : std::string(error_code_name(got.error().code()));
+    return got ? std::string(api::to_string(got->cluster.state)) : std::string(error_code_name(got.error().code()));
   }
 
   FactoryOptions options_;
@@ -121,7 +121,7 @@ TEST_F(FactoryTest, WhoWaitsGetsTheFaultOfACreationThatFails) {
     ASSERT_TRUE(fault);
     EXPECT_EQ(fault->code, ErrorCode::kExhausted);
     EXPECT_THAT(exchange::error_of(*fault).to_string(), HasSubstr("creating host head: no room"));
-    EXPECT_THAT(fault->detail->to_string(), HasSubstr("vhc a"));
+    EXPECT_THAT(fault->detail->to_string(), HasSubstr("/services/a"));
     // One that is kept still holds the key, and its outcome.
     const auto third = world_.ask(plan(blueprint("a", on_failure), "k"));
     EXPECT_EQ(World::fault_of(third), on_failure == "keep" ? "exhausted" : "");

@@ -43,6 +43,7 @@ Status Controller::on_job(exchange::Turn& turn, const exchange::Job& job, const 
   if (order.verb == "link" || order.verb == "unlink") return network_ended(turn, order, outcome);
   if (order.verb == "boot" || order.verb == "join") return boot_ended(turn, order, outcome);
   if (order.verb == "destroy") return destroy_ended(turn, order, outcome);
+  if (order.verb == "end-logins") return logins_ended(turn, order, outcome);
   return operation_ended(turn, order, outcome);
 }
 
@@ -100,6 +101,7 @@ Status Controller::created(exchange::Turn& turn, HostRow& row, const Outcome& ou
   row.ports = outcome.ports;
   row.ready = outcome.ready;
   row.started = turn.now();
+  row.logins_ended = factory_time_;
   return {};
 }
 
@@ -114,6 +116,7 @@ Status Controller::answer_operation(exchange::Turn& turn, const Order& order, co
     api::FreezeHostResponse response;
     response.memory_saved = outcome.memory_saved;
     response.device_state = outcome.device_state;
+    response.disk_state = outcome.disk_state;
     response.guest_pause = outcome.guest_pause;
     return answer(turn, order.request, response);
   }
@@ -213,6 +216,53 @@ Status Controller::not_ready(exchange::Turn& turn, HostRow row, const Error& err
              error.with(fmt::format("virtual host {} on {} did not become ready", row.host.name, options_.name))));
   row.ready_requests.clear();
   return put(turn, row);
+}
+
+// ---- sessions of who may not log in any more ----
+
+Status Controller::end_logins(exchange::Turn& turn, const std::vector<contracts::vhf::ShutOut>& shut_out) {
+  if (shut_out.empty()) return {};
+  TRY_ASSIGN(const auto rows, hosts_.scan(turn.transaction(), ""));
+  for (const auto& [id, row] : rows) {
+    const bool is_reachable =
+        row.host.state == HostState::kRunning && row.host.operation.empty() && row.ready == "agent" && row.host.ready;
+    if (!is_reachable) continue;  // at the first renewal when it is
+    // Until the last certificate is over somebody may come in again: looked at once more then.
+    Order order;
+    order.verb = "end-logins";
+    order.id = id;
+    order.name = row.host.name;
+    order.at = factory_time_;
+    for (const auto& one : shut_out) {
+      if (one.vo == row.host.vo && one.until > row.logins_ended) order.logins.push_back(one.login);
+    }
+    if (order.logins.empty()) continue;
+    const auto started = turn.start_job({"end-logins/" + id, encode_record(order)});
+    if (!started && started.error().code() != ErrorCode::kConflict) return started;
+  }
+  return {};
+}
+
+Status Controller::logins_ended(exchange::Turn& turn, const Order& order, const Result<Outcome>& outcome) {
+  TRY_ASSIGN(auto found, hosts_.find(turn.transaction(), order.id));
+  if (!found || found->is_tombstone()) return {};
+  auto& row = *found;
+  if (outcome) {
+    row.logins_ended = order.at;
+    row.logins_failure.clear();
+    return put(turn, row);
+  }
+  // An operation may have been in the way: the next renewal tries again.
+  if (!row.host.operation.empty() || outcome.error().code() == ErrorCode::kCancelled) return {};
+  const std::string why = outcome.error().to_string();
+  if (row.logins_failure == why) return {};
+  row.logins_failure = why;
+  TRY(put(turn, row));
+  return report(turn, row, "host.failed", "error",
+                fmt::format("ssh sessions in {} of people who may not log in any more could not be ended: {}; freezing "
+                            "and thawing it ends all of them",
+                            row.host.name, why),
+                {});
 }
 
 Status Controller::host_stopped(exchange::Turn& turn, const std::string& id, const std::string& reason) {

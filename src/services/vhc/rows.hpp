@@ -31,13 +31,16 @@ struct HostRow {
   TimePoint operation_started;
   TimePoint started;  // of the guest: creation ended
   bool booted = false;
-  std::string ready_failure;  // why it did not become ready, once that is known
-  std::string stop_reason;    // its hypervisor paused it while an operation was at work
+  std::string ready_failure;   // why it did not become ready, once that is known
+  std::string stop_reason;     // its hypervisor paused it while an operation was at work
+  TimePoint logins_ended;      // by the factory's clock: sessions of who was shut out before then are ended
+  std::string logins_failure;  // why that failed the last time
   template <class V>
   void fields(V& v) {
     v(1, host), v(2, fragment), v(3, image), v(4, seed), v(5, disk), v(6, ports), v(7, ready), v(8, abort_requested),
         v(9, operation_request), v(10, destroy_requests), v(11, abort_requests), v(12, ready_requests),
-        v(13, operation_started), v(14, started), v(15, booted), v(16, ready_failure), v(17, stop_reason);
+        v(13, operation_started), v(14, started), v(15, booted), v(16, ready_failure), v(17, stop_reason),
+        v(18, logins_ended), v(19, logins_failure);
   }
   bool is_tombstone() const { return host.state == HostState::kDestroyed && host.operation.empty(); }
 };
@@ -57,7 +60,7 @@ struct NetworkRow {
 
 // What a job has to do; its key is "VERB/ID".
 struct Order {
-  std::string verb;  // create, pause, resume, freeze, thaw, destroy, boot, join, adopt, link, unlink
+  std::string verb;  // create, pause, resume, freeze, thaw, destroy, boot, join, adopt, link, unlink, end-logins
   std::string id;    // host id, or the segment
   std::string name;
   std::string request;  // message id to be answered
@@ -68,12 +71,14 @@ struct Order {
   std::string ready;
   bool paused = false;  // thaw
   api::Segment network;
-  std::vector<std::string> known;  // adopt: ids that have rows
-  std::int32_t ssh_port = 0;       // thaw: as it was
+  std::vector<std::string> known;   // adopt: ids that have rows
+  std::int32_t ssh_port = 0;        // thaw: as it was
+  std::vector<std::string> logins;  // end-logins: key ids
+  TimePoint at;                     // end-logins: who was shut out until then, by the factory's clock
   template <class V>
   void fields(V& v) {
     v(1, verb), v(2, id), v(3, name), v(4, request), v(5, fragment), v(6, image), v(7, seed), v(8, ports), v(9, ready),
-        v(10, paused), v(11, network), v(12, known), v(13, ssh_port);
+        v(10, paused), v(11, network), v(12, known), v(13, ssh_port), v(14, logins), v(15, at);
   }
 };
 
@@ -82,7 +87,7 @@ struct Outcome {
   std::int32_t ssh_port = 0;
   std::vector<std::string> ports;
   std::string ready;
-  Bytes memory_saved, device_state;
+  Bytes memory_saved, device_state, disk_state;
   Duration guest_pause{0};
   struct Found {  // adopt: one per host that the hypervisor knows
     std::string id;
@@ -97,7 +102,8 @@ struct Outcome {
   std::vector<Found> found;
   template <class V>
   void fields(V& v) {
-    v(1, ssh_port), v(2, ports), v(3, ready), v(4, memory_saved), v(5, device_state), v(6, guest_pause), v(7, found);
+    v(1, ssh_port), v(2, ports), v(3, ready), v(4, memory_saved), v(5, device_state), v(6, guest_pause), v(7, found),
+        v(8, disk_state);
   }
 };
 

@@ -61,7 +61,7 @@ Status Controller::adopted(exchange::Turn& turn, const Order& order, const Resul
     if (!outcome || row.is_tombstone() || !row.host.operation.empty() || row.host.state == HostState::kInitial)
       continue;
     const auto found =
-        std::find_if(outcome->found.begin(), outcome->found.end(), [&](const auto& f) { return f.id == id; });
+        std::find_if(outcome->found.begin(), outcome->found.end(), [&id = id](const auto& f) { return f.id == id; });
     if (found == outcome->found.end()) {
       TRY(host_lost(turn, id, "the hypervisor does not know it any more"));
     } else if (!found->exit_reason.empty()) {
@@ -144,6 +144,8 @@ Status Controller::on_reply(exchange::Turn& turn, const exchange::Message& reply
     log_warning("vhc", "a virtual host that belongs to nobody is destroyed", {{"host", id}});
     TRY(start_destroy(turn, std::move(*row)));
   }
+  factory_time_ = response->now.value_or(turn.now());
+  TRY(end_logins(turn, response->shut_out));
   // Those of hosts that are still to be destroyed: at the next renewal.
   return response->unknown.empty() ? leave_networks(turn, response->unknown_network) : Status();
 }
@@ -313,6 +315,7 @@ Status Controller::destroy_host(exchange::Turn& turn, const exchange::Message& r
 Status Controller::start_destroy(exchange::Turn& turn, HostRow row) {
   TRY(turn.cancel_job("boot/" + row.host.id));
   TRY(turn.cancel_job("join/" + row.host.id));
+  TRY(turn.cancel_job("end-logins/" + row.host.id));
   if (row.host.operation == "destroy") return put(turn, row);
   if (!row.host.operation.empty()) {
     // What is at work is ended first; its end starts the destruction.

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 
+#include "contracts/vhf.hpp"
 #include "hypervisor/driver.hpp"
 #include "services/vhc/rows.hpp"
 #include "services/vhc/usage.hpp"
@@ -111,10 +112,15 @@ class Controller final : public api::Skeleton {
   Status start_unlink(exchange::Turn& turn, const std::string& key, const NetworkRow& row);
   Status forget_networks(exchange::Turn& turn);
 
+  // Has open ssh sessions of people who were shut out ended in every running guest that may have some.
+  Status end_logins(exchange::Turn& turn, const std::vector<contracts::vhf::ShutOut>& shut_out);
+  Status logins_ended(exchange::Turn& turn, const Order& order, const Result<Outcome>& outcome);
+
   ControllerOptions options_;
   Worker& worker_;
   RowTable<HostRow> hosts_;
   RowTable<NetworkRow> networks_;
+  TimePoint factory_time_;      // of its last answer; this machine's clock may be another
   std::optional<Usage> usage_;  // null: to be read from the rows
 };
 

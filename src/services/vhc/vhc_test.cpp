@@ -25,6 +25,8 @@ class Book final : public exchange::Actor {
     std::string kind, severity, text;
   };
   std::vector<Report> reports;
+  std::vector<contracts::vhf::ShutOut> shut_out;
+  Duration ahead{0};  // its clock, of the controller's
   std::string last_kind() const { return reports.empty() ? "" : reports.back().kind; }
 
   std::string_view name() const override { return "vhf"; }
@@ -33,8 +35,15 @@ class Book final : public exchange::Actor {
   Status on_request(exchange::Turn& turn, const exchange::Message& request) override {
     constexpr const char* kNamespace = "urn:nuraghe:vhf:1";
     if (request.operation == "register_physical_host") {
-      auto body = xml::Document::create({kNamespace, "register_physical_hostResponse"});
-      return turn.reply(request.message_id, std::move(body).share());
+      std::string told;
+      for (const auto& one : shut_out)
+        told += "<shut_out><vo>" + one.vo + "</vo><login>" + one.login + "</login><until>" + one.until.to_string() +
+                "</until></shut_out>";
+      auto body =
+          xml::Document::parse("<register_physical_hostResponse xmlns=\"" + std::string(kNamespace) + "\">" + told +
+                               "<now>" + (turn.now() + ahead).to_string() + "</now></register_physical_hostResponse>");
+      EXPECT_TRUE(body) << told;
+      return turn.reply(request.message_id, std::move(*body).share());
     }
     const auto field = [&](const char* local) { return request.body->root().child(kNamespace, local).text(); };
     reports.push_back({field("kind"), field("severity"), field("text")});
@@ -55,12 +64,13 @@ class NoSeeds final : public SeedSource {
 
 class ControllerTest : public ::testing::Test {
  protected:
-  ControllerTest() {
+  explicit ControllerTest(const std::string& ready = "start") {
     EXPECT_NE(::mkdtemp(folder_.data()), nullptr);
     std::filesystem::create_directory(folder_ + "/image");
     std::ofstream(folder_ + "/image/vhi.xml")
         << R"(<vhi xmlns="urn:nuraghe:image:1" name="tiny" version="1"><system type="none" name="tiny" version="1"
-           architecture="x86_64"/><boot kernel="k"/><configuration min-memory="4MiB" ready="start"/>
+           architecture="x86_64"/><boot kernel="k"/><configuration min-memory="4MiB" ready=")" +
+               ready + R"("/>
            <initial-conditions kind="cold"/></vhi>)";
     std::ofstream(folder_ + "/image/k") << "kernel";
     auto images = images::ImageStore::open(folder_ + "/images");
@@ -215,6 +225,70 @@ TEST_F(ControllerTest, TheDestructionOfANetworkOvertakesItsCreation) {
   EXPECT_EQ(World::fault_of(world_.ask(contracts::vhc::make_destroy_network(kAddress, {7, "segment-b"}))), "");
   EXPECT_EQ(World::fault_of(world_.ask(contracts::vhc::make_create_network(kAddress, {network}))), "conflict");
   EXPECT_THAT(fabric_->segments().value(), ElementsAre());
+}
+
+// Sessions of people who were shut out: what guests' agents are to run.
+class LoginsTest : public ControllerTest {
+ protected:
+  LoginsTest() : ControllerTest("agent") {}
+  // What the simulated guests were told while the time passes, a renewal at a time.
+  int told(Duration span) {
+    ::testing::internal::CaptureStderr();
+    world_.advance(span, 10s);
+    const std::string log = ::testing::internal::GetCapturedStderr();
+    int count = 0;
+    for (auto at = log.find("a guest is to run"); at != log.npos; at = log.find("a guest is to run", at + 1)) ++count;
+    last_ = log;
+    return count;
+  }
+  void shut_out(const std::string& name, const std::string& vo = "vo1") {
+    book_.shut_out.push_back({vo, "member:" + name + "@" + vo, world_.clock.now() + book_.ahead + 40s});
+  }
+  std::string last_;
+};
+
+TEST_F(LoginsTest, GuestsAreLookedAtUntilTheLastCertificateIsOver) {
+  EXPECT_EQ(told(1min), 0);
+  shut_out("olga");
+  EXPECT_GE(told(10s), 1);
+  EXPECT_THAT(last_, HasSubstr("member:olga@vo1"));
+  EXPECT_GE(told(40s), 3) << "somebody may have come in by a certificate of before";
+  EXPECT_EQ(told(5min), 0) << "once is enough after that";
+  shut_out("otto", "vo2");
+  EXPECT_EQ(told(1min), 0) << "it is another VO's";
+  reopen();
+  EXPECT_EQ(told(1min), 0) << "what was done is remembered";
+}
+
+TEST_F(LoginsTest, TheClocksOfFactoryAndControllerMayDiffer) {
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vhc::make_destroy_host(kAddress, {"vh-1"}))), "");
+  for (const Duration ahead : {Duration(-2min), Duration(2min)}) {
+    book_.ahead = ahead;
+    const std::string host = ahead < Duration(0) ? "vh-early" : "vh-late";
+    EXPECT_EQ(told(1min), 0);
+    create(host);
+    shut_out("olga");
+    EXPECT_GE(told(10s), 1);
+    EXPECT_GE(told(40s), 3) << "until the last certificate is over";
+    EXPECT_EQ(told(5min), 0) << "and not until the controller's clock says so";
+    EXPECT_EQ(World::fault_of(world_.ask(contracts::vhc::make_destroy_host(kAddress, {host}))), "");
+    // One that was created afterwards has no session of hers.
+    create(host + "-2");
+    EXPECT_EQ(told(1min), 0);
+    EXPECT_EQ(World::fault_of(world_.ask(contracts::vhc::make_destroy_host(kAddress, {host + "-2"}))), "");
+  }
+}
+
+TEST_F(LoginsTest, APausedGuestIsLookedAtWhenItRuns) {
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vhc::make_pause_host(kAddress, {"vh-1"}))), "");
+  shut_out("olga");
+  EXPECT_EQ(told(5min), 0);
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vhc::make_resume_host(kAddress, {"vh-1"}))), "");
+  EXPECT_EQ(told(10s), 1);
+  EXPECT_EQ(told(5min), 0);
+  // One that was created afterwards has no session of hers.
+  create("vh-2");
+  EXPECT_EQ(told(1min), 0);
 }
 
 TEST_F(ControllerTest, TombstonesGoInTime) {

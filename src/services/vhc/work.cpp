@@ -19,6 +19,7 @@
 #include "services/seed_bundle.hpp"
 #include "services/vhc/agent_addresses.hpp"
 #include "services/vhc/disks.hpp"
+#include "services/vhc/logins.hpp"
 
 namespace nuraghe::services::vhc {
 namespace {
@@ -100,6 +101,7 @@ Result<Outcome> Worker::run(const Order& order, exchange::JobContext& context) {
   if (order.verb == "join") return join(order, context);
   if (order.verb == "thaw") return thaw(order, context);
   if (order.verb == "adopt") return adopt(order);
+  if (order.verb == "end-logins") return end_logins(order, context);
   if (order.verb == "link") {
     std::vector<network::Peer> peers;
     for (const auto& peer : order.network.peer) peers.push_back({peer.name, peer.address});
@@ -120,6 +122,7 @@ Result<Outcome> Worker::run(const Order& order, exchange::JobContext& context) {
     TRY_ASSIGN(const auto report, driver_.freeze(order.id, limits));
     outcome.memory_saved = report.memory_saved;
     outcome.device_state = report.device_state;
+    outcome.disk_state = report.disk_overlay;
     outcome.guest_pause = report.guest_pause;
   }
   return outcome;
@@ -134,6 +137,24 @@ void Worker::set_guest_clock(const Order& order, exchange::JobContext& context) 
       control(context, kAgentTimeout));
   if (!done)
     log_warning("vhc", "the guest's clock was not set", {{"host", order.id}, {"error", done.error().to_string()}});
+}
+
+Result<Outcome> Worker::end_logins(const Order& order, exchange::JobContext& context) {
+  const auto ask = [&](const std::string& command) {
+    return driver_.agent_command(order.id, command, control(context, kAgentTimeout));
+  };
+  TRY_ASSIGN(const auto started, ask(end_logins_command(order.logins)));
+  TRY_ASSIGN(const auto process, started_process(started));
+  const TimePoint deadline = context.clock().now() + kAgentTimeout;
+  for (Duration pause = kFirstLook;; pause = std::min(pause * 2, kLongestPause)) {
+    TRY_ASSIGN(const auto status, ask(process_status_command(process)));
+    TRY_ASSIGN(const auto code, exit_code(status));
+    if (code && *code == 0) return Outcome{};
+    if (code) return unavailable(fmt::format("ending sessions in {} failed with exit code {}", order.name, *code));
+    if (context.clock().now() > deadline)
+      return timed_out(fmt::format("ending sessions in {} took too long", order.name));
+    if (wait_for_cancel(context, pause)) return Error(ErrorCode::kCancelled, "ending sessions was ended");
+  }
 }
 
 Result<Worker::ImageFiles> Worker::image_files(const contracts::vhir::ImageReference& reference,

@@ -59,6 +59,7 @@ class Worker {
   Result<Outcome> boot(const Order& order, exchange::JobContext& context);
   Result<Outcome> join(const Order& order, exchange::JobContext& context);
   Result<Outcome> adopt(const Order& order);
+  Result<Outcome> end_logins(const Order& order, exchange::JobContext& context);
   struct ImageFiles {
     std::string kernel, initrd, disk, disk_format, parameters, ready, seed;
     Bytes disk_size;

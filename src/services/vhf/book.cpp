@@ -88,6 +88,11 @@ Result<std::vector<HostRow>> Book::hosts(store::Transaction& tx, std::string_vie
   return result;
 }
 
+Result<bool> Book::has_hosts(store::Transaction& tx, std::string_view cluster) const {
+  TRY_ASSIGN(const auto first, member_.page(tx, std::string(cluster) + "/", 1));
+  return !first.empty();
+}
+
 Result<std::optional<std::string>> Book::single_host_id(store::Transaction& tx, std::string_view vo,
                                                         std::string_view name) const {
   TRY_ASSIGN(const auto mark, name_.find(tx, fmt::format("{}/{}", vo, name)));
@@ -176,6 +181,7 @@ Result<std::vector<api::Placement>> Book::add_hosts(store::Transaction& tx, cons
     row.host.memory = node.memory;
     row.host.disk = node.disk;
     row.host.since = add.now;
+    row.creator = add.creator;
     row.image_name = node.image;
     row.holds_cpu_and_memory = true;
     row.holds_disk = true;

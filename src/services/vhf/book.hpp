@@ -29,13 +29,17 @@ namespace nuraghe::services::vhf {
 namespace api = contracts::vhf;
 using contracts::vhc::HostState;
 
+// After so many intervals without a renewal a physical host counts as gone.
+inline constexpr int kMissedRenewals = 3;
+
 struct PhysicalRow {
   api::PhysicalHost host;
   Duration interval{0};
   std::vector<std::string> images;  // names of images that were used there, the newest last
+  bool is_silent = false;           // it did not renew in time, or left, and that was told
   template <class V>
   void fields(V& v) {
-    v(1, host), v(2, interval), v(3, images);
+    v(1, host), v(2, interval), v(3, images), v(4, is_silent);
   }
 };
 
@@ -48,10 +52,12 @@ struct HostRow {
   bool stopped = false;           // paused by its hypervisor, not by an operation
   bool reported_stopped = false;  // with `reported`
   bool is_lost = false;           // its physical host was forgotten; it holds nothing and counts nowhere
+  std::string creator;            // who had it created: its usage is theirs
+  Bytes frozen;                   // what its last freeze left on disk; 0: that is not known
   template <class V>
   void fields(V& v) {
     v(1, host), v(2, holds_cpu_and_memory), v(3, holds_disk), v(4, reported), v(5, image_name), v(6, stopped),
-        v(7, reported_stopped), v(8, is_lost);
+        v(7, reported_stopped), v(8, is_lost), v(9, creator), v(10, frozen);
   }
 };
 
@@ -100,6 +106,8 @@ class Book {
   Status put_host(store::Transaction& tx, const HostRow& row) const;
   // All hosts, or those of one cluster.
   Result<std::vector<HostRow>> hosts(store::Transaction& tx, std::string_view cluster) const;
+  // Whether a cluster has any.
+  Result<bool> has_hosts(store::Transaction& tx, std::string_view cluster) const;
   Result<std::optional<std::string>> single_host_id(store::Transaction& tx, std::string_view vo,
                                                     std::string_view name) const;
   // Books what a host holds of its physical host: as asked, whatever it held before. kExhausted with the shortage when
@@ -121,6 +129,7 @@ class Book {
     const std::vector<api::NodeRequest>* nodes;
     const placement::Decision* decision;
     TimePoint now;
+    std::string creator;
   };
   Result<std::vector<api::Placement>> add_hosts(store::Transaction& tx, const NewHosts& add, env::Random& random) const;
   Result<api::Network> add_network(store::Transaction& tx, const std::string& cluster, const std::string& vo,

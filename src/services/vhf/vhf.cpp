@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/log.hpp"
+#include "contracts/ca.hpp"
 #include "model/node.hpp"
 #include "services/catalogue.hpp"
 #include "services/lifecycle.hpp"
@@ -15,9 +16,10 @@
 namespace nuraghe::services::vhf {
 namespace {
 
-constexpr int kMissedRenewals = 3;
 constexpr std::string_view kSweepTimer = "sweep";
 constexpr Duration kSweepInterval = std::chrono::hours(1);
+constexpr const char* kRevocation = "revocation";  // token of a request to the certificate authority
+constexpr Duration kRevocationTime = std::chrono::hours(1);
 
 exchange::Event host_event(const HostRow& row, std::string kind, std::string text) {
   exchange::Event event;
@@ -98,6 +100,8 @@ Error no_such_host(std::string_view id) { return not_found(fmt::format("there is
 
 Status Factory::on_start(exchange::Turn& turn) {
   started_ = turn.now();
+  TRY(correct_accounts(turn));
+  TRY(watch_presence(turn));
   if (options_.on_controller) {
     TRY_ASSIGN(const auto rows, book_.physical_hosts(turn.transaction()));
     for (const auto& row : rows) options_.on_controller(row.host.name, row.host.address);
@@ -106,10 +110,19 @@ Status Factory::on_start(exchange::Turn& turn) {
 }
 
 Status Factory::on_timer(exchange::Turn& turn, std::string_view key) {
+  if (key.starts_with(kPresenceTimer)) return check_presence(turn, key.substr(kPresenceTimer.size()));
   if (key != kSweepTimer) return Skeleton::on_timer(turn, key);
   TRY(forget_physical_hosts(turn));
   TRY_ASSIGN(const bool is_more, book_.sweep_past(turn.transaction(), turn.now(), options_.past));
   return turn.set_timer(kSweepTimer, is_more ? turn.now() : turn.now() + kSweepInterval);
+}
+
+Status Factory::on_reply(exchange::Turn& turn, const exchange::Message& reply, std::string_view token) {
+  if (token != kRevocation) return Skeleton::on_reply(turn, reply, token);
+  if (reply.fault)
+    log_error("vhf", "the certificates of a forgotten physical host could not be withdrawn: nuraghe host revoke NAME",
+              {{"error", exchange::error_of(*reply.fault).to_string()}});
+  return {};
 }
 
 Status Factory::forget_physical_hosts(exchange::Turn& turn) const {
@@ -119,6 +132,7 @@ Status Factory::forget_physical_hosts(exchange::Turn& turn) const {
     TRY(remove_physical(turn, row.host.name));
     exchange::Event event;
     event.kind = "physical_host.forgotten";
+    event.attributes["physical_host"] = row.host.name;
     event.text = fmt::format("physical host {} is forgotten: it was last seen at {}", row.host.name,
                              row.host.last_seen.to_string());
     TRY(turn.publish(std::move(event)));
@@ -128,13 +142,12 @@ Status Factory::forget_physical_hosts(exchange::Turn& turn) const {
 
 Status Factory::remove_physical(exchange::Turn& turn, const std::string& name) const {
   TRY(book_.remove_physical(turn.transaction(), name));
+  TRY(turn.cancel_timer(fmt::format("{}{}", kPresenceTimer, name)));
   if (options_.on_controller) options_.on_controller(name, "");
-  return {};
-}
-
-bool Factory::alive(const PhysicalRow& row, TimePoint now) const {
-  // After a restart every physical host gets the time to renew before it counts as gone.
-  return now - std::max(row.host.last_seen, started_) < row.interval * kMissedRenewals;
+  if (options_.authority.empty()) return {};
+  auto message = contracts::ca::make_revoke_host(options_.authority, {.name = name});
+  message.message_id = env::make_uuid_urn(turn.random());
+  return turn.send(std::move(message), kRevocation, turn.now() + kRevocationTime);
 }
 
 Result<HostRow> Factory::visible_host(exchange::Turn& turn, const std::string& vo, const std::string& id_or_name) {
@@ -164,7 +177,7 @@ Status Factory::compare_with_reported(exchange::Turn& turn, const api::RegisterP
     if (row->reported == before.reported && row->reported_stopped == before.reported_stopped &&
         row->host == before.host)
       continue;
-    TRY(book_.put_host(turn.transaction(), *row));
+    TRY(put(turn, *row));
   }
   TRY_ASSIGN(auto rows, book_.hosts(turn.transaction(), ""));
   for (auto& row : rows) {
@@ -172,7 +185,7 @@ Status Factory::compare_with_reported(exchange::Turn& turn, const api::RegisterP
         row.host.physical_host == input.name && row.host.operation.empty() && row.host.state != HostState::kInitial;
     if (!should_be_there || reported.contains(row.host.id) || !row.host.condition.empty()) continue;
     row.host.condition = fmt::format("lost: physical host {} does not have it any more", input.name);
-    TRY(book_.put_host(turn.transaction(), row));
+    TRY(put(turn, row));
     auto event =
         host_event(row, "host.lost", fmt::format("virtual host {} is lost: {}", row.host.name, row.host.condition));
     event.severity = "error";
@@ -190,6 +203,7 @@ Result<std::string> Factory::controller_address(exchange::Turn& turn, const std:
 Status Factory::register_physical_host(exchange::Turn& turn, const exchange::Message& request,
                                        const api::RegisterPhysicalHostRequest& input) {
   TRY(check_is_controller(request, input.name));
+  TRY(check_registration(request, input));
   TRY_ASSIGN(auto found, book_.physical_host(turn.transaction(), input.name));
   const bool is_new = !found;
   PhysicalRow row = found.value_or(PhysicalRow{});
@@ -206,8 +220,7 @@ Status Factory::register_physical_host(exchange::Turn& turn, const exchange::Mes
   row.host.total = input.total;
   row.host.machine = input.machine;
   row.host.firmware = input.firmware;
-  row.host.last_seen = turn.now();
-  row.interval = input.interval;
+  TRY(note_present(turn, row, input.interval));
   TRY(book_.put_physical(turn.transaction(), row));
   if (options_.on_controller) options_.on_controller(row.host.name, row.host.address);
   if (is_new) {
@@ -215,6 +228,7 @@ Status Factory::register_physical_host(exchange::Turn& turn, const exchange::Mes
     event.kind = "physical_host.registered";
     event.text = fmt::format("physical host {} offers {} cpus and {} of memory", input.name, input.total.cpus,
                              input.total.memory.to_string());
+    event.attributes["physical_host"] = input.name;
     TRY(turn.publish(std::move(event)));
   }
   api::RegisterPhysicalHostResponse response;
@@ -224,7 +238,20 @@ Status Factory::register_physical_host(exchange::Turn& turn, const exchange::Mes
     std::copy_if(input.network.begin(), input.network.end(), std::back_inserter(response.unknown_network),
                  [&](const std::string& key) { return !keys.contains(key); });
   }
+  TRY_ASSIGN(response.shut_out, shut_out_of(turn, input.host, response.unknown));
+  response.now = turn.now();
   return answer(turn, request.message_id, response);
+}
+
+Status Factory::renew_physical_host(exchange::Turn& turn, const exchange::Message& request,
+                                    const api::RenewPhysicalHostRequest& input) {
+  TRY(check_is_controller(request, input.name));
+  TRY_ASSIGN(auto row, book_.physical_host(turn.transaction(), input.name));
+  if (!row) return not_found(fmt::format("the controller {} is not registered: it has to register first", input.name));
+  if (input.interval < Duration(0)) return invalid("an interval is not negative");
+  TRY(note_present(turn, *row, input.interval));
+  TRY(book_.put_physical(turn.transaction(), *row));
+  return answer(turn, request.message_id, api::RenewPhysicalHostResponse{alive_until(*row)});
 }
 
 Status Factory::report(exchange::Turn& turn, const exchange::Message& request, const api::ReportRequest& input) {
@@ -233,7 +260,7 @@ Status Factory::report(exchange::Turn& turn, const exchange::Message& request, c
   const bool is_known = row && row->host.physical_host == input.physical_host && !row->is_lost;
   if (!is_known) return {};  // destroyed meanwhile
   follow(*row, input.host);
-  TRY(book_.put_host(turn.transaction(), *row));
+  TRY(put(turn, *row));
   auto event = host_event(*row, input.kind, input.text);
   event.severity = input.severity;
   if (input.seconds) event.attributes["seconds"] = fmt::format("{:.3f}", *input.seconds);
@@ -245,10 +272,17 @@ Status Factory::list_physical_hosts(exchange::Turn& turn, const exchange::Messag
   TRY_ASSIGN(const auto rows, book_.physical_hosts(turn.transaction()));
   api::ListPhysicalHostsResponse response;
   for (const auto& row : rows) {
-    response.physical_host.push_back(row.host);
-    response.physical_host.back().alive = alive(row, turn.now());
+    response.physical_host.push_back(seen(row, turn.now()));
   }
   return answer(turn, request.message_id, response);
+}
+
+Status Factory::get_physical_host(exchange::Turn& turn, const exchange::Message& request,
+                                  const api::GetPhysicalHostRequest& input) {
+  TRY_ASSIGN(const auto row, book_.physical_host(turn.transaction(), input.name));
+  if (!row)
+    return not_found(fmt::format("there is no physical host '{}'; 'nuraghe host ls' lists what there is", input.name));
+  return answer(turn, request.message_id, api::GetPhysicalHostResponse{seen(*row, turn.now())});
 }
 
 Status Factory::forget_physical_host(exchange::Turn& turn, const exchange::Message& request,
@@ -260,17 +294,19 @@ Status Factory::forget_physical_host(exchange::Turn& turn, const exchange::Messa
   if (alive(*physical, turn.now()))
     return conflict(fmt::format("physical host {} is alive; it can be forgotten {} after its controller is gone",
                                 input.name, format_duration(physical->interval * kMissedRenewals)));
+  const bool dry_run = input.dry_run.value_or(false);
   api::ForgetPhysicalHostResponse response;
   TRY_ASSIGN(auto rows, book_.hosts(tx, ""));
   for (auto& row : rows) {
     if (row.host.physical_host != input.name || row.is_lost) continue;
     response.host.push_back(row.host);
-    if (!input.dry_run) TRY(lose(turn, std::move(row)));
+    if (!dry_run) TRY(lose(turn, std::move(row)));
   }
-  if (input.dry_run) return answer(turn, request.message_id, response);
+  if (dry_run) return answer(turn, request.message_id, response);
   TRY(remove_physical(turn, input.name));
   exchange::Event event;
   event.kind = "physical_host.forgotten";
+  event.attributes["physical_host"] = input.name;
   event.severity = "warning";
   event.text =
       fmt::format("physical host {} is forgotten; virtual hosts lost with it: {}", input.name, response.host.size());
@@ -284,7 +320,7 @@ Status Factory::lose(exchange::Turn& turn, HostRow row) const {
   row.host.operation.clear();
   row.host.since = turn.now();
   row.host.condition = fmt::format("lost: physical host {} was forgotten", row.host.physical_host);
-  TRY(book_.put_host(turn.transaction(), row));
+  TRY(put(turn, row));
   auto event = host_event(row, "host.lost", fmt::format("virtual host {} is {}", row.host.name, row.host.condition));
   event.severity = "error";
   return turn.publish(std::move(event));
@@ -327,6 +363,7 @@ Status Factory::reserve(exchange::Turn& turn, const exchange::Message& request, 
   TRY_ASSIGN(const auto existing, book_.hosts(tx, demand.cluster));
   if (!demand.cluster.empty() && !existing.empty())
     return conflict(fmt::format("hosts are reserved for cluster {} already", demand.cluster));
+  TRY(check_quota(turn, request.vo, demand.node));
   TRY_ASSIGN(auto state, book_.state(tx));
   TRY_ASSIGN(const auto decision, choose(turn, demand, state));
   api::ReserveResponse response;
@@ -337,7 +374,9 @@ Status Factory::reserve(exchange::Turn& turn, const exchange::Message& request, 
   }
   TRY(book_.put_state(tx, state));
   TRY_ASSIGN(response.grant.placement,
-             book_.add_hosts(tx, {demand.cluster, request.vo, &demand.node, &decision, turn.now()}, turn.random()));
+             book_.add_hosts(tx, {demand.cluster, request.vo, &demand.node, &decision, turn.now(), request.caller},
+                             turn.random()));
+  TRY(book_new(turn, request.vo, demand.node));
   std::set<std::string> physical_hosts;
   for (const auto& place : response.grant.placement) physical_hosts.insert(place.physical_host);
   for (const auto& network : demand.network) {
@@ -370,11 +409,14 @@ Status Factory::reserve_host(exchange::Turn& turn, const exchange::Message& requ
   demand.policy = api::Policy::kSpread;
   demand.node.push_back({node.name, node.cpus, node.memory, model::disk_demand(node), "", "", node.image.name,
                          node.boot.machine, node.boot.firmware});
+  TRY(check_quota(turn, request.vo, demand.node));
   TRY_ASSIGN(auto state, book_.state(turn.transaction()));
   TRY_ASSIGN(const auto decision, choose(turn, demand, state));
   TRY(book_.put_state(turn.transaction(), state));
   TRY_ASSIGN(const auto placements,
-             book_.add_hosts(turn.transaction(), {"", request.vo, &demand.node, &decision, turn.now()}, turn.random()));
+             book_.add_hosts(turn.transaction(), {"", request.vo, &demand.node, &decision, turn.now(), request.caller},
+                             turn.random()));
+  TRY(book_new(turn, request.vo, demand.node));
   api::ReserveHostResponse response;
   response.request = input.request;
   response.request.host = placements.front().host;
@@ -397,7 +439,7 @@ Status Factory::release(exchange::Turn& turn, const exchange::Message& request, 
       std::any_of(rows.begin(), rows.end(), [&](const HostRow& row) { return row.host.vo != request.vo; }) ||
       std::any_of(networks.begin(), networks.end(), [&](const NetworkRow& row) { return row.vo != request.vo; });
   if (is_foreign) return not_found(fmt::format("there is no cluster {}", input.cluster));
-  for (auto& row : rows) TRY(book_.remove_host(tx, std::move(row), turn.now(), options_.past));
+  for (auto& row : rows) TRY(remove(turn, std::move(row)));
   TRY(book_.remove_networks(tx, input.cluster));
   return answer(turn, request.message_id, api::ReleaseResponse{});
 }
@@ -425,10 +467,11 @@ Status Factory::begin_host(exchange::Turn& turn, const exchange::Message& reques
   if (!may_begin(model_state(row.host.state), *operation))
     return conflict(fmt::format("virtual host {} is {}: {} is not possible now", row.host.name,
                                 contracts::vhc::to_string(row.host.state), input.operation));
+  TRY(check_quota(turn, row, *operation));
   if (*operation == model::HostOperation::kThaw) TRY(book_.hold(turn.transaction(), row, true, true));
   row.host.operation = input.operation;
   row.host.since = turn.now();
-  TRY(book_.put_host(turn.transaction(), row));
+  TRY(put(turn, row));
   response.known = true;
   if (!row.is_lost) {
     TRY_ASSIGN(const auto physical, book_.physical_host(turn.transaction(), row.host.physical_host));
@@ -445,7 +488,7 @@ Status Factory::record_host(exchange::Turn& turn, const exchange::Message& reque
   TRY_ASSIGN(auto row, visible_host(turn, request.vo, input.host));
   row.host.reference = input.reference;
   row.host.image = fmt::format("{}:{}@{}", input.image.name, input.image.version, input.image.digest);
-  TRY(book_.put_host(turn.transaction(), row));
+  TRY(put(turn, row));
   return answer(turn, request.message_id, api::RecordHostResponse{});
 }
 
@@ -463,13 +506,19 @@ Status Factory::end_host(exchange::Turn& turn, const exchange::Message& request,
   if (!input.succeeded) {
     if (*operation == model::HostOperation::kCreate) row->host.condition = "its creation failed";
     if (row->host.state == HostState::kFrozen && !row->is_lost) TRY(book_.hold(turn.transaction(), *row, false, true));
-    TRY(book_.put_host(turn.transaction(), *row));
+    TRY(put(turn, *row));
     return answer(turn, request.message_id, api::EndHostResponse{});
   }
   if (*operation == model::HostOperation::kDestroy) {
     TRY(turn.publish(host_event(*row, "host.destroyed", fmt::format("virtual host {} is destroyed", row->host.name))));
-    TRY(book_.remove_host(turn.transaction(), std::move(*row), turn.now(), options_.past));
+    TRY(remove(turn, std::move(*row)));
     return answer(turn, request.message_id, api::EndHostResponse{});
+  }
+  if (*operation == model::HostOperation::kFreeze) {
+    Bytes saved;
+    for (const Bytes& part : input.saved) saved.count += part.count;
+    // A controller that had frozen it before has written nothing.
+    if (saved > Bytes{}) row->frozen = saved;
   }
   // What its controller reports of it may come later.
   const bool thawed_paused = *operation == model::HostOperation::kThaw && input.paused.value_or(false);
@@ -477,7 +526,7 @@ Status Factory::end_host(exchange::Turn& turn, const exchange::Message& request,
   TRY(book_.hold(turn.transaction(), *row, holds_cpu_and_memory(target), holds_disk(target)));
   row->host.state = contract_state(target);
   follow_reported_state(*row);  // it may have been paused again before its operation was over
-  TRY(book_.put_host(turn.transaction(), *row));
+  TRY(put(turn, *row));
   return answer(turn, request.message_id, api::EndHostResponse{});
 }
 

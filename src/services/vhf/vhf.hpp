@@ -4,8 +4,13 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <utility>
 
+#include "model/lifecycle.hpp"
+#include "services/tenant/quotas.hpp"
+#include "services/tenant/shut_out.hpp"
+#include "services/tenant/usage.hpp"
 #include "services/vhf/book.hpp"
 
 namespace nuraghe::services::vhf {
@@ -16,24 +21,36 @@ struct FactoryOptions {
   // Told of every controller in the registry when the factory starts, registers or renews one; with an empty address:
   // that it was forgotten. Within the turn: should that be undone, the next renewal tells what is so. Must not block.
   std::function<void(const std::string& name, const std::string& address)> on_controller;
+  // kConflict when a controller cannot have this name, beside whose path services' stand; empty: it can have any.
+  std::function<Status(const std::string& name)> check_name;
+  // The address of the site's certificate authority, which withdraws what a forgotten host has; empty: there is none.
+  std::string authority;
 };
+
+// Timers of this prefix, with a physical host's name behind it, ask whether it renewed.
+inline constexpr std::string_view kPresenceTimer = "presence/";
 
 class Factory final : public api::Skeleton {
  public:
   explicit Factory(FactoryOptions options = {}) : Skeleton("vhf"), options_(std::move(options)) {}
   std::string_view name() const override { return "vhf"; }
-  Status open(store::Store& store) override { return book_.open(store); }
+  Status open(store::Store& store) override;
   Status on_start(exchange::Turn& turn) override;
   Status on_timer(exchange::Turn& turn, std::string_view key) override;
+  Status on_reply(exchange::Turn& turn, const exchange::Message& reply, std::string_view token) override;
   // Where the controller of a physical host is reached; kNotFound when none has registered under that name.
   Result<std::string> controller_address(exchange::Turn& turn, const std::string& physical_host) const;
 
  protected:
   Status register_physical_host(exchange::Turn& turn, const exchange::Message& request,
                                 const api::RegisterPhysicalHostRequest& input) override;
+  Status renew_physical_host(exchange::Turn& turn, const exchange::Message& request,
+                             const api::RenewPhysicalHostRequest& input) override;
   Status report(exchange::Turn& turn, const exchange::Message& request, const api::ReportRequest& input) override;
   Status list_physical_hosts(exchange::Turn& turn, const exchange::Message& request,
                              const api::ListPhysicalHostsRequest& input) override;
+  Status get_physical_host(exchange::Turn& turn, const exchange::Message& request,
+                           const api::GetPhysicalHostRequest& input) override;
   Status forget_physical_host(exchange::Turn& turn, const exchange::Message& request,
                               const api::ForgetPhysicalHostRequest& input) override;
   Status reserve(exchange::Turn& turn, const exchange::Message& request, const api::ReserveRequest& input) override;
@@ -56,9 +73,37 @@ class Factory final : public api::Skeleton {
 
  private:
   bool alive(const PhysicalRow& row, TimePoint now) const;
+  TimePoint alive_until(const PhysicalRow& row) const;
+  // What it answers of a physical host.
+  api::PhysicalHost seen(const PhysicalRow& row, TimePoint now) const;
+  // ---- who renews (presence.cpp) ----
+  // Whether a controller may have the name, and be at the address, that it says.
+  Status check_registration(const exchange::Message& request, const api::RegisterPhysicalHostRequest& input) const;
+  Status watch_presence(exchange::Turn& turn) const;
+  Status check_presence(exchange::Turn& turn, std::string_view name) const;
+  // Its controller was heard of now, and stays for three such intervals; `row` is not written yet.
+  Status note_present(exchange::Turn& turn, PhysicalRow& row, Duration interval) const;
   // Physical hosts without virtual ones that did not renew for long.
   Status forget_physical_hosts(exchange::Turn& turn) const;
   Status remove_physical(exchange::Turn& turn, const std::string& name) const;
+  // ---- what VOs hold and use (accounting.cpp) ----
+  // Writes a host's row, with what follows from it for the holding and the usage of its VO.
+  Status put(exchange::Turn& turn, const HostRow& row) const;
+  // Removes it, likewise.
+  Status remove(exchange::Turn& turn, HostRow row) const;
+  // kExhausted when the VO's quota does not allow this, too.
+  Status check_quota(exchange::Turn& turn, const std::string& vo, const std::vector<api::NodeRequest>& nodes) const;
+  // Of an operation on a host of the VO that holds more from its begin on.
+  Status check_quota(exchange::Turn& turn, const HostRow& row, model::HostOperation operation) const;
+  // Books the hosts that were added for a cluster, or the single one.
+  Status book_new(exchange::Turn& turn, const std::string& vo, const std::vector<api::NodeRequest>& nodes) const;
+  // Makes holdings and usage what the rows of the hosts say: those of an older Nuraghe have none.
+  Status correct_accounts(exchange::Turn& turn) const;
+
+  // Whose sessions in these hosts of a physical host, but those that it does not know, are to be ended.
+  Result<std::vector<api::ShutOut>> shut_out_of(exchange::Turn& turn, const std::vector<contracts::vhc::Host>& hosts,
+                                                const std::vector<std::string>& unknown) const;
+
   // Its physical host is gone for good: it holds nothing any more, and can only be destroyed.
   Status lose(exchange::Turn& turn, HostRow row) const;
   // Chooses places for the nodes among the physical hosts that are alive.
@@ -70,6 +115,10 @@ class Factory final : public api::Skeleton {
 
   FactoryOptions options_;
   Book book_;
+  tenant::Quotas quotas_;
+  tenant::Ledger ledger_;
+  tenant::UsageBook usage_;
+  tenant::ShutOut shut_out_;
   TimePoint started_;
 };
 

@@ -42,6 +42,30 @@ class HostFactoryTest : public ::testing::Test {
     message.caller = "vhc:" + name;
     EXPECT_EQ(World::fault_of(world_.ask(std::move(message))), "");
   }
+  std::string renew(const std::string& name, Duration interval = 10s) {
+    auto message = contracts::vhf::make_renew_physical_host(kAddress, {name, interval});
+    message.caller = "vhc:" + name;
+    return World::fault_of(world_.ask(std::move(message)));
+  }
+  // "silent a", "returned a", …: what was told of physical hosts.
+  std::vector<std::string> told() {
+    std::vector<std::string> all;
+    world_.read_events(0, [&](const exchange::Event& event) {
+      if (event.kind.starts_with("physical_host."))
+        all.push_back(event.kind.substr(14) + " " + event.attributes.at("physical_host"));
+    });
+    return all;
+  }
+  bool is_alive(const std::string& name) {
+    const auto got = contracts::vhf::parse_get_physical_host_response(
+        world_.ask(contracts::vhf::make_get_physical_host(kAddress, {name})));
+    return got && got->physical_host.alive;
+  }
+  void restart() {
+    world_.close();
+    factory_ = std::make_unique<Factory>(options_);
+    world_.open({factory_.get()});
+  }
   // A single host that is reserved; its id.
   static xml::DocumentPtr fragment(const std::string& name, const std::string& boot = "") {
     auto document =
@@ -262,11 +286,98 @@ TEST_F(HostFactoryTest, WhereControllersAreIsTold) {
   stranger.address = "http://c:1/services/c";
   EXPECT_EQ(World::fault_of(world_.ask(contracts::vhf::make_register_physical_host(kAddress, stranger))), "denied");
   EXPECT_EQ(controllers_, both);
+  // Who came by a certificate is not on this machine, whatever it says.
+  for (const std::string base :
+       {"http://127.0.0.1:1", "http+unix://%2Fx.sock", "http://10.0.0.3:1", "HTTPS://c:1", ""}) {
+    stranger.address = base + "/services/c";
+    auto message = contracts::vhf::make_register_physical_host(kAddress, stranger);
+    message.caller = "vhc:c";
+    message.reached_at = "https://10.0.0.1:8470";
+    EXPECT_EQ(World::fault_of(world_.ask(std::move(message))), "denied") << base;
+  }
+  EXPECT_EQ(controllers_, both);
   world_.advance(1min, 1min);
   EXPECT_EQ(World::fault_of(world_.ask(contracts::vhf::make_forget_physical_host(kAddress, {"a", false}))), "");
   EXPECT_EQ(controllers_["a"], "");
   world_.advance(12h, 1h);
   EXPECT_EQ(controllers_["b"], "");
+}
+
+TEST_F(HostFactoryTest, WhoDoesNotRenewIsToldOnceAndWhoReturnsToo) {
+  register_physical("a");
+  register_physical("b");
+  for (int i = 0; i < 10; ++i) {
+    world_.advance(10s, 10s);
+    EXPECT_EQ(renew("a"), "");
+    if (i < 4) {
+      EXPECT_EQ(renew("b"), "");
+    }
+  }
+  EXPECT_THAT(told(), ElementsAre("registered a", "registered b", "silent b"));
+  EXPECT_TRUE(is_alive("a"));
+  EXPECT_FALSE(is_alive("b"));
+  EXPECT_EQ(renew("b"), "");
+  EXPECT_TRUE(is_alive("b"));
+  EXPECT_THAT(told(), ElementsAre("registered a", "registered b", "silent b", "returned b"));
+  world_.advance(1min, 1s);
+  EXPECT_THAT(told(), ::testing::Contains("silent a"));
+  register_physical("a");
+  EXPECT_EQ(told().back(), "returned a") << "who registers again is back, too";
+}
+
+TEST_F(HostFactoryTest, WhoIsSilentIsToldWhenTheTimeIsOver) {
+  register_physical("a");
+  world_.advance(29s, 1s);
+  EXPECT_TRUE(is_alive("a"));
+  EXPECT_THAT(told(), ElementsAre("registered a"));
+  world_.advance(1s, 1s);
+  EXPECT_FALSE(is_alive("a"));
+  EXPECT_THAT(told(), ElementsAre("registered a", "silent a"));
+  EXPECT_EQ(renew("a", 2h), "");
+  world_.advance(3h, 1h);
+  EXPECT_EQ(renew("a", 1s), "") << "it promises to come more often";
+  world_.advance(3s, 1s);
+  EXPECT_THAT(told(), ElementsAre("registered a", "silent a", "returned a", "silent a"));
+}
+
+TEST_F(HostFactoryTest, WhoLeavesIsToldAtOnceAndOnce) {
+  register_physical("a");
+  EXPECT_EQ(renew("a", 0s), "");
+  EXPECT_FALSE(is_alive("a"));
+  EXPECT_THAT(told(), ElementsAre("registered a", "silent a"));
+  EXPECT_EQ(renew("a", 0s), "");
+  world_.advance(1min, 10s);
+  EXPECT_THAT(told(), ElementsAre("registered a", "silent a"));
+}
+
+TEST_F(HostFactoryTest, ARestartGivesTimeToWhoWasThereAlone) {
+  register_physical("a");
+  register_physical("b");
+  world_.advance(20s, 10s);
+  EXPECT_EQ(renew("a"), "");
+  world_.advance(10s, 10s);
+  EXPECT_EQ(told().back(), "silent b");
+  world_.close();
+  world_.clock.advance(1h);
+  restart();
+  EXPECT_TRUE(is_alive("a")) << "it had no chance to renew";
+  EXPECT_FALSE(is_alive("b"));
+  world_.advance(29s, 1s);
+  EXPECT_EQ(told().back(), "silent b");
+  world_.advance(1s, 1s);
+  EXPECT_EQ(told().back(), "silent a");
+  EXPECT_EQ(renew("b"), "");
+  EXPECT_EQ(told().back(), "returned b");
+}
+
+TEST_F(HostFactoryTest, WhoIsForgottenIsNotWaitedFor) {
+  register_physical("a");
+  world_.advance(30s, 10s);
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vhf::make_forget_physical_host(kAddress, {"a", false}))), "");
+  register_physical("a");
+  EXPECT_THAT(told(), ElementsAre("registered a", "silent a", "forgotten a", "registered a"));
+  world_.advance(30s, 10s);
+  EXPECT_EQ(told().back(), "silent a");
 }
 
 }  // namespace

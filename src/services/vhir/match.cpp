@@ -47,6 +47,7 @@ std::vector<std::string> misfits(const api::Image& image, const api::Requirement
   if (const auto colon = name.find(':'); colon != std::string::npos) {
     image_version = name.substr(colon + 1);
     name.resize(colon);
+    if (name.empty() || image_version.empty()) reasons.push_back("an image is asked for by NAME or NAME:VERSION");
   }
   check(name, image.name, "name");
   check(image_version, image.version, "image version");

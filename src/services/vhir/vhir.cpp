@@ -19,9 +19,10 @@ struct Order {
   // remove: the image's digest, and those of all images that somebody has or uses.
   std::string digest;
   std::vector<std::string> kept;
+  std::string refusal;  // remove: of an import that goes too far; empty: it was asked for
   template <class V>
   void fields(V& v) {
-    v(1, verb), v(2, request), v(3, vo), v(4, subject), v(5, digest), v(6, kept);
+    v(1, verb), v(2, request), v(3, vo), v(4, subject), v(5, digest), v(6, kept), v(7, refusal);
   }
 };
 
@@ -35,8 +36,10 @@ struct Outcome {
   }
 };
 
+std::string reference_of(const api::Image& image) { return fmt::format("{}:{}", image.name, image.version); }
+
 std::string row_key(const std::string& vo, const api::Image& image) {
-  return fmt::format("{}/{}:{}", vo, image.name, image.version);
+  return fmt::format("{}/{}", vo, reference_of(image));
 }
 
 Status start(exchange::Turn& turn, const Order& order) {
@@ -46,6 +49,7 @@ Status start(exchange::Turn& turn, const Order& order) {
 }  // namespace
 
 Status Repository::open(store::Store& store) {
+  TRY(quotas_.open(store));
   TRY(rows_.open(store, "vhir_image"));
   return holds_.open(store, "vhir_hold");
 }
@@ -54,11 +58,17 @@ Result<std::vector<api::Image>> Repository::images_of(exchange::Turn& turn, cons
   TRY_ASSIGN(auto rows, rows_.scan(turn.transaction(), vo + "/"));
   std::vector<api::Image> images;
   images.reserve(rows.size());
-  for (auto& [key, row] : rows) images.push_back(std::move(row.image));
+  for (auto& [key, row] : rows) {
+    images.push_back(std::move(row.image));
+    // Rows of an older Nuraghe lack it.
+    images.back().reference = reference_of(images.back());
+  }
   return images;
 }
 
 Result<api::Image> Repository::named(exchange::Turn& turn, const std::string& vo, const std::string& name) const {
+  // Without a name any image would do.
+  if (name.empty()) return invalid("an image is asked for by NAME or NAME:VERSION");
   TRY_ASSIGN(const auto images, images_of(turn, vo));
   api::Requirement requirement;
   requirement.name = name;
@@ -109,13 +119,13 @@ Status Repository::import_image(exchange::Turn& turn, const exchange::Message& r
                                 const api::ImportImageRequest& input) {
   if (!input.path.starts_with('/'))
     return invalid(fmt::format("'{}' is not an absolute path; name the image folder from the root", input.path));
-  return start(turn, {"import", request.message_id, request.vo, input.path, {}, {}});
+  return start(turn, {"import", request.message_id, request.vo, input.path, {}, {}, {}});
 }
 
 Status Repository::verify_image(exchange::Turn& turn, const exchange::Message& request,
                                 const api::VerifyImageRequest& input) {
   TRY_ASSIGN(const auto image, named(turn, request.vo, input.name));
-  return start(turn, {"verify", request.message_id, request.vo, image.digest, {}, {}});
+  return start(turn, {"verify", request.message_id, request.vo, image.digest, {}, {}, {}});
 }
 
 Status Repository::remove_image(exchange::Turn& turn, const exchange::Message& request,
@@ -130,14 +140,36 @@ Status Repository::remove_image(exchange::Turn& turn, const exchange::Message& r
     return conflict(
         fmt::format("image {}:{} is used by {} virtual hosts; destroy them first", image.name, image.version, users));
   TRY(rows_.erase(tx, row_key(request.vo, image)));
+  Order order{"remove", request.message_id, request.vo, image.name + ":" + image.version, image.digest, {}, {}};
+  TRY_ASSIGN(order.kept, digests_in_use(turn));
+  return start(turn, order);
+}
+
+Result<std::vector<std::string>> Repository::digests_in_use(exchange::Turn& turn) const {
+  auto& tx = turn.transaction();
   // The same bytes may be another VO's image too, or what a host was made of before its image got another content.
   std::set<std::string> kept;
+  TRY_ASSIGN(const auto holds, holds_.scan(tx, ""));
   for (const auto& [host, hold] : holds) kept.insert(hold.digest);
   TRY_ASSIGN(const auto rows, rows_.scan(tx, ""));
   for (const auto& [key, row] : rows) kept.insert(row.image.digest);
-  Order order{"remove", request.message_id, request.vo, image.name + ":" + image.version, image.digest, {}};
-  order.kept.assign(kept.begin(), kept.end());
-  return start(turn, order);
+  return std::vector<std::string>(kept.begin(), kept.end());
+}
+
+Result<std::string> Repository::refusal_of(exchange::Turn& turn, const api::Image& image) const {
+  TRY_ASSIGN(const auto quota, quotas_.quota(turn.transaction(), image.vo));
+  if (!quota.images) return std::string();
+  TRY_ASSIGN(const auto images, images_of(turn, image.vo));
+  Bytes used;
+  for (const auto& other : images) {
+    // What it takes the place of does not count.
+    if (other.name != image.name || other.version != image.version) used.count += other.stored_size.count;
+  }
+  if (used + image.stored_size <= *quota.images) return std::string();
+  return fmt::format(
+      "the quota of the VO {} does not allow it: images: the limit is {}, {} are used, {} more are asked "
+      "for; remove one, or ask an administrator of the site for more",
+      image.vo, quota.images->to_string(), used.to_string(), image.stored_size.to_string());
 }
 
 Status Repository::release_image(exchange::Turn& turn, const exchange::Message& request,
@@ -182,6 +214,7 @@ Result<std::string> Repository::run_job(const exchange::Job& job, exchange::JobC
   image.seed = description.seed;
   image.ready = description.ready;
   image.initial_conditions = "cold";
+  image.reference = reference_of(image);
   outcome.row.blobs.push_back(manifest.config.digest);
   for (const auto& part : manifest.parts) outcome.row.blobs.push_back(part.digest);
   return encode_record(outcome);
@@ -191,14 +224,23 @@ Status Repository::on_job(exchange::Turn& turn, const exchange::Job& job, const 
   TRY_ASSIGN(const auto order, decode_record<Order>(job.payload));
   if (!result) return fail(turn, order.request, result.error());
   TRY_ASSIGN(auto outcome, decode_record<Outcome>(*result));
+  if (!order.refusal.empty()) return fail(turn, order.request, exhausted(order.refusal));
   if (order.verb == "remove") return answer(turn, order.request, api::RemoveImageResponse{});
   if (order.verb == "verify") return answer(turn, order.request, api::VerifyImageResponse{outcome.parts, outcome.size});
+  TRY_ASSIGN(const auto refusal, refusal_of(turn, outcome.row.image));
+  if (!refusal.empty()) {
+    const auto& image = outcome.row.image;
+    Order takes_back{"remove", order.request, image.vo, image.name + ":" + image.version, image.digest, {}, refusal};
+    TRY_ASSIGN(takes_back.kept, digests_in_use(turn));
+    return start(turn, takes_back);
+  }
   outcome.row.image.imported = turn.now();
   TRY(rows_.put(turn.transaction(), row_key(order.vo, outcome.row.image), outcome.row));
   exchange::Event event;
   event.vo = order.vo;
   event.kind = "image.imported";
-  event.text = fmt::format("image {}:{} is in the repository", outcome.row.image.name, outcome.row.image.version);
+  event.text = fmt::format("image {} is in the repository", outcome.row.image.reference);
+  event.attributes["image"] = outcome.row.image.reference;
   TRY(turn.publish(std::move(event)));
   api::ImportImageResponse response;
   response.image = outcome.row.image;

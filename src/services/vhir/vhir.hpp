@@ -7,6 +7,7 @@
 
 #include "images/image_store.hpp"
 #include "services/rows.hpp"
+#include "services/tenant/quotas.hpp"
 #include "services/vhir/match.hpp"
 
 namespace nuraghe::services::vhir {
@@ -55,7 +56,13 @@ class Repository final : public api::Skeleton {
   Result<std::vector<api::Image>> images_of(exchange::Turn& turn, const std::string& vo) const;
   Result<api::Image> named(exchange::Turn& turn, const std::string& vo, const std::string& name) const;
 
+  // Of all images that somebody has or uses.
+  Result<std::vector<std::string>> digests_in_use(exchange::Turn& turn) const;
+  // Why the VO's quota does not allow an image; empty: it does.
+  Result<std::string> refusal_of(exchange::Turn& turn, const api::Image& image) const;
+
   images::ImageStore& images_;
+  tenant::Quotas quotas_;
   RowTable<ImageRow> rows_;
   RowTable<HoldRow> holds_;
 };

@@ -30,12 +30,12 @@ class RepositoryTest : public ::testing::Test {
     EXPECT_TRUE(env::remove_tree(folder_));
   }
   // The folder of an image mini:1 with that kernel.
-  std::string make_image(const std::string& kernel) const {
+  std::string make_image(const std::string& kernel, const std::string& version = "1") const {
     std::string image = folder_ + "/" + kernel;
     EXPECT_TRUE(env::make_directories(image));
-    EXPECT_TRUE(env::write_file_durably(
-        image + "/vhi.xml",
-        R"(<vhi xmlns="urn:nuraghe:image:1" name="mini" version="1"><system type="none" name="tiny" version="1"
+    EXPECT_TRUE(
+        env::write_file_durably(image + "/vhi.xml", R"(<vhi xmlns="urn:nuraghe:image:1" name="mini" version=")" +
+                                                        version + R"("><system type="none" name="tiny" version="1"
            architecture="x86_64"/><boot kernel="k"/><configuration min-memory="4MiB" ready="start"/>
            <initial-conditions kind="cold"/></vhi>)"));
     EXPECT_TRUE(env::write_file_durably(image + "/k", kernel));
@@ -68,6 +68,30 @@ class RepositoryTest : public ::testing::Test {
   std::unique_ptr<Repository> repository_;
   World world_;
 };
+
+TEST_F(RepositoryTest, AVersionIsAskedForByNameAndVersion) {
+  for (const std::string version : {"1", "10", "9"}) import(make_image("k" + version, version), "vo1");
+  const auto get = [this](const std::string& name) {
+    const auto got =
+        contracts::vhir::parse_get_image_response(world_.ask(contracts::vhir::make_get_image(kAddress, {name}), "vo1"));
+    return got ? got->image.reference : std::string(error_code_name(got.error().code()));
+  };
+  EXPECT_EQ(get("mini"), "mini:10") << "the newest";
+  EXPECT_EQ(get("mini:1"), "mini:1");
+  EXPECT_EQ(get("mini:9"), "mini:9");
+  for (const char* none : {"mini:2", "mini:", ":1", ":", "mini:1:1", "other", "other:1"})
+    EXPECT_EQ(get(none), "not-found") << none;
+  EXPECT_EQ(get(""), "invalid") << "not whichever there is";
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vhir::make_remove_image(kAddress, {""}), "vo1")), "invalid");
+  EXPECT_EQ(remove("vo1"), "");
+  EXPECT_EQ(get("mini:1"), "not-found");
+  const auto listed =
+      contracts::vhir::parse_list_images_response(world_.ask(contracts::vhir::make_list_images(kAddress, {}), "vo1"));
+  ASSERT_TRUE(listed);
+  std::vector<std::string> references;
+  for (const auto& image : listed->catalogue.image) references.push_back(image.reference);
+  EXPECT_THAT(references, ::testing::UnorderedElementsAre("mini:9", "mini:10"));
+}
 
 TEST_F(RepositoryTest, TheSameNameOfTwoOrganisationsIsTwoImages) {
   const auto first = import(make_image("one"), "vo1");

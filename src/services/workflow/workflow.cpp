@@ -2,16 +2,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace nuraghe::services::workflow {
 namespace {
 
-api::Instance instance_of(const bpel::InstanceSummary& summary) {
+Result<api::Instance> instance_of(const bpel::InstanceSummary& summary) {
   api::Instance instance;
   instance.id = summary.id;
   instance.process = summary.process;
   instance.program = summary.program;
   instance.vo = summary.vo;
-  instance.state = summary.state;
+  TRY(api::from_string(summary.state, instance.state));
   instance.started = summary.started;
   instance.ended = summary.ended;
   instance.fault = xml::printable(summary.fault);
@@ -19,33 +21,50 @@ api::Instance instance_of(const bpel::InstanceSummary& summary) {
   return instance;
 }
 
+template <class Deployed>
+api::Process process_of(const Deployed& process) {
+  api::Process item;
+  item.id = process.id;
+  item.file = process.file;
+  item.name = process.name.local;
+  item.version = process.version;
+  item.active = process.active;
+  for (const auto& route : process.routes) item.operation.push_back(route.path + " " + route.operation);
+  return item;
+}
+
 }  // namespace
 
 Status Administration::list_processes(exchange::Turn& turn, const exchange::Message& request,
                                       const api::ListProcessesRequest&) {
   api::ListProcessesResponse response;
-  for (const auto& process : engine_.processes()) {
-    api::Process item;
-    item.id = process.id;
-    item.file = process.file;
-    item.name = process.name.local;
-    item.version = process.version;
-    item.active = process.active;
-    for (const auto& route : process.routes) item.operation.push_back(route.path + " " + route.operation);
-    response.process.push_back(std::move(item));
-  }
+  for (const auto& process : engine_.processes()) response.process.push_back(process_of(process));
   return answer(turn, request.message_id, response);
+}
+
+Status Administration::get_process(exchange::Turn& turn, const exchange::Message& request,
+                                   const api::GetProcessRequest& input) {
+  for (const auto& process : engine_.processes())
+    if (process.id == input.id) return answer(turn, request.message_id, api::GetProcessResponse{process_of(process)});
+  return not_found(
+      fmt::format("there is no process '{}'; 'nuraghe workflow processes' lists what is deployed", input.id));
 }
 
 Status Administration::list_instances(exchange::Turn& turn, const exchange::Message& request,
                                       const api::ListInstancesRequest& input) {
   bpel::Engine::Filter filter;
   filter.vo = request.vo;
-  filter.running_only = input.running_only;
-  filter.limit = input.limit > 0 ? static_cast<std::size_t>(input.limit) : filter.limit;
+  filter.running_only = input.running_only.value_or(false);
+  filter.after = input.after.value_or("");
+  if (input.limit && *input.limit < 1) return invalid("limit must be a number from 1 to 10000");
+  constexpr std::int32_t kMostListed = 10'000;
+  if (input.limit) filter.limit = static_cast<std::size_t>(std::min(*input.limit, kMostListed));
   TRY_ASSIGN(const auto instances, engine_.list(turn, filter));
   api::ListInstancesResponse response;
-  for (const auto& summary : instances) response.instance.push_back(instance_of(summary));
+  for (const auto& summary : instances) {
+    TRY_ASSIGN(auto instance, instance_of(summary));
+    response.instance.push_back(std::move(instance));
+  }
   return answer(turn, request.message_id, response);
 }
 
@@ -53,7 +72,7 @@ Status Administration::show_instance(exchange::Turn& turn, const exchange::Messa
                                      const api::ShowInstanceRequest& input) {
   TRY_ASSIGN(const auto details, engine_.show(turn, input.id, request.vo));
   api::ShowInstanceResponse response;
-  response.instance = instance_of(details.summary);
+  TRY_ASSIGN(response.instance, instance_of(details.summary));
   for (const auto& activity : details.activities)
     response.activity.push_back(
         {activity.kind, activity.name, activity.path, activity.state, activity.file, activity.line});
@@ -79,7 +98,7 @@ Status Administration::resume_instance(exchange::Turn& turn, const exchange::Mes
 Status Administration::terminate_instance(exchange::Turn& turn, const exchange::Message& request,
                                           const api::TerminateInstanceRequest& input) {
   TRY(engine_.show(turn, input.id, request.vo));
-  TRY(engine_.terminate(turn, input.id, input.reason));
+  TRY(engine_.terminate(turn, input.id, input.reason.value_or("by its user")));
   return answer(turn, request.message_id, api::TerminateInstanceResponse{});
 }
 

@@ -19,6 +19,8 @@ class Administration final : public api::Skeleton {
  protected:
   Status list_processes(exchange::Turn& turn, const exchange::Message& request,
                         const api::ListProcessesRequest& input) override;
+  Status get_process(exchange::Turn& turn, const exchange::Message& request,
+                     const api::GetProcessRequest& input) override;
   Status list_instances(exchange::Turn& turn, const exchange::Message& request,
                         const api::ListInstancesRequest& input) override;
   Status show_instance(exchange::Turn& turn, const exchange::Message& request,

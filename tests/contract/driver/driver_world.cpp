@@ -14,6 +14,7 @@
 #include "hypervisor/qemu/qmp.hpp"
 #include "hypervisor/sim/driver.hpp"
 #include "hypervisor/wait.hpp"
+#include "test_folders.hpp"
 
 namespace nuraghe::hypervisor {
 

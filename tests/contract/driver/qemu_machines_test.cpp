@@ -8,6 +8,7 @@
 #include "driver_world.hpp"
 #include "env/posix.hpp"
 #include "hypervisor/qemu/guest_clock.hpp"
+#include "test_folders.hpp"
 
 namespace nuraghe::hypervisor {
 namespace {

@@ -1,10 +1,10 @@
-#include "bpelhost/elsewhere.hpp"
+#include "soap/elsewhere.hpp"
 
 #include <fmt/format.h>
 
 #include "base/record.hpp"
 
-namespace nuraghe::bpelhost {
+namespace nuraghe::soap {
 namespace {
 
 using exchange::Message;
@@ -18,10 +18,11 @@ constexpr Duration kWork = std::chrono::hours(24 * 365 * 10);
 struct ElsewhereRow {
   std::string reply_address, reply_parameters, fault_address, fault_parameters, action;
   bool soap_12 = false;
+  std::string base;
   template <class V>
   void fields(V& v) {
     v(1, reply_address), v(2, reply_parameters), v(3, fault_address), v(4, fault_parameters), v(5, action),
-        v(6, soap_12);
+        v(6, soap_12), v(7, base);
   }
 };
 
@@ -29,8 +30,8 @@ std::string text_of(const xml::DocumentPtr& parameters) {
   return parameters == nullptr ? std::string() : parameters->root().to_string();
 }
 
-Result<soap::AnswerAddress> address_of(std::string address, const std::string& parameters) {
-  soap::AnswerAddress answer;
+Result<AnswerAddress> address_of(std::string address, const std::string& parameters) {
+  AnswerAddress answer;
   answer.address = std::move(address);
   if (parameters.empty()) return answer;
   TRY_ASSIGN(xml::Document document, xml::Document::parse(parameters, {.source = "stored reference parameters"}));
@@ -39,35 +40,40 @@ Result<soap::AnswerAddress> address_of(std::string address, const std::string& p
 }
 
 // The body behind the header blocks that the address asks for.
-xml::DocumentPtr with_parameters(const soap::AnswerAddress& address, const xml::DocumentPtr& body) {
+xml::DocumentPtr with_parameters(const AnswerAddress& address, const xml::DocumentPtr& body) {
   if (address.parameters == nullptr) return body;
   xml::Document parts = address.parameters->clone();
   if (body == nullptr) return std::move(parts).share();
-  xml::Node elements = parts.root().child(soap::kParts, "body");
-  if (!body->root().is(soap::kParts, "parts")) {
+  xml::Node elements = parts.root().child(kParts, "body");
+  if (!body->root().is(kParts, "parts")) {
     elements.append_copy(body->root());
     return std::move(parts).share();
   }
-  xml::Node blocks = parts.root().child(soap::kParts, "header");
-  for (const xml::Node block : body->root().child(soap::kParts, "header").children()) blocks.append_copy(block);
-  for (const xml::Node element : body->root().child(soap::kParts, "body").children()) elements.append_copy(element);
+  xml::Node blocks = parts.root().child(kParts, "header");
+  for (const xml::Node block : body->root().child(kParts, "header").children()) blocks.append_copy(block);
+  for (const xml::Node element : body->root().child(kParts, "body").children()) elements.append_copy(element);
   return std::move(parts).share();
 }
 
 }  // namespace
 
 Status Elsewhere::open(store::Store& store) {
-  TRY_ASSIGN(table_, store.table("bpel_elsewhere"));
+  TRY_ASSIGN(table_, store.table(table_name_));
   return {};
 }
 
 Status Elsewhere::take(Turn& turn, Message request, const AnswerPlan& plan) {
+  if (request.precondition) return internal("a precondition is not kept with what is sent later");
   const std::string id = request.message_id;
   TRY_ASSIGN(const auto known, turn.transaction().get(table_, id));
   if (known) return {};
-  const ElsewhereRow row{plan.reply_to.address, text_of(plan.reply_to.parameters),
-                         plan.fault_to.address, text_of(plan.fault_to.parameters),
-                         plan.action,           plan.soap_12};
+  const ElsewhereRow row{plan.reply_to.address,
+                         text_of(plan.reply_to.parameters),
+                         plan.fault_to.address,
+                         text_of(plan.fault_to.parameters),
+                         plan.action,
+                         plan.soap_12,
+                         plan.base};
   TRY(turn.transaction().put(table_, id, encode_record(row)));
   // The id that came is the answer's, and of this actor; the engine's answer to a repeat of this one is its first.
   request.message_id = id + "#elsewhere";
@@ -84,13 +90,34 @@ Status Elsewhere::answer(Turn& turn, const std::string& request_id, const Answer
   message.operation = reply.operation;
   message.relates_to = request_id;
   message.one_way = true;
+  message.to_stranger = !resolver_;
   message.fault = reply.fault;
-  message.body = with_parameters(address, reply.body);
-  message.action = reply.fault ? std::string(soap::kFaultAction) : plan.action;
+  if (message.fault) message.fault->detail = told_with(message.fault->detail, own_paths_, plan.base);
+  message.body = with_parameters(address, told_with(reply.body, own_paths_, plan.base));
+  message.action = reply.fault ? std::string(kFaultAction) : plan.action;
   message.soap_12 = plan.soap_12;
   message.traceparent = reply.traceparent;
-  resolver_(message);
+  if (resolver_) resolver_(message);
   return turn.send(std::move(message), "", turn.now() + kDelivery);
+}
+
+void AnswersElsewhere::take(Message request, AnswerPlan plan, std::function<void(Status)> done) {
+  exchange_.post(
+      std::string(actor_.name()),
+      [this, request = std::move(request), plan = std::move(plan)](Turn& turn) {
+        return actor_.take(turn, request, plan);
+      },
+      std::move(done));
+}
+
+void AnswersElsewhere::answer(std::string request_id, AnswerPlan plan, Message reply,
+                              std::function<void(Status)> done) {
+  exchange_.post(
+      std::string(actor_.name()),
+      [this, id = std::move(request_id), plan = std::move(plan), reply = std::move(reply)](Turn& turn) {
+        return actor_.answer(turn, id, plan, reply);
+      },
+      std::move(done));
 }
 
 Status Elsewhere::on_start(Turn&) { return {}; }
@@ -108,6 +135,7 @@ Status Elsewhere::on_reply(Turn& turn, const Message& reply, std::string_view to
   TRY_ASSIGN(plan.fault_to, address_of(std::move(row.fault_address), row.fault_parameters));
   plan.action = std::move(row.action);
   plan.soap_12 = row.soap_12;
+  plan.base = std::move(row.base);
   TRY(turn.transaction().erase(table_, token));
   return answer(turn, std::string(token), plan, reply);
 }
@@ -122,4 +150,4 @@ Result<std::string> Elsewhere::run_job(const exchange::Job& job, exchange::JobCo
   return internal(fmt::format("no job {} was started", job.key));
 }
 
-}  // namespace nuraghe::bpelhost
+}  // namespace nuraghe::soap

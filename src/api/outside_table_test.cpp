@@ -1,0 +1,147 @@
+#include "api/outside_table.hpp"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <boost/json.hpp>
+
+#include "api/access.hpp"
+#include "api/outside_door.hpp"
+#include "services/registry/registry.hpp"
+
+namespace nuraghe::api {
+namespace {
+
+using services::registry::ServiceRow;
+using RegistryAccess = contracts::registry::Access;
+
+constexpr const char* kNamespace = "urn:example:greeting:1";
+
+ServiceRow greeting() {
+  ServiceRow row;
+  row.name = "greeting";
+  row.name_space = kNamespace;
+  row.address = "https://10.0.0.3:8471/services/greeting";
+  row.operations = {
+      {"list", RegistryAccess::kViewer, true, false, "GET", "/greetings"},
+      {"greet", RegistryAccess::kOperator, false, false, "POST", "/greetings"},
+      {"get", RegistryAccess::kViewer, true, false, "GET", "/greetings/{name}"},
+      {"remove", RegistryAccess::kOwner, false, false, "DELETE", "/greetings/{who}"},
+      {"secret", RegistryAccess::kSite, true, false, "GET", "/greetings/secret"},
+      {"deep", RegistryAccess::kViewer, true, false, "GET", "/greetings/{name}/all"},
+      {"soap_only", RegistryAccess::kInternal, false, false, std::nullopt, std::nullopt},
+  };
+  row.documents = {{"greeting.wsdl", "<wsdl/>"}, {"greeting.xsd", "<xsd/>"}};
+  row.openapi = R"({"tags":[{"name":"greeting"}],
+    "paths":{"/greetings":{"get":{}},"/greetings/{other}":{"get":{}},"/clusters":{"get":"theirs"},"/x":{"get":{}}},
+    "components":{"schemas":{"GreetingX":{"type":"object"},"Problem":"theirs"}}})";
+  return row;
+}
+
+std::string names_at(const OutsideTable& table, std::string_view path) {
+  std::string out;
+  for (const auto& one : table.routes_at(path)) out += one.verb + " " + one.name + ";";
+  return out;
+}
+
+TEST(OutsideTable, APathMeansWhatItMeansToTheProgram) {
+  OutsideTable table;
+  EXPECT_EQ(names_at(table, "/greetings"), "");
+  const auto row = greeting();
+  table.set("greeting", &row);
+  EXPECT_EQ(names_at(table, "/greetings"), "GET list;POST greet;");
+  EXPECT_EQ(names_at(table, "/greetings/secret"), "GET secret;");
+  EXPECT_EQ(names_at(table, "/greetings/Maria"), "GET get;DELETE remove;");
+  EXPECT_EQ(names_at(table, "/greetings/%73ecret"), "GET get;DELETE remove;");
+  EXPECT_EQ(names_at(table, "/greetings/secret/all"), "GET deep;");
+  for (const auto* path : {"/greetings/", "/greetings/a/b", "//greetings", "greetings", "", "/", "/greetings/%zz",
+                           "/clusters", "/greetings/secret#", "/greetings/#x", "/greetings/..", "/greetings/%2e%2E/all",
+                           "/greetings/./all", "/greetings/a\\b"})
+    EXPECT_EQ(names_at(table, path), "") << path;
+  table.set("greeting", nullptr);
+  EXPECT_EQ(names_at(table, "/greetings"), "");
+  EXPECT_TRUE(table.empty());
+}
+
+// Otherwise a caller would be asked whether he may do one thing, and the program would do another.
+TEST(OutsideTable, TheOrderOfADefinitionDoesNotMatter) {
+  auto row = greeting();
+  std::ranges::sort(row.operations, {}, &contracts::registry::Operation::name);
+  do {
+    OutsideTable table;
+    table.set("greeting", &row);
+    ASSERT_THAT(names_at(table, "/greetings/secret"), testing::StartsWith("GET secret;"));
+    ASSERT_THAT(names_at(table, "/greetings"), testing::AnyOf("GET list;POST greet;", "POST greet;GET list;"));
+    ASSERT_EQ(names_at(table, "/greetings/secret/all"), "GET deep;");
+  } while (std::ranges::next_permutation(row.operations, {}, &contracts::registry::Operation::name).found);
+}
+
+TEST(OutsideTable, WhereAServiceIs) {
+  OutsideTable table;
+  const auto row = greeting();
+  table.set("greeting", &row);
+  EXPECT_EQ(table.address_of("/services/greeting/a"), "https://10.0.0.3:8471/services/greeting/a");
+  EXPECT_EQ(table.address_of("/services/greetings"), std::nullopt);
+  EXPECT_EQ(table.base_of("greeting"), "https://10.0.0.3:8471");
+  EXPECT_EQ(table.name_of("https://10.0.0.3:8471"), "greeting");
+  EXPECT_EQ(table.name_of("https://10.0.0.3:847"), "");
+  EXPECT_EQ(table.document("greeting", ""), "<wsdl/>");
+  EXPECT_EQ(table.document("greeting", "greeting.xsd"), "<xsd/>");
+  EXPECT_EQ(table.document("greeting", "vcf.xsd").error().code(), ErrorCode::kNotFound);
+}
+
+TEST(OutsideTable, ItsDocumentAddsWhatIsItsOwnAndChangesNothing) {
+  OutsideTable table;
+  const std::string own = R"({"tags":[{"name":"vcf"}],"paths":{"/clusters":{"get":"ours"}},)"
+                          R"("components":{"schemas":{"Problem":"ours"}}})";
+  EXPECT_EQ(table.openapi(own), own);
+  auto row = greeting();
+  table.set("greeting", &row);
+  const auto merged = boost::json::parse(table.openapi(own)).as_object();
+  EXPECT_EQ(
+      merged.at("paths"),
+      boost::json::parse(R"({"/clusters":{"get":"ours"},"/greetings":{"get":{}},"/greetings/{other}":{"get":{}}})"));
+  EXPECT_EQ(merged.at("components"),
+            boost::json::parse(R"({"schemas":{"Problem":"ours","GreetingX":{"type":"object"}}})"));
+  EXPECT_EQ(merged.at("tags").as_array().size(), 2U);
+  row.openapi = "no JSON";
+  table.set("greeting", &row);
+  EXPECT_EQ(boost::json::parse(table.openapi(own)), boost::json::parse(own));
+}
+
+// The code of the refusal; empty: it may.
+std::string ask(const OutsideTable& table, Role role, const std::string& operation, const std::string& body,
+                const std::string& name_space = kNamespace) {
+  Identity identity{"somebody", "physics", role};
+  exchange::Message message;
+  message.to = "/services/greeting";
+  message.operation = operation;
+  auto document = xml::Document::parse(fmt::format("<{} xmlns=\"{}\"/>", body, name_space));
+  EXPECT_TRUE(document);
+  message.body = std::make_shared<const xml::Document>(std::move(*document));
+  const auto may = may_call_outside(table, identity, message);
+  return may ? "" : std::string(error_code_name(may.error().code()));
+}
+
+TEST(OutsideTable, WhoMayCallIsWhatItsDefinitionSays) {
+  OutsideTable table;
+  const auto row = greeting();
+  table.set("greeting", &row);
+  EXPECT_EQ(ask(table, Role::kViewer, "list", "list"), "");
+  EXPECT_EQ(ask(table, Role::kViewer, "greet", "greet"), "denied");
+  EXPECT_EQ(ask(table, Role::kOperator, "greet", "greet"), "");
+  EXPECT_EQ(ask(table, Role::kOperator, "remove", "remove"), "denied");
+  EXPECT_EQ(ask(table, Role::kOwner, "remove", "remove"), "");
+  EXPECT_EQ(ask(table, Role::kOwner, "secret", "secret"), "denied");
+  EXPECT_EQ(ask(table, Role::kAdministrator, "secret", "secret"), "");
+  EXPECT_EQ(ask(table, Role::kAdministrator, "soap_only", "soap_only"), "denied");
+  EXPECT_EQ(ask(table, Role::kPeer, "soap_only", "soap_only"), "");
+  for (const auto role : {Role::kController, Role::kService}) EXPECT_EQ(ask(table, role, "list", "list"), "denied");
+  EXPECT_EQ(ask(table, Role::kOperator, "absent", "absent"), "not-found");
+  // What a body is, the program reads; an operation that is named beside it does not count.
+  EXPECT_EQ(ask(table, Role::kViewer, "list", "greet"), "invalid");
+  EXPECT_EQ(ask(table, Role::kViewer, "list", "list", "urn:other"), "invalid");
+}
+
+}  // namespace
+}  // namespace nuraghe::api

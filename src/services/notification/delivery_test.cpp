@@ -1,0 +1,179 @@
+// Consumers that refuse, stay away or are slow; crashes.
+#include <gmock/gmock.h>
+
+#include "services/notification/testing.hpp"
+
+namespace nuraghe::services::notification {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using namespace std::chrono_literals;
+using testing::kBase;
+using testing::kConsumer;
+using testing::NotificationTest;
+
+TEST_F(NotificationTest, WhatIsRefusedComesAgainUnderTheSameId) {
+  subscribe(consumer());
+  consumers_.refusals[kConsumer] = {internal("no"), invalid("still no")};
+  happen("one");
+  happen("two");
+  EXPECT_THAT(consumers_.texts(), IsEmpty());
+  advance(5min);
+  EXPECT_THAT(consumers_.texts(), ElementsAre("one", "two"));
+  ASSERT_EQ(consumers_.refused.size(), 2U);
+  EXPECT_EQ(consumers_.refused[0].id, consumers_.refused[1].id);
+  EXPECT_EQ(consumers_.refused[0].id, consumers_.got[0].id);
+  EXPECT_THAT(consumers_.got[0].texts, ElementsAre("one"));
+  EXPECT_NE(consumers_.got[0].id, consumers_.got[1].id);
+}
+
+TEST_F(NotificationTest, AConsumerThatStaysAwayLosesItsSubscription) {
+  const std::string path = subscribe(consumer());
+  subscribe(consumer("http://other.example/"));
+  consumers_.away.insert(kConsumer);
+  happen("one");
+  advance(30min);
+  happen("two");
+  EXPECT_EQ(count_events("subscription.lost"), 0);
+  advance(40min);
+  EXPECT_EQ(count_events("subscription.lost"), 1);
+  EXPECT_EQ(fault_of(ask(path, element("Unsubscribe"))), "ResourceUnknownFault");
+  consumers_.away.clear();
+  happen("three");
+  EXPECT_THAT(consumers_.texts(), IsEmpty());
+  EXPECT_THAT(consumers_.texts("http://other.example/"), ElementsAre("one", "two", "three"));
+  EXPECT_THAT(world_.rows("control", "notification_queue"), IsEmpty());
+}
+
+TEST_F(NotificationTest, AConsumerThatComesBackInTimeGetsAllInOrder) {
+  subscribe(consumer());
+  consumers_.away.insert(kConsumer);
+  happen("one");
+  advance(20min);
+  for (const char* text : {"two", "three"}) happen(text);
+  advance(20min);
+  consumers_.away.clear();
+  advance(10min);
+  EXPECT_THAT(consumers_.texts(), ElementsAre("one", "two", "three"));
+  EXPECT_EQ(count_events("subscription.lost"), 0);
+}
+
+TEST_F(NotificationTest, AConsumerThatRefusesForLongLosesItsSubscription) {
+  subscribe(consumer());
+  for (int i = 0; i < 1000; ++i) consumers_.refusals[kConsumer].push_back(internal("no"));
+  happen("one");
+  advance(2h, 30s);
+  EXPECT_EQ(count_events("subscription.lost"), 1);
+  EXPECT_LT(consumers_.refused.size(), 100U);
+  EXPECT_EQ(world_.leftovers("control"), "");
+}
+
+TEST_F(NotificationTest, AFullQueueLosesItsOldest) {
+  options_.queue_limit = 3;
+  reopen();
+  const std::string path = subscribe(consumer());
+  const std::string point = create_pull_point();
+  subscribe(consumer(kBase + point));
+  ask(path, element("PauseSubscription"));
+  for (int i = 1; i <= 6; ++i) happen(std::to_string(i));
+  EXPECT_THAT(pull(point), ElementsAre("4", "5", "6"));
+  // Each was told once that it loses some.
+  EXPECT_EQ(count_events("subscription.dropped"), 2);
+  ask(path, element("ResumeSubscription"));
+  EXPECT_THAT(consumers_.texts(), ElementsAre("4", "5", "6"));
+}
+
+TEST_F(NotificationTest, WhatIsOnItsWayStaysInAFullQueue) {
+  options_.queue_limit = 3;
+  reopen();
+  subscribe(consumer());
+  consumers_.away.insert(kConsumer);
+  for (int i = 1; i <= 6; ++i) happen(std::to_string(i));
+  consumers_.away.clear();
+  advance(10min);
+  EXPECT_THAT(consumers_.texts(), ElementsAre("1", "5", "6"));
+}
+
+TEST_F(NotificationTest, AConditionThatTakesTooMuchWorkEndsItsSubscription) {
+  std::string condition = "count(//*[count(//*) &gt; count(//*[count(//*[count(//*) = 1]) = 1])]) = 1";
+  subscribe(consumer() + filter(fmt::format("<wsnt:MessageContent Dialect='{}'>{}</wsnt:MessageContent>", kXPathDialect,
+                                            condition)));
+  happen("one");
+  EXPECT_EQ(count_events("subscription.lost"), 1);
+  EXPECT_THAT(consumers_.texts(), IsEmpty());
+}
+
+TEST_F(NotificationTest, UnsubscribingEndsWhatIsUnderWay) {
+  const std::string path = subscribe(consumer());
+  consumers_.away.insert(kConsumer);
+  happen("one");
+  ask(path, element("Unsubscribe"));
+  consumers_.away.clear();
+  advance(10min);
+  EXPECT_THAT(consumers_.got, IsEmpty());
+  EXPECT_EQ(world_.leftovers("control"), "");
+}
+
+TEST_F(NotificationTest, GoesOnAfterARestart) {
+  const std::string path = subscribe(consumer() + filter(topic("vcf:cluster.running")));
+  const std::string point = create_pull_point();
+  subscribe(consumer(kBase + point));
+  consumers_.away.insert(kConsumer);
+  happen("one");
+  happen("not asked for", "cluster.frozen");
+  reopen();
+  consumers_.away.clear();
+  happen("two");
+  advance(2min);
+  EXPECT_THAT(consumers_.texts(), ElementsAre("one", "two"));
+  EXPECT_THAT(pull(point), ElementsAre("one", "not asked for", "two"));
+  EXPECT_EQ(fault_of(ask(path, element("Unsubscribe"))), "");
+}
+
+// The process is killed at each point in turn where it can be: what happened is told in order, nothing is missing, and
+// what comes twice has the same id.
+TEST_F(NotificationTest, LosesNothingAtACrash) {
+  std::int64_t points = 0;
+  for (std::int64_t at = 0; at == 0 || at <= points; ++at) {
+    world_.restart();
+    world_.disks.clear();
+    consumers_.got.clear();
+    std::int64_t passed = 0;
+    bool is_armed = false;
+    crash_hook_ = [&](CrashPoint) { return is_armed && ++passed == at; };
+    open();
+    subscribe(consumer());
+    is_armed = true;
+    int told = 0;
+    for (int i = 1; i <= 4; ++i) {
+      happen(std::to_string(i));
+      if (!exchange_->failed()) {
+        told = i;
+        continue;
+      }
+      is_armed = false;
+      crash_hook_ = nullptr;
+      reopen();
+      advance(2min);
+      // Published or not: it is known by what is stored.
+      if (count_events("cluster.running") < i) happen(std::to_string(i));
+      told = i;
+    }
+    points = std::max(points, passed);
+    advance(2min);
+    EXPECT_EQ(told, 4);
+    std::map<std::string, std::vector<std::string>> by_id;
+    std::vector<std::string> texts;
+    for (const auto& one : consumers_.got) {
+      const auto [known, is_new] = by_id.emplace(one.id, one.texts);
+      EXPECT_EQ(known->second, one.texts) << "crash at " << at;
+      if (is_new) texts.insert(texts.end(), one.texts.begin(), one.texts.end());
+    }
+    EXPECT_THAT(texts, ElementsAre("1", "2", "3", "4")) << "crash at " << at;
+  }
+  EXPECT_GT(points, 10);
+}
+
+}  // namespace
+}  // namespace nuraghe::services::notification

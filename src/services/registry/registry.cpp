@@ -1,0 +1,321 @@
+#include "services/registry/registry.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "base/check.hpp"
+#include "base/log.hpp"
+#include "contracts/operation.hpp"
+#include "services/entered.hpp"
+
+namespace nuraghe::services::registry {
+namespace {
+
+// Of nuraghed's other doors.
+constexpr std::array kDoors{"services", "events", "seeds",   "images", "openapi.json", "healthz",
+                            "readyz",   "join",   "metrics", "renew",  "ca.pem"};
+constexpr std::array kVerbs{"GET", "POST", "PUT", "PATCH", "DELETE"};
+
+constexpr std::size_t kLongestName = 63;
+constexpr std::size_t kLongestText = 1000;
+
+// Only a program of the site speaks for its service, and only for its own.
+Status check_is_program(const exchange::Message& request, const std::string& name) {
+  if (request.caller == "service:" + name) return {};
+  return denied(fmt::format("{} is not the program of the service {}",
+                            request.caller.empty() ? "the caller" : request.caller, xml::printable(name)));
+}
+
+Status check_name(const std::string& name) {
+  const bool is_good = !name.empty() && name.size() <= kLongestName && name.front() >= 'a' && name.front() <= 'z' &&
+                       name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
+  if (is_good) return {};
+  return invalid(fmt::format("'{}' is no service's name; use at most {} lower-case letters, digits and '_'",
+                             xml::printable(name), kLongestName));
+}
+
+bool is_path(std::string_view path) {
+  return path.size() > 1 && path.size() <= kLongestText && path.front() == '/' && path.back() != '/' &&
+         path.find("//") == std::string_view::npos &&
+         std::all_of(path.begin(), path.end(), [](char c) { return c > ' ' && c < 127 && c != '?' && c != '#'; });
+}
+
+Status check_operation(const api::Operation& operation) {
+  const bool is_named = !operation.name.empty() && operation.name.size() <= kLongestText;
+  if (!is_named) return invalid("an operation has no name");
+  if (!operation.rest_path && !operation.rest_verb) return {};
+  const bool is_verb =
+      operation.rest_verb && std::find(kVerbs.begin(), kVerbs.end(), *operation.rest_verb) != kVerbs.end();
+  const bool begins_well = operation.rest_path && is_path(*operation.rest_path) &&
+                           first_segment(*operation.rest_path).find('{') == std::string_view::npos;
+  if (is_verb && begins_well) return {};
+  return invalid(fmt::format("'{} {}' of {} is no REST route: a verb, and a path whose first segment is a word",
+                             xml::printable(operation.rest_verb.value_or("")),
+                             xml::printable(operation.rest_path.value_or("")), xml::printable(operation.name)));
+}
+
+// What it calls a file must be one of its own definition's.
+Status check_document(const std::string& service, const api::Document& document) {
+  const std::string& name = document.name;
+  const bool is_own = name == service + ".wsdl" || name == service + ".xsd" ||
+                      (name.starts_with(service + "-") && name.ends_with(".wsdl") &&
+                       name.find_first_of("/\\?#:") == std::string::npos && name.find("..") == std::string::npos);
+  if (is_own) return {};
+  return invalid(fmt::format("'{}' is no description of the service {}", xml::printable(name), service));
+}
+
+Status check_form(const api::RegisterServiceRequest& input) {
+  TRY(check_name(input.name));
+  if (input.program.empty() || input.program.size() > kLongestText) return invalid("the program's id is missing");
+  if (input.interval < Registry::kShortestInterval || input.interval > Registry::kLongestInterval)
+    return invalid("a service renews every 100 ms at the soonest and every hour at the latest");
+  if (input.operation.size() > Registry::kMostOperations) return invalid("the service has too many operations");
+  for (const auto& operation : input.operation) TRY(check_operation(operation));
+  std::size_t size = input.openapi.size();
+  for (const auto& document : input.document) {
+    TRY(check_document(input.name, document));
+    size += document.text.size();
+  }
+  if (size > Registry::kMostText)
+    return invalid(fmt::format("the descriptions of the service {} have more than 4 MiB", input.name));
+  return {};
+}
+
+std::set<std::string, std::less<>> segments_of(const std::vector<api::Operation>& operations) {
+  std::set<std::string, std::less<>> out;
+  for (const auto& operation : operations) {
+    if (operation.rest_path) out.emplace(first_segment(*operation.rest_path));
+  }
+  return out;
+}
+
+// Whose a first segment is that Nuraghe needs itself; empty: nobody's.
+std::string owner_of(std::string_view segment) {
+  if (std::find(kDoors.begin(), kDoors.end(), segment) != kDoors.end()) return "nuraghed";
+  for (const auto& service : contracts::all_services()) {
+    for (const auto& operation : service.operations) {
+      if (!operation.rest_path.empty() && first_segment(operation.rest_path) == segment)
+        return std::string(service.name);
+    }
+  }
+  return {};
+}
+
+std::string expiry_timer(const std::string& name) { return "expiry/" + name; }
+
+exchange::Event event_of(std::string kind, const std::string& name, std::string text) {
+  exchange::Event event;
+  event.kind = std::move(kind);
+  event.text = std::move(text);
+  event.attributes["service"] = name;
+  return event;
+}
+
+Error no_such_service(const std::string& name) {
+  return not_found(
+      fmt::format("there is no service '{}'; 'nuraghe service ls' lists what there is", xml::printable(name)));
+}
+
+}  // namespace
+
+std::string_view first_segment(std::string_view path) {
+  if (path.starts_with('/')) path.remove_prefix(1);
+  return path.substr(0, path.find('/'));
+}
+
+Status Registry::open(store::Store& store) { return services_.open(store, "registry_service"); }
+
+Status Registry::on_start(exchange::Turn& turn) {
+  started_ = turn.now();
+  TRY_ASSIGN(const auto rows, services_.scan(turn.transaction(), ""));
+  for (const auto& [name, row] : rows) {
+    // The operator gave the name to a controller, or another Nuraghe to a service of its own.
+    const bool is_taken =
+        contracts::find_service(name) != nullptr || (options_.is_controller && options_.is_controller(name));
+    // Without a word on how it came in nothing can be sent to it: its program registers anew when it renews.
+    if (is_taken || !row.by_certificate) {
+      TRY(services_.erase(turn.transaction(), name));
+      continue;
+    }
+    if (options_.on_service) options_.on_service(name, &row);
+    TRY(turn.set_timer(expiry_timer(name), alive_until(row)));
+  }
+  return {};
+}
+
+TimePoint Registry::alive_until(const ServiceRow& row) const {
+  return std::max(row.last_seen, started_) + row.interval * kMissedRenewals;
+}
+
+Status Registry::on_timer(exchange::Turn& turn, std::string_view key) {
+  constexpr std::string_view kExpiry = "expiry/";
+  if (!key.starts_with(kExpiry)) return Skeleton::on_timer(turn, key);
+  const std::string name(key.substr(kExpiry.size()));
+  TRY_ASSIGN(const auto row, services_.find(turn.transaction(), name));
+  if (!row) return {};
+  if (turn.now() < alive_until(*row)) return turn.set_timer(key, alive_until(*row));
+  return end(turn, *row, fmt::format("it was last seen at {}", row->last_seen.to_string()));
+}
+
+Status Registry::end(exchange::Turn& turn, const ServiceRow& row, const std::string& why) {
+  TRY(services_.erase(turn.transaction(), row.name));
+  if (options_.on_service) options_.on_service(row.name, nullptr);
+  log_warning("registry", "a service is gone", {{"service", row.name}, {"address", row.address}, {"why", why}});
+  return turn.publish(event_of("service.gone", row.name, fmt::format("the service {} is gone: {}", row.name, why)));
+}
+
+bool Registry::is_revoked(const ServiceRow& row) const {
+  return row.by_certificate.value_or(false) && !(options_.is_member && options_.is_member(row.name));
+}
+
+Status Registry::end_revoked(exchange::Turn& turn) {
+  TRY_ASSIGN(const auto rows, services_.scan(turn.transaction(), ""));
+  for (const auto& [name, row] : rows) {
+    if (is_revoked(row)) TRY(end(turn, row, "its certificates were withdrawn"));
+  }
+  return {};
+}
+
+Status Registry::check_free(exchange::Turn& turn, const api::RegisterServiceRequest& input) const {
+  if (contracts::find_service(input.name) != nullptr)
+    return conflict(fmt::format("{} is one of Nuraghe's own services: call yours otherwise", input.name));
+  if (options_.is_controller && options_.is_controller(input.name))
+    return conflict(fmt::format("{} is a controller of the site: call the service otherwise", input.name));
+  const auto segments = segments_of(input.operation);
+  for (const auto& segment : segments) {
+    if (const auto owner = owner_of(segment); !owner.empty())
+      return conflict(
+          fmt::format("REST paths that begin with /{} belong to {}: choose another beginning", segment, owner));
+  }
+  TRY_ASSIGN(const auto rows, services_.scan(turn.transaction(), ""));
+  for (const auto& [name, row] : rows) {
+    if (name == input.name) {
+      if (row.program == input.program || turn.now() >= alive_until(row)) continue;
+      return conflict(
+          fmt::format("the service {} is served by another program already, at {}: stop that one, or call this one "
+                      "otherwise",
+                      name, row.address));
+    }
+    for (const auto& segment : segments_of(row.operations)) {
+      if (segments.contains(segment))
+        return conflict(fmt::format("REST paths that begin with /{} belong to the service {}: choose another beginning",
+                                    segment, name));
+    }
+  }
+  const bool is_known = std::any_of(rows.begin(), rows.end(), [&](const auto& one) { return one.first == input.name; });
+  if (!is_known && rows.size() >= kMostServices)
+    return exhausted(fmt::format("{} services have registered already", rows.size()));
+  return {};
+}
+
+Status Registry::register_service(exchange::Turn& turn, const exchange::Message& request,
+                                  const api::RegisterServiceRequest& input) {
+  TRY(check_is_program(request, input.name));
+  TRY(check_form(input));
+  const bool by_certificate = came_by_certificate(request);
+  if (options_.check_address) TRY(options_.check_address(input.name, input.address, by_certificate));
+  TRY(check_free(turn, input));
+  TRY_ASSIGN(const auto before, services_.find(turn.transaction(), input.name));
+  const bool is_new = !before || before->program != input.program;
+  ServiceRow row;
+  row.name = input.name;
+  row.title = input.title;
+  row.name_space = input.namespace_;
+  row.version = input.version;
+  row.address = input.address;
+  row.program = input.program;
+  row.interval = input.interval;
+  row.registered = is_new ? turn.now() : before->registered;
+  row.last_seen = turn.now();
+  row.operations = input.operation;
+  row.documents = input.document;
+  row.openapi = input.openapi;
+  row.by_certificate = by_certificate;
+  // Withdrawn after the door let this request in.
+  if (is_revoked(row)) return denied(fmt::format("the certificates of {} were withdrawn: join anew", row.name));
+  TRY(services_.put(turn.transaction(), row.name, row));
+  TRY(turn.set_timer(expiry_timer(row.name), alive_until(row)));
+  if (options_.on_service) options_.on_service(row.name, &row);
+  if (is_new)
+    TRY(turn.publish(event_of("service.registered", row.name,
+                              fmt::format("the service {} has registered: {}", row.name, row.title))));
+  return answer(turn, request.message_id, api::RegisterServiceResponse{.alive_until = alive_until(row)});
+}
+
+Status Registry::renew_service(exchange::Turn& turn, const exchange::Message& request,
+                               const api::RenewServiceRequest& input) {
+  TRY(check_is_program(request, input.name));
+  TRY_ASSIGN(auto row, services_.find(turn.transaction(), input.name));
+  if (!row) return not_found(fmt::format("the service {} is not registered: it has to register first", input.name));
+  if (row->program != input.program)
+    return conflict(fmt::format("the service {} is served by another program, at {}", input.name, row->address));
+  row->last_seen = turn.now();
+  TRY(services_.put(turn.transaction(), row->name, *row));
+  return answer(turn, request.message_id, api::RenewServiceResponse{.alive_until = alive_until(*row)});
+}
+
+api::Service Registry::seen(const ServiceRow& row) const {
+  api::Service service;
+  service.name = row.name;
+  service.title = row.title;
+  service.namespace_ = row.name_space;
+  service.version = row.version;
+  service.address = fmt::format("{}/services/{}", options_.base, row.name);
+  service.wsdl = service.address + "?wsdl";
+  service.program = row.address;
+  service.registered = row.registered;
+  service.alive_until = alive_until(row);
+  service.operation = row.operations;
+  return service;
+}
+
+api::Service Registry::own(std::string_view name) const {
+  const contracts::ServiceInfo& info = *contracts::find_service(name);
+  api::Service service;
+  service.name = name;
+  service.title = info.title;
+  service.namespace_ = info.name_space;
+  service.version = options_.version;
+  service.own = true;
+  const std::string place =
+      info.instance_parameter.empty() ? std::string(name) : fmt::format("{{{}}}", info.instance_parameter);
+  service.address = fmt::format("{}/services/{}", options_.base, place);
+  service.wsdl = fmt::format("{}/services/{}?wsdl", options_.base, name);
+  for (const auto& operation : info.operations) {
+    api::Operation one;
+    one.name = operation.name;
+    CHECK(api::from_string(contracts::access_name(operation.access), one.access).has_value());
+    one.read_only = operation.read_only;
+    one.one_way = operation.one_way;
+    if (!operation.rest_path.empty()) {
+      one.rest_verb = std::string(operation.rest_verb);
+      one.rest_path = std::string(operation.rest_path);
+    }
+    service.operation.push_back(std::move(one));
+  }
+  return service;
+}
+
+Status Registry::list_services(exchange::Turn& turn, const exchange::Message& request,
+                               const api::ListServicesRequest& /*input*/) {
+  api::ListServicesResponse response;
+  for (const auto& info : contracts::all_services()) response.service.push_back(own(info.name));
+  TRY_ASSIGN(const auto rows, services_.scan(turn.transaction(), ""));
+  for (const auto& [name, row] : rows) response.service.push_back(seen(row));
+  std::ranges::sort(response.service, {}, &api::Service::name);
+  return answer(turn, request.message_id, response);
+}
+
+Status Registry::get_service(exchange::Turn& turn, const exchange::Message& request,
+                             const api::GetServiceRequest& input) {
+  if (contracts::find_service(input.name) != nullptr)
+    return answer(turn, request.message_id, api::GetServiceResponse{.service = own(input.name)});
+  TRY_ASSIGN(const auto row, services_.find(turn.transaction(), input.name));
+  if (!row) return no_such_service(input.name);
+  return answer(turn, request.message_id, api::GetServiceResponse{.service = seen(*row)});
+}
+
+}  // namespace nuraghe::services::registry

@@ -1,0 +1,333 @@
+#include "services/registry/registry.hpp"
+
+#include <gmock/gmock.h>
+
+#include <map>
+#include <set>
+
+#include "contracts/operation.hpp"
+#include "services/registry/registrant.hpp"
+#include "services/testing.hpp"
+
+namespace nuraghe::services::registry {
+namespace {
+
+using World = services::testing::World;
+using ::testing::HasSubstr;
+using namespace std::chrono_literals;
+
+const std::string kAddress = "/services/registry";
+
+class ServiceRegistry : public ::testing::Test {
+ protected:
+  ServiceRegistry() { open(); }
+  void open() {
+    RegistryOptions options;
+    options.base = "http://here";
+    options.version = "9";
+    options.is_member = [this](const std::string& name) { return members_.contains(name); };
+    options.check_address = [](const std::string& /*name*/, const std::string& address, bool by_certificate) -> Status {
+      if (address.starts_with("https://") || (address.starts_with("http+unix://") && !by_certificate)) return {};
+      return denied("not there");
+    };
+    options.is_controller = [this](const std::string& name) { return name == controller_; };
+    options.on_service = [this](const std::string& name, const ServiceRow* row) {
+      if (row != nullptr)
+        told_[name] = row->address, by_certificate_[name] = row->by_certificate;
+      else
+        told_.erase(name);
+    };
+    registry_ = std::make_unique<Registry>(std::move(options));
+    world_.open({registry_.get()});
+  }
+  static api::RegisterServiceRequest greeting(const std::string& program = "p1") {
+    api::RegisterServiceRequest out;
+    out.name = "greeting";
+    out.title = "Greeting";
+    out.namespace_ = "urn:example:greeting:1";
+    out.version = "1.2";
+    out.address = "https://10.0.0.3:8471/services/greeting";
+    out.program = program;
+    out.interval = 10s;
+    out.operation.push_back({"greet", api::Access::kOperator, false, false, "POST", "/greetings/{name}"});
+    out.operation.push_back({"list_greeted", api::Access::kViewer, true, false, "GET", "/greetings"});
+    out.document.push_back({"greeting.wsdl", "<definitions/>"});
+    return out;
+  }
+  exchange::Message ask(exchange::Message message, const std::string& caller = "service:greeting") {
+    message.caller = caller;
+    message.reached_at = reached_at_;
+    return world_.ask(std::move(message));
+  }
+  // The words of the fault; empty: it was taken.
+  std::string offer(const api::RegisterServiceRequest& input, const std::string& caller = "service:greeting") {
+    const auto reply = ask(contracts::registry::make_register_service(kAddress, input), caller);
+    return reply.fault ? World::fault_of(reply) + ": " + reply.fault->reason : "";
+  }
+  std::string renew(const std::string& program = "p1") {
+    return World::fault_of(
+        ask(contracts::registry::make_renew_service(kAddress, {.name = "greeting", .program = program})));
+  }
+  std::vector<api::Service> others() {
+    auto list = contracts::registry::parse_list_services_response(
+        ask(contracts::registry::make_list_services(kAddress, {}), "token:x"));
+    EXPECT_TRUE(list) << list.error().to_string();
+    std::vector<api::Service> out;
+    for (auto& service : list->service) {
+      if (!service.own) out.push_back(std::move(service));
+    }
+    return out;
+  }
+  std::vector<std::string> kinds() {
+    std::vector<std::string> out;
+    world_.read_events(0, [&](const exchange::Event& event) { out.push_back(event.kind); });
+    return out;
+  }
+
+  World world_;
+  std::unique_ptr<Registry> registry_;
+  std::string controller_;
+  std::map<std::string, std::string> told_;
+  std::map<std::string, std::optional<bool>> by_certificate_;
+  std::set<std::string> members_;
+  std::string reached_at_;  // by which address requests come
+};
+
+TEST_F(ServiceRegistry, WhoCameByCertificateIsRegisteredAsLongAsThatCounts) {
+  auto local = greeting();
+  local.address = "http+unix://%2Fx.sock/services/greeting";
+  EXPECT_EQ(offer(local), "");
+  EXPECT_EQ(by_certificate_["greeting"], std::optional(false));
+  reached_at_ = "https://10.0.0.1:8470";
+  members_ = {"greeting"};
+  EXPECT_THAT(offer(local), HasSubstr("denied"));
+  EXPECT_EQ(offer(greeting()), "");
+  EXPECT_EQ(by_certificate_["greeting"], std::optional(true));
+  const auto end_revoked = [&] {
+    world_.post("registry", [&](exchange::Turn& turn) { return registry_->end_revoked(turn); });
+  };
+  end_revoked();
+  world_.close();
+  told_.clear(), by_certificate_.clear();
+  open();
+  EXPECT_EQ(by_certificate_["greeting"], std::optional(true)) << "it is stored";
+  ASSERT_EQ(others().size(), 1U);
+  members_.clear();
+  end_revoked();
+  EXPECT_TRUE(others().empty());
+  EXPECT_TRUE(told_.empty());
+  EXPECT_EQ(kinds().back(), "service.gone");
+  EXPECT_EQ(renew(), "not-found");
+  EXPECT_THAT(offer(greeting()), HasSubstr("denied: the certificates of greeting were withdrawn"));
+  EXPECT_TRUE(told_.empty());
+  // Who came by the site's token has none that could be withdrawn.
+  reached_at_.clear();
+  EXPECT_EQ(offer(local), "");
+  end_revoked();
+  EXPECT_EQ(others().size(), 1U);
+}
+
+TEST_F(ServiceRegistry, ARowOfAnOlderNuragheIsRegisteredAnew) {
+  EXPECT_EQ(offer(greeting()), "");
+  world_.close();
+  {
+    auto row = decode_record<ServiceRow>(world_.values("registry_service").front());
+    ASSERT_TRUE(row) << row.error().to_string();
+    row->by_certificate.reset();
+    auto store = store::open_memory(world_.disk);
+    const auto table = store->table("registry_service");
+    ASSERT_TRUE(table);
+    auto transaction = store->begin();
+    ASSERT_TRUE(transaction);
+    ASSERT_TRUE((*transaction)->put(*table, "greeting", encode_record(*row)));
+    ASSERT_TRUE((*transaction)->commit());
+  }
+  told_.clear();
+  open();
+  EXPECT_TRUE(told_.empty());
+  EXPECT_EQ(renew(), "not-found");
+}
+
+TEST_F(ServiceRegistry, AServiceIsListedUntilItStopsRenewing) {
+  EXPECT_EQ(offer(greeting()), "");
+  ASSERT_EQ(others().size(), 1U);
+  EXPECT_EQ(others()[0].address, "http://here/services/greeting");
+  EXPECT_EQ(others()[0].wsdl, "http://here/services/greeting?wsdl");
+  EXPECT_EQ(others()[0].program, "https://10.0.0.3:8471/services/greeting");
+  EXPECT_EQ(others()[0].operation.size(), 2U);
+  EXPECT_EQ(told_.count("greeting"), 1U);
+  for (int i = 0; i < 10; ++i) {
+    world_.advance(10s, 1s);
+    EXPECT_EQ(renew(), "");
+  }
+  world_.advance(29s, 1s);
+  EXPECT_EQ(others().size(), 1U);
+  world_.advance(2s, 1s);
+  EXPECT_TRUE(others().empty());
+  EXPECT_TRUE(told_.empty());
+  EXPECT_EQ(renew(), "not-found");
+  EXPECT_EQ(kinds(), (std::vector<std::string>{"service.registered", "service.gone"}));
+}
+
+TEST_F(ServiceRegistry, ARestartGivesEverybodyTheTimeToRenew) {
+  EXPECT_EQ(offer(greeting()), "");
+  world_.advance(25s, 1s);
+  world_.close();
+  told_.clear();
+  world_.clock.advance(100s);
+  open();
+  EXPECT_EQ(told_.count("greeting"), 1U);
+  EXPECT_EQ(others().size(), 1U);
+  EXPECT_EQ(renew(), "");
+  world_.advance(31s, 1s);
+  EXPECT_TRUE(others().empty());
+}
+
+TEST_F(ServiceRegistry, ANameBelongsToOneProgramThatIsAlive) {
+  EXPECT_EQ(offer(greeting("p1")), "");
+  EXPECT_EQ(offer(greeting("p1")), "");  // a restart
+  EXPECT_THAT(offer(greeting("p2")), HasSubstr("conflict: the service greeting is served by another program already"));
+  EXPECT_EQ(renew("p2"), "conflict");
+  world_.advance(31s, 1s);
+  EXPECT_EQ(offer(greeting("p2")), "");
+  EXPECT_EQ(renew("p1"), "conflict");
+}
+
+TEST_F(ServiceRegistry, WhatIsNuraghesOwnIsNotGivenAway) {
+  auto input = greeting();
+  input.document.clear();
+  for (const auto& service : contracts::all_services()) {
+    input.name = service.name;
+    EXPECT_THAT(offer(input, "service:" + input.name), HasSubstr("conflict")) << service.name;
+    for (const auto& operation : service.operations) {
+      if (operation.rest_path.empty()) continue;
+      auto taking = greeting();
+      taking.operation[0].rest_path = std::string(operation.rest_path);
+      EXPECT_THAT(offer(taking), HasSubstr("conflict: REST paths that begin with")) << operation.rest_path;
+    }
+  }
+  for (const std::string path : {"/services/x", "/events", "/join", "/openapi.json", "/seeds/a/b", "/metrics/x"}) {
+    auto taking = greeting();
+    taking.operation[0].rest_path = path;
+    EXPECT_THAT(offer(taking), HasSubstr("belong to")) << path;
+  }
+  controller_ = "greeting";
+  EXPECT_THAT(offer(greeting()), HasSubstr("conflict: greeting is a controller"));
+  EXPECT_TRUE(others().empty());
+}
+
+TEST_F(ServiceRegistry, TwoServicesDoNotShareTheBeginningOfAPath) {
+  EXPECT_EQ(offer(greeting()), "");
+  auto other = greeting("p2");
+  other.name = "welcome";
+  other.address = "https://10.0.0.4:1/services/welcome";
+  other.document.clear();
+  EXPECT_THAT(offer(other, "service:welcome"), HasSubstr("/greetings belong to the service greeting"));
+  for (auto& operation : other.operation) operation.rest_path = "/welcomes";
+  EXPECT_EQ(offer(other, "service:welcome"), "");
+}
+
+TEST_F(ServiceRegistry, OnlyItsProgramSpeaksForAService) {
+  for (const std::string caller : {"", "token:admin", "vhc:greeting", "service:other", "service:greeting2"}) {
+    EXPECT_THAT(offer(greeting(), caller), HasSubstr("denied")) << caller;
+  }
+  EXPECT_EQ(offer(greeting()), "");
+  EXPECT_EQ(
+      World::fault_of(ask(contracts::registry::make_renew_service(kAddress, {.name = "greeting", .program = "p1"}),
+                          "service:other")),
+      "denied");
+}
+
+TEST_F(ServiceRegistry, BadInputIsRefusedAndChangesNothing) {
+  const auto refused = [&](const std::function<void(api::RegisterServiceRequest&)>& change) {
+    auto input = greeting();
+    change(input);
+    const auto words = offer(input, "service:" + input.name);
+    EXPECT_THAT(words, ::testing::AnyOf(HasSubstr("invalid"), HasSubstr("denied")));
+    return words;
+  };
+  for (const std::string name : {"", "Greeting", "gree-ting", "1a", "a/b", "..", "grüße"}) {
+    refused([&](auto& input) { input.name = name; });
+  }
+  for (const std::string path : {"", "/", "greetings", "/{x}/a", "/a//b", "/a/", "/a?b", "/a b", "/\n"}) {
+    refused([&](auto& input) { input.operation[0].rest_path = path; });
+  }
+  refused([](auto& input) { input.operation[0].rest_verb = "CONNECT"; });
+  refused([](auto& input) { input.operation[0].name.clear(); });
+  refused([](auto& input) { input.interval = 1ms; });
+  refused([](auto& input) { input.interval = 2h; });
+  refused([](auto& input) { input.program.clear(); });
+  refused([](auto& input) { input.address = "http://10.0.0.3:1/services/greeting"; });
+  for (const std::string file : {"vcf.wsdl", "fault.xsd", "greeting-../x.wsdl", "../greeting.wsdl", "greeting-a.xsd"}) {
+    refused([&](auto& input) { input.document[0].name = file; });
+  }
+  refused([](auto& input) { input.document[0].text = std::string(Registry::kMostText + 1, ' '); });
+  EXPECT_TRUE(others().empty());
+  EXPECT_TRUE(told_.empty());
+  EXPECT_TRUE(kinds().empty());
+}
+
+TEST_F(ServiceRegistry, OwnServicesAreListedToo) {
+  const auto get = [&](const std::string& name) {
+    return contracts::registry::parse_get_service_response(
+        ask(contracts::registry::make_get_service(kAddress, {.name = name}), "token:x"));
+  };
+  const auto vcf = get("vcf");
+  ASSERT_TRUE(vcf) << vcf.error().to_string();
+  EXPECT_TRUE(vcf->service.own);
+  EXPECT_EQ(vcf->service.version, "9");
+  EXPECT_EQ(get("greeting").error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(offer(greeting()), "");
+  EXPECT_EQ(get("greeting")->service.version, "1.2");
+}
+
+// The registry and who registers, in one world.
+class Registering : public ServiceRegistry {
+ protected:
+  void run_with(bool is_registry_there) {
+    world_.close();
+    RegistrantOptions options;
+    options.registry = kAddress;
+    options.offer = greeting("");
+    options.on_registered = [this] { ++registered_; };
+    registrant_ = std::make_unique<Registrant>(std::move(options));
+    registry_ = is_registry_there ? std::make_unique<Registry>(RegistryOptions{}) : nullptr;
+    std::vector<exchange::Actor*> actors{registrant_.get()};
+    if (registry_) actors.push_back(registry_.get());
+    world_.open(actors);
+  }
+  std::unique_ptr<Registrant> registrant_;
+  int registered_ = 0;
+};
+
+TEST_F(Registering, ItRegistersRenewsAndRegistersAnewWhenItWasForgotten) {
+  run_with(true);
+  EXPECT_EQ(registered_, 1);
+  world_.advance(120s, 1s);
+  ASSERT_EQ(others().size(), 1U);
+  EXPECT_GE(*others()[0].alive_until, world_.clock.now() + 20s);
+  EXPECT_EQ(kinds().size(), 1U);
+  // It is restarted, and nuraghed with it: another start of the same program.
+  run_with(true);
+  EXPECT_EQ(others().size(), 1U);
+  EXPECT_EQ(kinds().size(), 1U);
+  EXPECT_EQ(world_.keys("registry_program").size(), 1U);
+  // It was away for so long that it was forgotten.
+  world_.close();
+  world_.open({registry_.get()});
+  world_.advance(60s, 1s);
+  EXPECT_TRUE(others().empty());
+  run_with(true);
+  EXPECT_EQ(others().size(), 1U);
+}
+
+TEST_F(Registering, ItGoesOnTryingWhileNobodyTakesIt) {
+  run_with(false);
+  world_.advance(120s, 1s);
+  EXPECT_EQ(registered_, 0);
+  run_with(true);
+  EXPECT_EQ(registered_, 1);
+}
+
+}  // namespace
+}  // namespace nuraghe::services::registry

@@ -1,0 +1,43 @@
+// What the factory knows of physical hosts, and tells their controllers.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "services/entered.hpp"
+#include "services/vcf/member_keys.hpp"
+#include "services/vhf/vhf.hpp"
+
+namespace nuraghe::services::vhf {
+api::PhysicalHost Factory::seen(const PhysicalRow& row, TimePoint now) const {
+  api::PhysicalHost host = row.host;
+  host.alive = alive(row, now);
+  host.alive_until = alive_until(row);
+  return host;
+}
+
+Status Factory::check_registration(const exchange::Message& request,
+                                   const api::RegisterPhysicalHostRequest& input) const {
+  if (options_.check_name) TRY(options_.check_name(input.name));
+  // What listens on nuraghed's machine alone, and the site's token, are not for who is let in from others.
+  if (!came_by_certificate(request) || input.address.starts_with("https://")) return {};
+  return denied(fmt::format("'{}' is not https: a controller that has joined the site is reached with TLS",
+                            xml::printable(input.address)));
+}
+
+Result<std::vector<api::ShutOut>> Factory::shut_out_of(exchange::Turn& turn,
+                                                       const std::vector<contracts::vhc::Host>& hosts,
+                                                       const std::vector<std::string>& unknown) const {
+  std::set<std::string> vos;
+  for (const auto& host : hosts) {
+    if (std::ranges::find(unknown, host.id) == unknown.end()) vos.insert(host.vo);
+  }
+  std::vector<api::ShutOut> out;
+  for (const auto& vo : vos) {
+    TRY_ASSIGN(auto entries, shut_out_.of_vo(turn.transaction(), vo, turn.now()));
+    for (auto& entry : entries) out.push_back({vo, std::move(entry.login), entry.since + vcf::kLoginValid});
+  }
+  return out;
+}
+
+}  // namespace nuraghe::services::vhf
