@@ -45,18 +45,13 @@ class Operands {
   void separator(std::size_t at, std::size_t size) {
     end_comparison(at);
     begin(frame(), at + size);
-    frame().comparisons = 0;
+    frame().compared.clear();
     frame().is_parted = true;
   }
   void comparison(std::size_t at, std::size_t size) {
     end_union(at);
     Frame& now = frame();
-    if (++now.comparisons == 1) {
-      now.left_begin = now.begin;
-      now.left_many = now.many && !now.is_number;
-      now.operator_at = at;
-      now.operator_size = size;
-    }
+    now.compared.push_back({now.begin, at, size, now.many && !now.is_number});
     begin(now, at + size);
   }
   void unite(std::size_t at) {
@@ -74,7 +69,7 @@ class Operands {
     end_comparison(at);
     const Frame& inner = frame();
     const bool gives_many =
-        inner.is_group && !inner.is_parted && inner.comparisons == 0 && !inner.is_number && inner.many;
+        inner.is_group && !inner.is_parted && inner.compared.empty() && !inner.is_number && inner.many;
     if (frames_.size() > 1) frames_.pop_back();
     frame().many = frame().many || gives_many;
     end_token();
@@ -86,6 +81,11 @@ class Operands {
   }
 
  private:
+  // An operand of a comparison and the operator behind it.
+  struct Compared {
+    std::size_t begin = 0, operator_at = 0, operator_size = 0;
+    bool many = false;
+  };
   struct Frame {
     std::size_t begin = 0;       // of the operand of a comparison
     std::size_t path_begin = 0;  // of the operand of arithmetic
@@ -95,10 +95,8 @@ class Operands {
     bool is_group = false;   // parentheses that are no call's
     bool is_parted = false;  // by "and", "or" or a comma
     std::vector<std::size_t> bars;
-    int united_many = 0;  // operands before the last bar
-    int comparisons = 0;
-    std::size_t left_begin = 0, operator_at = 0, operator_size = 0;
-    bool left_many = false;
+    int united_many = 0;             // operands before the last bar
+    std::vector<Compared> compared;  // all operands but the last one
   };
   Frame& frame() { return frames_.back(); }
 
@@ -131,12 +129,24 @@ class Operands {
   void end_comparison(std::size_t end) {
     end_union(end);
     const Frame& now = frame();
-    if (now.comparisons != 1 || !now.left_many || !now.many || now.is_number) return;
-    const std::string sign(text_.substr(now.operator_at, now.operator_size));
-    edits_.push_back({now.left_begin, 2, 0, std::string(kCompareSets) + "('" + sign + "',"});
-    edits_.push_back({now.operator_at, 1, now.operator_size, ","});
-    edits_.push_back({end, 0, 0, ")"});
+    const auto& left = now.compared;
+    for (std::size_t i = 0; i < left.size(); ++i) {
+      const bool is_last = i + 1 == left.size();
+      const bool right_many = is_last ? now.many && !now.is_number : left[i + 1].many;
+      if (!left[i].many || !right_many || !compares_operands(left, i)) continue;
+      edits_.push_back({left[i].begin, 2, 0, std::string(kCompareSets) + "('" + std::string(sign(left[i])) + "',"});
+      edits_.push_back({left[i].operator_at, 1, left[i].operator_size, ","});
+      edits_.push_back({is_last ? end : left[i + 1].operator_at, 0, 0, ")"});
+    }
   }
+  // Whether operator i of a chain stands between two operands as they are, not next to the Boolean of another
+  // operator: a = b = c is (a = b) = c, and a < b = c is (a < b) = c.
+  bool compares_operands(const std::vector<Compared>& chain, std::size_t i) const {
+    if (!is_equality(chain[i])) return i == 0 || is_equality(chain[i - 1]);
+    return i == 0 && (chain.size() == 1 || is_equality(chain[1]));
+  }
+  std::string_view sign(const Compared& one) const { return text_.substr(one.operator_at, one.operator_size); }
+  bool is_equality(const Compared& one) const { return sign(one) == "=" || sign(one) == "!="; }
   std::string written() {
     std::ranges::stable_sort(
         edits_, [](const Edit& a, const Edit& b) { return std::pair(a.at, a.rank) < std::pair(b.at, b.rank); });

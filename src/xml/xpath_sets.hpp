@@ -16,7 +16,8 @@ constexpr std::string_view kCompareSets = "nuraghe-compare-sets";
 constexpr std::string_view kJoinSets = "nuraghe-join-sets";
 
 // The expression, which compiles, with those operators written as calls whose operands may both be many nodes: paths
-// with a step that is no attribute, self or parent. What cannot be told without a tree, as in a = b = c, stays.
+// with a step that is no attribute, self or parent. Of a chain, as a = b = c, that is the operator which compares
+// first: the others compare its Boolean.
 std::string with_set_functions(std::string_view text);
 
 }  // namespace nuraghe::xml
