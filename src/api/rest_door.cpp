@@ -497,6 +497,7 @@ void serve_rest(const RestDoor& door, const std::shared_ptr<net::HttpServer>& se
   call->values = std::move(place->values);
   auto message = message_of(door, *place, request, call);
   if (!message) return responder.respond(refused(*call, message.error()));
+  message->is_among_many = request.is_among_many;
   request = {};  // the text is not needed while the operation takes its minutes
   prepare_early(door, *server, *place, call, responder);
   door.router->accept(std::move(*message), [call, responder](Result<Message> outcome) {

@@ -153,6 +153,7 @@ void serve_soap(const GatewayOptions& options, HttpRequest request, const HttpRe
   }
   if (identity.role == Role::kViewer) message.precondition = services::notification::only_by_subscriber(message);
   set_trace(message, request.headers, *options.random);
+  message.is_among_many = request.is_among_many;
   const auto may_call_back = [&options](const std::string& address) {
     return net::check_url(options.strangers, address);
   };

@@ -45,6 +45,7 @@ void serve_soap(Host& host, const std::vector<std::shared_ptr<const Service>>& s
   exchange::Message& message = envelope->message;
   if (!envelope->had_message_id) message.message_id = env::make_uuid_urn(env::system_random());
   message.to = std::string(request.path());
+  message.is_among_many = request.is_among_many;
   take_trace(message, request);
   soap::Asked asked = soap::asked_of(*envelope);
   const auto element = soap::body_element(message.body);

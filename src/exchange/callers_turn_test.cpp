@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <future>
 #include <mutex>
 #include <thread>
 
@@ -103,6 +104,21 @@ TEST(CallersTurn, TheAnswerIsThereWhenAnAcceptedRequestReturns) {
     if (*answered) break;
   }
   EXPECT_EQ(witness.ran_in.load(), std::this_thread::get_id());
+}
+
+TEST(CallersTurn, OneAmongManyIsLeftToTheExchange) {
+  Witness witness;
+  World world(witness, env::system_clock());
+  ASSERT_TRUE(world.runs_here(witness, "read"));
+  // Each after a call that may have run here, so that the exchange is idle at some of them.
+  for (int i = 0; i < 50; ++i) {
+    world.call_text("read");
+    std::promise<std::thread::id> ran_in;
+    Message request = request_to("/services/witness", "read", fmt::format("urn:among/{}", i));
+    request.is_among_many = true;
+    world.router->accept(std::move(request), [&](const Result<Message>&) { ran_in.set_value(witness.ran_in.load()); });
+    EXPECT_NE(ran_in.get_future().get(), std::this_thread::get_id());
+  }
 }
 
 TEST(CallersTurn, NobodyWaitsForADisk) {

@@ -201,8 +201,8 @@ class Router {
   // As deliver, but tells a fault of the receiver from a failed try: what an exchange uses, which tries again.
   virtual void attempt(Message request, DeliveryHandler handler) = 0;
   // As attempt, for a request that came in from outside: local routes only, also when force_remote is on, and as
-  // Inbox::request_here. kNotFound when nothing is served at its path, kUnsupported when the path has no such
-  // operation.
+  // Inbox::request_here unless the request is one among many. kNotFound when nothing is served at its path,
+  // kUnsupported when the path has no such operation.
   virtual void accept(Message request, DeliveryHandler handler) = 0;
 };
 

@@ -45,6 +45,9 @@ struct Message {
   // Requests from outside: the base by which this process is reached from where they came, for addresses that are told
   // later ("https://10.0.0.1:8470"); empty: the process's own. Not sent to other processes.
   std::string reached_at{};
+  // Requests from outside: others come at the same time, so that turns are better done together than each by who
+  // brings it. Not stored, not sent to other processes.
+  bool is_among_many = false;
 
   // What travels through every hop: unchanged but for the span in the traceparent.
   std::string vo;            // the virtual organisation on whose behalf

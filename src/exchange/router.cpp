@@ -106,10 +106,18 @@ class RouterImpl : public Router {
     std::optional<Route> question = asked ? std::optional<Route>(*asked) : std::nullopt;
     lock.unlock();
     if (precondition != nullptr) return accept_if(std::move(request), route, std::move(question), std::move(handler));
-    route.inbox->request_here(std::move(route.actor), std::move(request), std::move(handler));
+    bring(route, std::move(request), std::move(handler));
   }
 
  private:
+  // Of a request from outside. Turns of many that come together are done together: their answers leave together then.
+  static void bring(Route& route, Message request, DeliveryHandler handler) {
+    const bool is_among_many = request.is_among_many;
+    Inbox& inbox = *route.inbox;
+    if (is_among_many) return inbox.request(std::move(route.actor), std::move(request), std::move(handler));
+    inbox.request_here(std::move(route.actor), std::move(request), std::move(handler));
+  }
+
   static void accept_if(Message request, Route route, std::optional<Route> asked, DeliveryHandler handler) {
     auto precondition = std::make_shared<Precondition>(*request.precondition);
     if (!asked) {
@@ -119,7 +127,7 @@ class RouterImpl : public Router {
     if (asked->inbox == route.inbox) {
       precondition->actor = asked->actor;
       request.precondition = std::move(precondition);
-      return route.inbox->request_here(std::move(route.actor), std::move(request), std::move(handler));
+      return bring(route, std::move(request), std::move(handler));
     }
     request.precondition.reset();
     asked->inbox->request(asked->actor, precondition->question,

@@ -42,6 +42,7 @@ struct HttpRequest {
   std::string reached_at;                              // by the socket, not by what the client says:
                                                        // "https://10.0.0.1:8470"; empty for a UNIX socket
   bool is_local = false;                               // came over a UNIX socket, or over loopback without TLS
+  bool is_among_many = false;                          // other connections brought requests within the last moment
   std::shared_ptr<const PeerCertificate> certificate;  // null: none was shown
   std::shared_ptr<const void> attachment;              // whatever the head hook left for the handler
 

@@ -272,6 +272,7 @@ HttpRequest Connection::take_request() {
 
 void Connection::dispatch_request() {
   HttpRequest request = std::move(head_);
+  request.is_among_many = worker_->core->crowd.joins(this, std::chrono::steady_clock::now());
   request.body = std::move(parser_->get().body());
   head_ = HttpRequest{};
   head_.peer = request.peer;

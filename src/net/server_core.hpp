@@ -21,6 +21,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include "net/crowd.hpp"
 #include "net/http_server.hpp"
 #include "net/tls_session.hpp"
 
@@ -43,6 +44,7 @@ class Ending {
 struct ServerCore {
   HttpServerOptions options;
   HttpServer::Handler handler;
+  Crowd crowd;
   std::atomic<bool> stopping{false};
   std::atomic<std::int64_t> accepted{0}, refused_connections{0}, requests{0}, refused_requests{0}, failed_handshakes{0};
   std::mutex mutex;  // guards open
