@@ -49,6 +49,9 @@ class OwnAddresses final : public exchange::Router {
   void accept(Message request, exchange::DeliveryHandler handler) override {
     inner_->accept(std::move(request), std::move(handler));
   }
+  std::optional<Within> within(const Message& request, const exchange::Inbox& inbox) const override {
+    return inner_->within(resolved(request), inbox);
+  }
 
  private:
   Message resolved(Message request) const {

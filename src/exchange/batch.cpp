@@ -15,6 +15,8 @@ constexpr Duration kFirstPause = std::chrono::milliseconds(100);
 constexpr Duration kLongestPause = std::chrono::seconds(5);
 // Events that are handled before it is looked whether a sync is done.
 constexpr std::size_t kRound = 8;
+// Requests of one turn that are handled in its batch: others wait for it.
+constexpr std::size_t kMostWithin = 16;
 
 // Whether another try may succeed.
 bool may_retry(ErrorCode code) {
@@ -221,13 +223,39 @@ Status ExchangeImpl::handle(Batch& batch, RequestEvent& event) {
   if (row && !answer) return {};  // being worked on since before a restart
   if (row) return stage_stored_answer(batch, id, *row, std::move(*answer));
   batch.arrived.back().ran = true;
+  const bool is_from_outside = request.is_from_outside;
+  const std::size_t effects_before = batch.effects.size();
   Actor* actor = find_actor(event.actor);
   if (actor == nullptr) {
     const Error error = not_found(fmt::format("there is no service {} here", event.actor));
     stage_reply(batch, id, fault_reply(at->second.context, id, error, event.actor, state_.clock->now()));
     return {};
   }
-  return run_request(batch, event, *actor);
+  TRY(run_request(batch, event, *actor));
+  return is_from_outside ? go_on_within(batch, effects_before) : Status();
+}
+
+Status ExchangeImpl::go_on_within(Batch& batch, std::size_t effects_before) {
+  std::vector<RequestEvent> requests;
+  for (std::size_t i = effects_before; i < batch.effects.size() && requests.size() < kMostWithin;) {
+    auto* const sent = std::get_if<SendEffect>(&batch.effects[i]);
+    auto within = sent != nullptr ? router_.within(sent->message, *mailbox_) : std::nullopt;
+    if (!within) {
+      ++i;
+      continue;
+    }
+    sent->message.to = std::move(within->to);
+    const std::string id = sent->message.message_id;
+    requests.push_back({std::move(within->actor), std::move(sent->message),
+                        [mailbox = mailbox_, id, tries = sent->tries](Result<Message> outcome) {
+                          mailbox->put(OutcomeEvent{id, tries, std::move(outcome)});
+                        }});
+    batch.effects.erase(batch.effects.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  for (RequestEvent& request : requests) TRY(handle(batch, request));
+  const std::lock_guard lock(mutex_);
+  statistics_.messages_sent += static_cast<std::int64_t>(requests.size());
+  return {};
 }
 
 Status ExchangeImpl::check(ActorTurn& turn, const Message& request) {

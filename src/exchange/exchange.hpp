@@ -18,6 +18,9 @@
 // repeat's sender to it. A request that was answered at once by a turn that wrote nothing leaves no row: repeating it
 // is harmless. Such an answer does not wait for the batch's commit either, unless its actor wrote in the same batch.
 //
+// What the turn of a request from outside sends to actors of the same exchange is handled at once, in the same batch,
+// so that they share its commit; what those send goes after it, as everything else that leaves a turn.
+//
 // With threads, the next turns run while the disk syncs a commit. They see what it changed; no effect of theirs is
 // released before their own commit is synced, which the disk does later.
 //
@@ -204,6 +207,16 @@ class Router {
   // Inbox::request_here unless the request is one among many. kNotFound when nothing is served at its path,
   // kUnsupported when the path has no such operation.
   virtual void accept(Message request, DeliveryHandler handler) = 0;
+
+  // Where attempt() would hand a request to the exchange of this inbox, without anything on the way that has to see it.
+  struct Within {
+    std::string actor;
+    std::string to;  // the request's address then
+  };
+  // nullopt: it goes another way. An exchange may then handle its own actor's request itself.
+  virtual std::optional<Within> within(const Message& /*request*/, const Inbox& /*inbox*/) const {
+    return std::nullopt;
+  }
 };
 
 // Sends a message to another process; `done` is called exactly once on any thread. A transport error (connection

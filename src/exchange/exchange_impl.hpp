@@ -82,6 +82,8 @@ class ExchangeImpl : public Exchange {
   // What the request's precondition says of the answer that its question gets in the same turn.
   Status check(ActorTurn& turn, const Message& request);
   Status run_request(Batch& batch, RequestEvent& event, Actor& actor);
+  // Handles what the batch's effects from there on send to actors of this exchange.
+  Status go_on_within(Batch& batch, std::size_t effects_before);
   void answer_at_once(Batch& batch);
   Status handle_reply(Batch& batch, const std::string& message_id, const Message& reply);
   // True when the delivery will be tried again.

@@ -48,6 +48,7 @@ class RouterImpl : public Router {
 
   void deliver(Message request, ReplyHandler handler) override {
     std::string message_id = request.message_id;
+    request.is_from_outside = true;
     env::Clock& clock = options_.clock == nullptr ? env::system_clock() : *options_.clock;
     pass_on(
         std::move(request),
@@ -89,7 +90,17 @@ class RouterImpl : public Router {
     ((*route.inbox).*put)(std::move(route.actor), std::move(request), std::move(handler));
   }
 
+  std::optional<Within> within(const Message& request, const Inbox& inbox) const override {
+    if (options_.force_remote || request.to_stranger) return std::nullopt;
+    const std::shared_lock lock(mutex_);
+    const std::optional<std::string_view> path = own_path(request.to);
+    const Route* found = path ? find(*path, request.operation) : nullptr;
+    if (found == nullptr || found->inbox.get() != &inbox) return std::nullopt;
+    return Within{found->actor, request.to};
+  }
+
   void accept(Message request, DeliveryHandler handler) override {
+    request.is_from_outside = true;
     std::shared_lock lock(mutex_);
     const std::optional<std::string_view> path = own_path(request.to);
     const Route* found = path ? find(*path, request.operation) : nullptr;
@@ -185,7 +196,7 @@ class RouterImpl : public Router {
   }
 
   const RouterOptions options_;
-  std::shared_mutex mutex_;
+  mutable std::shared_mutex mutex_;
   std::vector<std::string> bases_;
   std::map<std::string, std::map<std::string, Route, std::less<>>, std::less<>> routes_;
 };

@@ -117,6 +117,10 @@ class OutsideServices::Outward final : public exchange::Router {
   void accept(exchange::Message request, exchange::DeliveryHandler handler) override {
     inner_.accept(std::move(request), std::move(handler));
   }
+  std::optional<Within> within(const exchange::Message& request, const exchange::Inbox& inbox) const override {
+    if (address_of(request.to)) return std::nullopt;
+    return inner_.within(request, inbox);
+  }
 
  private:
   std::optional<std::string> address_of(std::string_view to) const {

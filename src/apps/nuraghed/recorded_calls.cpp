@@ -50,6 +50,9 @@ class RecordedCalls::Recording final : public exchange::Router {
                     });
     });
   }
+  std::optional<Within> within(const exchange::Message& request, const exchange::Inbox& inbox) const override {
+    return inner_.within(request, inbox);
+  }
 
  private:
   RecordedCalls& calls_;

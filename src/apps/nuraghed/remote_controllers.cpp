@@ -190,6 +190,10 @@ class RemoteControllers::Forwarding final : public exchange::Router {
     if (!path || is_own_(path->service)) return inner_.accept(std::move(request), std::move(handler));
     controllers_.pass_on(std::move(request), std::move(handler));
   }
+  std::optional<Within> within(const exchange::Message& request, const exchange::Inbox& inbox) const override {
+    // Whose end is told of goes through telling().
+    return request.origin.empty() ? inner_.within(request, inbox) : std::nullopt;
+  }
 
  private:
   RemoteControllers& controllers_;
