@@ -12,6 +12,7 @@
 #include "apps/controller/site.hpp"
 #include "apps/controller/state_folder.hpp"
 #include "apps/nuraghed/door_certificate.hpp"
+#include "apps/nuraghed/machines.hpp"
 #include "apps/nuraghed/notifications.hpp"
 #include "apps/nuraghed/outside_services.hpp"
 #include "apps/nuraghed/own_addresses.hpp"
@@ -82,6 +83,7 @@ struct Daemon::Parts final : api::ConsoleProvider {
   std::unique_ptr<services::vhf::Factory> vhf;
   std::unique_ptr<services::vhir::Repository> vhir;
   std::unique_ptr<services::vcf::Factory> vcf;
+  std::unique_ptr<Machines> machines;
   std::unique_ptr<services::ca::Registry> ca;
   std::unique_ptr<services::workflow::Administration> workflow;
   std::unique_ptr<soap::Elsewhere> elsewhere;
@@ -361,6 +363,7 @@ Status Daemon::Parts::open_control() {
   cluster_options.past = past;
   cluster_options.members = &member_keys;
   vcf = std::make_unique<services::vcf::Factory>(std::move(cluster_options));
+  TRY_ASSIGN(machines, Machines::open(settings.machines, settings.state + "/machines", settings.sim_persisted, past));
   workflow = std::make_unique<services::workflow::Administration>(*engine);
   TRY_ASSIGN(resources, wsrf::Resources::make({base}));
   make_tenant();
@@ -382,7 +385,7 @@ Status Daemon::Parts::open_control() {
   TRY_ASSIGN(auto store, std::move(opened));
   exchange::ExchangeOptions options;
   options.name = "control";
-  options.lanes = 4;
+  options.lanes = 32;  // as many machines are worked on at once
   options.event_retention = settings.retention.events;
   options.event_limit = settings.retention.events_of_vo;
   options.on_spans = spans.taker();
@@ -395,15 +398,10 @@ Status Daemon::Parts::open_control() {
     drainer = std::make_unique<Drainer>();
     control = controller::make_drained(std::move(control), *drainer);
   }
-  for (exchange::Actor* actor :
-       {static_cast<exchange::Actor*>(engine.get()), static_cast<exchange::Actor*>(vhf.get()),
-        static_cast<exchange::Actor*>(vhir.get()), static_cast<exchange::Actor*>(vcf.get()),
-        static_cast<exchange::Actor*>(workflow.get()), static_cast<exchange::Actor*>(elsewhere.get()),
-        static_cast<exchange::Actor*>(resources.get()), static_cast<exchange::Actor*>(tenant.get()),
-        static_cast<exchange::Actor*>(notification.get()), &spans.actor()})
+  for (auto* actor : std::initializer_list<exchange::Actor*>{
+           engine.get(), vhf.get(), vhir.get(), vcf.get(), workflow.get(), elsewhere.get(), resources.get(),
+           tenant.get(), notification.get(), &spans.actor(), ca.get(), &outside->actor(), &machines->actor()})
     control->add_actor(*actor);
-  control->add_actor(*ca);
-  control->add_actor(outside->actor());
   spans.set_control(*control);
   control->set_conversation_probe(engine->conversation_probe());
   services::notification::follow_events(*control, *notification);

@@ -10,6 +10,7 @@
 //   STATE/port             the TCP port on 127.0.0.1, kept from the first start on
 //   STATE/control.db       engine, VHF, VHIR, VCF, where they are not in a database server
 //   STATE/images/          the OCI image layout of the VHIR
+//   STATE/machines/        what the drivers of physical machines keep (machines.hpp)
 //   STATE/vhc/NAME/        one Virtual Host Controller: vhc.db, hosts/ (driver), seeds/, switch/
 #pragma once
 
@@ -19,6 +20,7 @@
 
 #include "api/rate_limit.hpp"
 #include "apps/controller/settings.hpp"
+#include "apps/nuraghed/machines.hpp"
 #include "base/result.hpp"
 #include "base/units.hpp"
 #include "net/address_rules.hpp"
@@ -65,7 +67,8 @@ struct Settings {
   placement::Weights weights;             // of the placement policy `optimise`
   std::vector<std::string> sim_failures;  // "VERB:PATTERN[:every=N]"
   std::vector<std::string> sim_delays;    // "VERB=DURATION"
-  bool deterministic = false;             // one thread does all work, jobs inline (drained_exchange.hpp)
+  MachineSettings machines;
+  bool deterministic = false;  // one thread does all work, jobs inline (drained_exchange.hpp)
   bool sim_persisted = true;
 };
 

@@ -103,6 +103,17 @@ int main(int argc, char** argv) {
   app.add_option("--sim-fail", settings.sim_failures, "Simulated hypervisor: VERB:PATTERN[:every=N] fails")->take_all();
   app.add_option("--sim-delay", settings.sim_delays, "Simulated hypervisor: VERB=DURATION, how long a verb takes")
       ->take_all();
+  app.add_option(
+         "--power-limit", settings.machines.power_limits,
+         "Physical machines: COMMAND=DURATION, how long on, soft-off, hard-off or cycle may take before the next "
+         "means is tried")
+      ->take_all();
+  app.add_option("--sim-machine-fail", settings.machines.sim_failures,
+                 "Simulated machines: VERB:PATTERN[:every=N][:chance=PERCENT][:refused|unanswered|ignored] fails")
+      ->take_all();
+  app.add_option("--sim-machine-delay", settings.machines.sim_delays,
+                 "Simulated machines: VERB=DURATION, how long a verb takes")
+      ->take_all();
   app.add_flag("--deterministic", settings.deterministic, "For tests: one thread does all work, in a fixed order");
   app.add_flag("!--sim-volatile", settings.sim_persisted,
                "Simulated hypervisor: keep nothing on disk (for benchmarks)");

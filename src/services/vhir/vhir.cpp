@@ -137,8 +137,8 @@ Status Repository::remove_image(exchange::Turn& turn, const exchange::Message& r
     return hold.second.digest == image.digest && hold.second.vo == request.vo;
   });
   if (users > 0)
-    return conflict(
-        fmt::format("image {}:{} is used by {} virtual hosts; destroy them first", image.name, image.version, users));
+    return conflict(fmt::format("image {}:{} is used by {} hosts; destroy virtual ones and release machines first",
+                                image.name, image.version, users));
   TRY(rows_.erase(tx, row_key(request.vo, image)));
   Order order{"remove", request.message_id, request.vo, image.name + ":" + image.version, image.digest, {}, {}};
   TRY_ASSIGN(order.kept, digests_in_use(turn));

@@ -1,0 +1,31 @@
+// Machines: HaDeS with the drivers that it has in this process.
+//
+//   STATE/machines/sim/    simulated machines (deploy/sim/machines.hpp)
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "exchange/exchange.hpp"
+#include "services/past.hpp"
+
+namespace nuraghe::daemon {
+
+struct MachineSettings {
+  std::vector<std::string> power_limits;  // "COMMAND=DURATION"
+  std::vector<std::string> sim_failures;  // deploy::parse_sim_machine_failure
+  std::vector<std::string> sim_delays;    // "VERB=DURATION"
+};
+
+class Machines {
+ public:
+  // kInvalid names the option that is wrong.
+  static Result<std::unique_ptr<Machines>> open(const MachineSettings& settings, const std::string& folder,
+                                                bool sim_persisted, const services::PastLimits& past);
+  virtual ~Machines() = default;
+  virtual exchange::Actor& actor() = 0;
+};
+
+}  // namespace nuraghe::daemon

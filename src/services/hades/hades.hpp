@@ -1,0 +1,124 @@
+// HaDeS, the Hardware Deployment Service: the service half, which knows the machines and carries out single steps. The
+// order of the steps stands in workflows/hades/.
+//
+// Machines are the site's; while one is deployed it is of one virtual organisation. At most one thing is at work on a
+// machine: an order of an administrator (a job "machine/NAME") or a step of its deployment (a job "step/ID"). Whatever
+// decides whether something may begin does so in the turn that begins it, so of two at once one is refused. Jobs are
+// idempotent: a process that was killed runs them again.
+// Threading: as exchange::Actor; run_job touches only Worker, which is thread safe.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "model/machine_lifecycle.hpp"
+#include "services/hades/rows.hpp"
+#include "services/hades/work.hpp"
+#include "services/past.hpp"
+#include "services/rows.hpp"
+
+namespace nuraghe::services::hades {
+
+struct ServiceOptions {
+  PastLimits past;
+  Duration deployment_timeout = std::chrono::hours(2);
+};
+
+class Service final : public api::Skeleton {
+ public:
+  // The worker outlives the service.
+  Service(ServiceOptions options, Worker& worker) : Skeleton("hades"), options_(std::move(options)), worker_(worker) {}
+
+  std::string_view name() const override { return "hades"; }
+  Status open(store::Store& store) override;
+  Status on_start(exchange::Turn& turn) override;
+  Status on_timer(exchange::Turn& turn, std::string_view key) override;
+  Status on_job(exchange::Turn& turn, const exchange::Job& job, const Result<std::string>& result) override;
+  Result<std::string> run_job(const exchange::Job& job, exchange::JobContext& context) override;
+
+ protected:
+  // ---- machines (machines.cpp) ----
+  Status enrol_machine(exchange::Turn& turn, const exchange::Message& request,
+                       const api::EnrolMachineRequest& input) override;
+  Status list_machines(exchange::Turn& turn, const exchange::Message& request,
+                       const api::ListMachinesRequest& input) override;
+  Status get_machine(exchange::Turn& turn, const exchange::Message& request,
+                     const api::GetMachineRequest& input) override;
+  Status inspect_machine(exchange::Turn& turn, const exchange::Message& request,
+                         const api::InspectMachineRequest& input) override;
+  Status power_machine(exchange::Turn& turn, const exchange::Message& request,
+                       const api::PowerMachineRequest& input) override;
+  Status set_boot_device(exchange::Turn& turn, const exchange::Message& request,
+                         const api::SetBootDeviceRequest& input) override;
+  Status read_sensors(exchange::Turn& turn, const exchange::Message& request,
+                      const api::ReadSensorsRequest& input) override;
+  Status cordon_machine(exchange::Turn& turn, const exchange::Message& request,
+                        const api::CordonMachineRequest& input) override;
+  Status remove_machine(exchange::Turn& turn, const exchange::Message& request,
+                        const api::RemoveMachineRequest& input) override;
+
+  // ---- deployments (deployments.cpp) ----
+  Status propose(exchange::Turn& turn, const exchange::Message& request, const api::ProposeRequest& input) override;
+  Status list_deployments(exchange::Turn& turn, const exchange::Message& request,
+                          const api::ListDeploymentsRequest& input) override;
+  Status get_deployment(exchange::Turn& turn, const exchange::Message& request,
+                        const api::GetDeploymentRequest& input) override;
+  Status begin_deployment(exchange::Turn& turn, const exchange::Message& request,
+                          const api::BeginDeploymentRequest& input) override;
+  Status end_deployment(exchange::Turn& turn, const exchange::Message& request,
+                        const api::EndDeploymentRequest& input) override;
+  Status begin_release(exchange::Turn& turn, const exchange::Message& request,
+                       const api::BeginReleaseRequest& input) override;
+  Status end_release(exchange::Turn& turn, const exchange::Message& request,
+                     const api::EndReleaseRequest& input) override;
+
+  // ---- steps (steps.cpp) ----
+  Status start_system(exchange::Turn& turn, const exchange::Message& request,
+                      const api::StartSystemRequest& input) override;
+  Status partition(exchange::Turn& turn, const exchange::Message& request, const api::PartitionRequest& input) override;
+  Status make_filesystems(exchange::Turn& turn, const exchange::Message& request,
+                          const api::MakeFilesystemsRequest& input) override;
+  Status populate(exchange::Turn& turn, const exchange::Message& request, const api::PopulateRequest& input) override;
+  Status configure(exchange::Turn& turn, const exchange::Message& request, const api::ConfigureRequest& input) override;
+  Status boot(exchange::Turn& turn, const exchange::Message& request, const api::BootRequest& input) override;
+  Status wipe(exchange::Turn& turn, const exchange::Message& request, const api::WipeRequest& input) override;
+  Status power_off(exchange::Turn& turn, const exchange::Message& request, const api::PowerOffRequest& input) override;
+  Status stop_step(exchange::Turn& turn, const exchange::Message& request, const api::StopStepRequest& input) override;
+
+ private:
+  Result<MachineRow> machine(exchange::Turn& turn, const std::string& name) const;
+  Status put(exchange::Turn& turn, const MachineRow& row) const;
+  // The machine is now in the state to which the event leads; kConflict when it is not legal.
+  Status enter(exchange::Turn& turn, MachineRow& row, model::MachineEvent event) const;
+  // Nothing else is at work on the machine, and the event would be legal.
+  Status check_free(const MachineRow& row) const;
+  Status start(exchange::Turn& turn, MachineRow row, Order order, std::string operation);
+  Status machine_ended(exchange::Turn& turn, const Order& order, const Outcome& outcome);
+  Status inspected(exchange::Turn& turn, MachineRow& row, const Outcome& outcome);
+  Status sensors_ended(exchange::Turn& turn, const Order& order, const Outcome& outcome);
+
+  // A deployment of the VO that is not over.
+  Result<DeploymentRow> deployment(exchange::Turn& turn, const std::string& vo, const std::string& id) const;
+  Status put(exchange::Turn& turn, const DeploymentRow& row) const;
+  // It is over and only remembered.
+  Status end(exchange::Turn& turn, const DeploymentRow& row) const;
+  Status start_step(exchange::Turn& turn, const exchange::Message& request, DeploymentRow row, api::Step step,
+                    Order order);
+  Status begin_step(exchange::Turn& turn, const exchange::Message& request, const std::string& deployment,
+                    api::Step step);
+  Status step_ended(exchange::Turn& turn, const Order& order, const Outcome& outcome);
+  Status answer_step(exchange::Turn& turn, const Order& order);
+
+  Status announce(exchange::Turn& turn, const api::Machine& machine, std::string kind, std::string severity,
+                  std::string text) const;
+  Status announce(exchange::Turn& turn, const api::Deployment& deployment, std::string kind, std::string severity,
+                  std::string text, const std::string& traceparent = {}) const;
+
+  ServiceOptions options_;
+  Worker& worker_;
+  RowTable<MachineRow> machines_;
+  RowTable<DeploymentRow> deployments_;
+  PastTable<api::Deployment> past_;
+};
+
+}  // namespace nuraghe::services::hades

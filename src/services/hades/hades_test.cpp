@@ -1,0 +1,307 @@
+#include "services/hades/hades.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "deploy/sim/machines.hpp"
+#include "services/testing.hpp"
+
+namespace nuraghe::services::hades {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing::World;
+
+constexpr const char* kAddress = "/services/hades";
+constexpr const char* kNode =
+    R"(<node xmlns="urn:nuraghe:node:1" name="one"><image name="tiny"/><cpus>1</cpus><memory>8MiB</memory></node>)";
+
+class HadesTest : public ::testing::Test {
+ protected:
+  HadesTest() { reopen(); }
+  ~HadesTest() override { world_.close(); }
+  void reopen(std::vector<deploy::SimMachineFailure> failures = {}) {
+    world_.close();
+    deploy::SimMachinesOptions options;
+    options.persisted = false;
+    options.failures = std::move(failures);
+    machines_ = std::move(*deploy::open_sim_machines(std::move(options)));
+    deploy::PowerLimits limits;
+    for (auto& [command, limit] : limits.commands) limit = std::chrono::milliseconds(5);
+    limits.pause = std::chrono::milliseconds(1);
+    worker_ = std::make_unique<Worker>(WorkerOptions{{{"sim", {machines_.get(), machines_.get()}}}, limits});
+    service_ = std::make_unique<Service>(ServiceOptions{}, *worker_);
+    world_.open({service_.get()});
+  }
+
+  exchange::Message enrol(const std::string& name, const std::string& driver = "sim",
+                          const std::string& address = "cpus=4,memory=8GiB,disk=64GiB",
+                          std::vector<std::string> macs = {}) {
+    return world_.ask(api::make_enrol_machine(kAddress, {name, driver, address, std::move(macs)}));
+  }
+  void available(const std::string& name) {
+    ASSERT_EQ(World::fault_of(enrol(name)), "");
+    ASSERT_EQ(World::fault_of(world_.ask(api::make_inspect_machine(kAddress, {name}))), "");
+  }
+  api::Machine machine(const std::string& name = "m1") {
+    const auto got = api::parse_get_machine_response(world_.ask(api::make_get_machine(kAddress, {name})));
+    EXPECT_TRUE(got);
+    return got ? got->machine : api::Machine{};
+  }
+  exchange::Message begin(const std::string& name = "m1", const std::string& vo = "vo1") {
+    api::BeginDeploymentRequest input;
+    input.machine = name;
+    input.fragment = std::move(*xml::Document::parse(kNode)).share();
+    return world_.ask(api::make_begin_deployment(kAddress, input), vo);
+  }
+  // The id of a deployment that begins.
+  std::string begun(const std::string& name = "m1", const std::string& vo = "vo1") {
+    const auto response = api::parse_begin_deployment_response(begin(name, vo));
+    EXPECT_TRUE(response) << response.error().to_string();
+    return response ? response->deployment : "";
+  }
+  api::Deployment deployment(const std::string& id, const std::string& vo = "vo1") {
+    const auto got = api::parse_get_deployment_response(world_.ask(api::make_get_deployment(kAddress, {id}), vo));
+    EXPECT_TRUE(got) << got.error().to_string();
+    return got ? got->deployment : api::Deployment{};
+  }
+  exchange::Message partition(const std::string& id, const std::string& vo = "vo1") {
+    return world_.ask(api::make_partition(kAddress, {id, machine().hardware->disk.front()}), vo);
+  }
+  // Every step of a deployment; the first fault.
+  std::string steps(const std::string& id, const std::string& vo = "vo1") {
+    api::PopulateRequest populate;
+    populate.deployment = id;
+    populate.image = {"tiny", "1", "sha256:00", "/images"};
+    for (auto message :
+         {api::make_start_system(kAddress, {id}), api::make_partition(kAddress, {id, machine().hardware->disk.front()}),
+          api::make_make_filesystems(kAddress, {id}), api::make_populate(kAddress, populate),
+          api::make_configure(kAddress, {id}), api::make_boot(kAddress, {id})}) {
+      const auto answer = world_.ask(std::move(message), vo);
+      if (answer.fault) return answer.fault->reason;
+    }
+    return "";
+  }
+  void end(const std::string& id, bool succeeded, const std::string& vo = "vo1") {
+    ASSERT_EQ(World::fault_of(world_.ask(api::make_end_deployment(kAddress, {id, succeeded, "because"}), vo)), "");
+  }
+  void release(const std::string& id, api::WipePolicy policy, const std::string& vo = "vo1") {
+    const auto answer = world_.ask(api::make_begin_release(kAddress, {id, policy, std::nullopt}), vo);
+    const auto release = api::parse_begin_release_response(answer);
+    ASSERT_TRUE(release) << release.error().to_string();
+    if (release->needs_wipe) {
+      ASSERT_EQ(World::fault_of(world_.ask(api::make_start_system(kAddress, {id}), vo)), "");
+      ASSERT_EQ(World::fault_of(world_.ask(api::make_wipe(kAddress, {id, policy}), vo)), "");
+    }
+    ASSERT_EQ(World::fault_of(world_.ask(api::make_power_off(kAddress, {id}), vo)), "");
+    ASSERT_EQ(World::fault_of(world_.ask(api::make_end_release(kAddress, {id, true, std::nullopt}), vo)), "");
+  }
+  std::vector<std::string> kinds() {
+    std::vector<std::string> found;
+    world_.read_events(0, [&](const exchange::Event& event) { found.push_back(event.kind); });
+    return found;
+  }
+  bool is_blank(const std::string& name = "m1") {
+    const auto found = machine(name);
+    return machines_->is_blank({found.name, found.address, found.mac}).value_or(false);
+  }
+
+  World world_;
+  std::unique_ptr<deploy::SimMachines> machines_;
+  std::unique_ptr<Worker> worker_;
+  std::unique_ptr<Service> service_;
+};
+
+TEST_F(HadesTest, AMachineIsEnrolledOnceAndWhatIsWrongIsRefusedByName) {
+  EXPECT_EQ(World::fault_of(enrol("m1", "sim", "", {"52:54:00:AA:00:01"})), "");
+  EXPECT_EQ(machine().state, api::MachineState::kEnrolled);
+  EXPECT_EQ(World::fault_of(enrol("m1", "sim", "", {"52:54:00:aa:00:01"})), "");
+  EXPECT_EQ(World::fault_of(enrol("m1", "sim", "cpus=2", {"52:54:00:aa:00:01"})), "conflict");
+  EXPECT_EQ(World::fault_of(enrol("m2", "sim", "", {"52:54:00:aa:00:01"})), "conflict");
+  EXPECT_EQ(World::fault_of(enrol("m2", "sim", "wheels=4")), "invalid");
+  EXPECT_EQ(World::fault_of(enrol("m2", "sim", "", {"52-54-00-aa-00-01"})), "invalid");
+  EXPECT_EQ(World::fault_of(enrol("M 2")), "invalid");
+  const auto refused = enrol("m2", "redfish");
+  EXPECT_EQ(World::fault_of(refused), "unsupported");
+  EXPECT_THAT(refused.fault->reason, HasSubstr("no driver 'redfish' for machines here; there is sim"));
+  EXPECT_EQ(world_.keys("hades_machine").size(), 1U);
+}
+
+TEST_F(HadesTest, AnInspectionTellsWhatIsThereAndWhatHasChanged) {
+  available("m1");
+  EXPECT_EQ(machine().state, api::MachineState::kAvailable);
+  EXPECT_EQ(machine().hardware->cpus, 4);
+  EXPECT_THAT(kinds(), Not(Contains("machine.differs")));
+  ASSERT_TRUE(machines_->replace_hardware({"m1", machine().address, {}}, {2, gib(8), "x86_64", "uefi", {}, {}, {}}));
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_inspect_machine(kAddress, {"m1"}))), "");
+  EXPECT_THAT(machine().difference, Contains("2 cpus instead of 4 cpus"));
+  EXPECT_THAT(kinds(), Contains("machine.differs"));
+}
+
+TEST_F(HadesTest, PowerIsSwitchedByWhateverMeansHelps) {
+  available("m1");
+  const auto on = world_.ask(api::make_power_machine(kAddress, {"m1", api::PowerAction::kOn}));
+  EXPECT_EQ(api::parse_power_machine_response(on)->power, api::PowerState::kOn);
+  // No system runs that could listen to a soft power-off.
+  const auto off = world_.ask(api::make_power_machine(kAddress, {"m1", api::PowerAction::kOff}));
+  EXPECT_EQ(api::parse_power_machine_response(off)->power, api::PowerState::kOff);
+  EXPECT_EQ(machine().power, api::PowerState::kOff);
+  EXPECT_EQ(machine().operation, "");
+}
+
+TEST_F(HadesTest, AnOrderThatFailsIsTheMachinesConditionUntilOneSucceeds) {
+  reopen({{.verb = "inventory", .every = 2}});
+  available("m1");
+  const auto failed = world_.ask(api::make_inspect_machine(kAddress, {"m1"}));
+  EXPECT_EQ(World::fault_of(failed), "unavailable");
+  EXPECT_THAT(machine().condition, HasSubstr("inspect of machine m1: simulated failure"));
+  EXPECT_EQ(machine().state, api::MachineState::kAvailable);
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_inspect_machine(kAddress, {"m1"}))), "");
+  EXPECT_EQ(machine().condition, "");
+}
+
+TEST_F(HadesTest, AMachineIsDeployedStepByStepAndReleased) {
+  available("m1");
+  const auto id = begun();
+  EXPECT_EQ(machine().vo, "vo1");
+  EXPECT_EQ(steps(id), "");
+  end(id, true);
+  EXPECT_EQ(machine().state, api::MachineState::kDeployed);
+  EXPECT_EQ(machine().power, api::PowerState::kOn);
+  EXPECT_EQ(deployment(id).image, "tiny:1@sha256:00");
+  ASSERT_EQ(deployment(id).step.size(), 6U);
+  for (const auto& step : deployment(id).step) EXPECT_EQ(step.state, api::StepState::kDone);
+  release(id, api::WipePolicy::kQuick);
+  EXPECT_EQ(machine().state, api::MachineState::kAvailable);
+  EXPECT_EQ(machine().vo + machine().deployment + machine().unwiped, "");
+  EXPECT_TRUE(is_blank());
+  EXPECT_EQ(deployment(id).state, api::DeploymentState::kReleased);
+  EXPECT_THAT(kinds(), Contains("deployment.released"));
+}
+
+TEST_F(HadesTest, OfTwoDeploymentsOrderedForOneMachineOneWins) {
+  available("m1");
+  const auto id = begun("m1", "vo1");
+  const auto refused = begin("m1", "vo2");
+  EXPECT_EQ(World::fault_of(refused), "conflict");
+  EXPECT_THAT(refused.fault->reason, HasSubstr("machine m1 is deploying"));
+  EXPECT_EQ(machine().deployment, id);
+  const auto power = world_.ask(api::make_power_machine(kAddress, {"m1", api::PowerAction::kOff}));
+  EXPECT_EQ(World::fault_of(power), "conflict");
+}
+
+TEST_F(HadesTest, WhatFailsBeforeAnythingIsWrittenLeavesTheMachineAsItWas) {
+  available("m1");
+  const auto id = begun();
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_start_system(kAddress, {id}))), "");
+  end(id, false);
+  EXPECT_EQ(machine().state, api::MachineState::kAvailable);
+  EXPECT_EQ(machine().vo + machine().deployment + machine().unwiped, "");
+  EXPECT_EQ(deployment(id).state, api::DeploymentState::kUndone);
+}
+
+TEST_F(HadesTest, WhatFailsLaterKeepsTheMachineAsFailedWithTheStepAndItsLog) {
+  reopen({{.verb = "populate"}});
+  available("m1");
+  const auto id = begun();
+  EXPECT_THAT(steps(id), HasSubstr("populate of machine m1: simulated failure"));
+  end(id, false);
+  EXPECT_EQ(machine().state, api::MachineState::kFailed);
+  EXPECT_EQ(machine().unwiped, "vo1");
+  const auto failed = deployment(id).step.back();
+  EXPECT_EQ(failed.step, api::Step::kPopulate);
+  EXPECT_EQ(failed.state, api::StepState::kFailed);
+  EXPECT_THAT(failed.log, HasSubstr("simulated agent: populate disk"));
+  EXPECT_THAT(failed.error, HasSubstr("simulated failure"));
+  EXPECT_EQ(World::fault_of(begin()), "conflict");
+  EXPECT_EQ(World::fault_of(world_.ask(api::make_remove_machine(kAddress, {"m1", std::nullopt}))), "conflict");
+  release(id, api::WipePolicy::kFull);
+  EXPECT_EQ(machine().state, api::MachineState::kAvailable);
+  EXPECT_TRUE(is_blank());
+}
+
+TEST_F(HadesTest, ADiskOfAnotherSizeThanWasSaidIsNotTouched) {
+  available("m1");
+  const auto id = begun();
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_start_system(kAddress, {id}))), "");
+  auto disk = machine().hardware->disk.front();
+  disk.size = disk.size + Bytes{512};
+  EXPECT_EQ(World::fault_of(world_.ask(api::make_partition(kAddress, {id, disk}))), "invalid");
+  EXPECT_TRUE(is_blank());
+}
+
+TEST_F(HadesTest, AMachineThatWasNotWipedGoesToNobodyElse) {
+  available("m1");
+  const auto id = begun();
+  ASSERT_EQ(steps(id), "");
+  end(id, true);
+  release(id, api::WipePolicy::kNone);
+  EXPECT_EQ(machine().unwiped, "vo1");
+  const auto refused = begin("m1", "vo2");
+  EXPECT_EQ(World::fault_of(refused), "conflict");
+  EXPECT_THAT(refused.fault->reason, HasSubstr("released without a wipe"));
+  EXPECT_EQ(World::fault_of(world_.ask(api::make_remove_machine(kAddress, {"m1", std::nullopt}))), "conflict");
+  const auto again = begun("m1", "vo1");
+  ASSERT_EQ(steps(again), "");
+  end(again, true);
+  release(again, api::WipePolicy::kQuick);
+  EXPECT_EQ(World::fault_of(begin("m1", "vo2")), "");
+}
+
+TEST_F(HadesTest, WhatIsBeingEndedTakesNoStepButToSwitchOff) {
+  available("m1");
+  const auto id = begun();
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_start_system(kAddress, {id}))), "");
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_stop_step(kAddress, {id}))), "");
+  EXPECT_EQ(World::fault_of(partition(id)), "conflict");
+  EXPECT_EQ(World::fault_of(world_.ask(api::make_power_off(kAddress, {id}))), "");
+  EXPECT_EQ(machine().power, api::PowerState::kOff);
+  EXPECT_EQ(machine().unwiped, "") << "a refused partition leaves no trace";
+}
+
+TEST_F(HadesTest, ACordonedMachineTakesNoDeploymentAndSaysWhy) {
+  available("m1");
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_cordon_machine(kAddress, {"m1", true, "the fan is loud"}))), "");
+  const auto refused = begin();
+  EXPECT_EQ(World::fault_of(refused), "conflict");
+  EXPECT_THAT(refused.fault->reason, HasSubstr("the fan is loud"));
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_cordon_machine(kAddress, {"m1", false, std::nullopt}))), "");
+  EXPECT_EQ(World::fault_of(begin()), "");
+}
+
+TEST_F(HadesTest, ADeploymentIsOfItsVoAlone) {
+  available("m1");
+  const auto id = begun("m1", "vo1");
+  EXPECT_EQ(World::fault_of(world_.ask(api::make_get_deployment(kAddress, {id}), "vo2")), "not-found");
+  EXPECT_EQ(World::fault_of(world_.ask(api::make_start_system(kAddress, {id}), "vo2")), "not-found");
+  const auto list = world_.ask(api::make_list_deployments(kAddress, {}), "vo2");
+  EXPECT_TRUE(api::parse_list_deployments_response(list)->deployment.empty());
+  end(id, false);
+  EXPECT_EQ(World::fault_of(world_.ask(api::make_get_deployment(kAddress, {id}), "vo2")), "not-found");
+  EXPECT_EQ(deployment(id).state, api::DeploymentState::kUndone);
+}
+
+TEST_F(HadesTest, AStepThatIsOrderedByOneMessageTwiceIsDoneOnce) {
+  available("m1");
+  const auto id = begun();
+  for (int i = 0; i < 2; ++i) world_.send(api::make_start_system(kAddress, {id}), "vo1", "urn:test:start");
+  EXPECT_EQ(World::fault_of(world_.answers["urn:test:start"]), "");
+  EXPECT_EQ(deployment(id).step.size(), 1U);
+}
+
+TEST_F(HadesTest, AMachineThatIsRemovedByForceIsGoneWithWhatWasOnIt) {
+  reopen({{.verb = "configure"}});
+  available("m1");
+  const auto id = begun();
+  EXPECT_NE(steps(id), "");
+  end(id, false);
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_remove_machine(kAddress, {"m1", true}))), "");
+  EXPECT_EQ(World::fault_of(world_.ask(api::make_get_machine(kAddress, {"m1"}))), "not-found");
+  EXPECT_TRUE(world_.keys("hades_machine").empty() && world_.keys("hades_deployment").empty());
+  EXPECT_EQ(deployment(id).state, api::DeploymentState::kFailed);
+}
+
+}  // namespace
+}  // namespace nuraghe::services::hades
