@@ -85,3 +85,12 @@ except zeep.exceptions.Fault as fault:
     content = {etree.QName(element).localname: element for element in detail._value_1}
     assert list(content) == ["Timestamp", "Originator", "ErrorCode", "Description"] and content["Description"].text, detail
     print("fault", content["ErrorCode"].text)
+
+# A machine is a resource like the others.
+machines = service(load("hades.wsdl"), "HADESSoap", "/services/hades")
+assert machines.enrol_machine(name="bare", driver="sim", mac=["52:54:00:12:34:56"]).state == "enrolled"
+machine = service(load("hades-machine.wsdl"), "MachineSoap", "/services/hades/machines/bare")
+assert machine.inspect_machine(name="bare").state == "available"
+assert machine.GetResourceProperty(etree.QName("urn:nuraghe:hades:1", "State"))[0] == "available"
+machine.Destroy()
+print("# machine")

@@ -1,12 +1,13 @@
 #!/usr/bin/python3
-"""Kills nuraghed at every store commit and every outgoing message of a create, a destroy, a freeze and a thaw.
+"""Kills nuraghed at every store commit and every outgoing message of a create, a destroy, a freeze and a thaw, and
+of a machine's deployment and release.
 
   enumerate.py PROGRAMS [--jobs N] [--stride K] [--offset K] [--only FLOW] [--point N]
 
 An uninterrupted run with --deterministic counts the places: two per commit (before it, after it), one per message or
 reply. Then, for each of them, nuraghed is started on a copy of the same state, gets the same request, and ends by
 SIGKILL there. It is started again, as always (many threads), and when nothing is at work any more the cluster exists
-whole or not at all, and everything in invariants.py holds. Then the request is repeated as its client would.
+whole or not at all, and everything in invariants.py holds; so with the machine. Then the request is repeated as its client would.
 """
 import argparse
 import concurrent.futures
@@ -161,8 +162,75 @@ class DestroySingle:
         return "whole" if before else "absent"
 
 
+class Deploy:
+    """A machine gets a system: afterwards it has all of it, or is as before."""
+    name = "deploy"
+    steps = ["start-system", "partition", "make-filesystems", "populate", "configure", "boot"]
+
+    @staticmethod
+    def prepare(world):
+        world.soap("hades", "enrol_machine", "<x:name>m1</x:name><x:driver>sim</x:driver>")
+        world.soap("hades", "inspect_machine", "<x:name>m1</x:name>")
+
+    @staticmethod
+    def send(world):
+        node = CONFIGURATION.format(image="tiny", cpus=1, memory="16MiB").replace("configuration", "node").replace(
+            "xmlns=", 'name="one" xmlns=')
+        return child(world.soap("hades", "deploy", f"<x:machine>m1</x:machine><x:fragment>{node}</x:fragment>",
+                                "urn:test:deploy"), "deployment")
+
+    @staticmethod
+    def machine(world):
+        [machine] = children(world.soap("hades", "get_machine", "<x:name>m1</x:name>"), "machine")
+        assert not child(machine, "operation") and not child(machine, "condition"), ET.tostring(machine)
+        deployments = children(world.soap("hades", "list_deployments"), "deployment")
+        state = child(machine, "state")
+        assert state in ("available", "deployed") and len(deployments) == (state == "deployed"), state
+        for one in deployments:
+            steps = [(child(step, "step"), child(step, "state")) for step in children(one, "step")]
+            assert steps == [(step, "done") for step in Deploy.steps], steps
+        assert len(world.table("vhir_hold")) == len(deployments)
+        return state, child(machine, "deployment"), child(machine, "unwiped"), child(machine, "power")
+
+    @staticmethod
+    def verify(world):
+        before = Deploy.machine(world)
+        assert before[0] == "deployed" or before[1:3] == ("", ""), before
+        deployment = Deploy.send(world)
+        world.until_quiet()
+        assert Deploy.machine(world) == ("deployed", deployment, "default", "on")
+        assert before[1] in ("", deployment), "it was deployed twice"
+        return "whole" if before[1] else "absent"
+
+
+class Release:
+    """A machine is given back: afterwards it is wiped, off and nobody's, or deployed as before."""
+    name = "release"
+
+    @staticmethod
+    def prepare(world):
+        Deploy.prepare(world)
+        Deploy.send(world)
+        world.until_quiet()
+
+    @staticmethod
+    def send(world):
+        [deployment] = children(world.soap("hades", "list_deployments"), "deployment")
+        world.soap("hades", "release", f"<x:deployment>{child(deployment, 'id')}</x:deployment>", "urn:test:release")
+
+    @staticmethod
+    def verify(world):
+        before = Deploy.machine(world)
+        if before[0] == "deployed":
+            Release.send(world)
+            world.until_quiet()
+        assert Deploy.machine(world) == ("available", "", "", "off")
+        assert not world.table("hades_deployment")
+        return "whole" if before[0] == "deployed" else "absent"
+
+
 FLOWS = [Create, Destroy, Change("freeze", "running", "frozen"), Change("thaw", "frozen", "running"), CreateSingle,
-         DestroySingle]
+         DestroySingle, Deploy, Release]
 
 
 def prepare(world, flow):
@@ -224,7 +292,7 @@ def enumerate_flow(arguments, flow):
                     traceback.print_exc(limit=-3, file=sys.stdout)
         print(f"{flow.name}: {passed} places = {commits} commits, before and after each, + {sends} messages and "
               f"replies of an uninterrupted run; killed at {len(points)} of them in {time.monotonic() - begin:.0f} s; "
-              f"afterwards the cluster was {outcomes}; failed: {sorted(failed) or 'none'}", flush=True)
+              f"afterwards it was {outcomes}; failed: {sorted(failed) or 'none'}", flush=True)
         return not failed
 
 

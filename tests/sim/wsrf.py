@@ -28,9 +28,9 @@ SG = "http://docs.oasis-open.org/wsrf/sg-2"
 R = "http://docs.oasis-open.org/wsrf/r-2"
 BF = "http://docs.oasis-open.org/wsrf/bf-2"
 XPATH = "http://www.w3.org/TR/1999/REC-xpath-19991116"
-VCF, VHF, VHIR, WORKFLOW = (f"urn:nuraghe:{name}:1" for name in ("vcf", "vhf", "vhir", "workflow"))
+VCF, VHF, VHIR, WORKFLOW, HADES = (f"urn:nuraghe:{name}:1" for name in ("vcf", "vhf", "vhir", "workflow", "hades"))
 NAMESPACES = {"wsnt": "http://docs.oasis-open.org/wsn/b-2", "wstop": "http://docs.oasis-open.org/wsn/t-1", "rp": RP, "rl": RL, "sg": SG, "vcf": VCF, "vhf": VHF, "vhir": VHIR, "w": WORKFLOW, "a": WSA,
-              "xsi": "http://www.w3.org/2001/XMLSchema-instance", "vcm": "urn:nuraghe:vcm:1", "vhm": "urn:nuraghe:vhm:1"}
+              "xsi": "http://www.w3.org/2001/XMLSchema-instance", "vcm": "urn:nuraghe:vcm:1", "vhm": "urn:nuraghe:vhm:1", "hades": HADES}
 DECLARED = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in NAMESPACES.items())
 SCHEMA = {}
 
@@ -42,7 +42,7 @@ def schema(programs):
         parts = {RP: "standards/wsrf/rp-2.xsd", RL: "standards/wsrf/rl-2.xsd", SG: "standards/wsrf/sg-2.xsd",
                  R: "standards/wsrf/r-2.xsd", "http://docs.oasis-open.org/wsn/b-2": "standards/wsn/b-2.xsd",
                  "http://docs.oasis-open.org/wsn/t-1": "standards/wsn/t-1.xsd", "urn:nuraghe:resource:1": "resource.xsd", "urn:nuraghe:fault:1": "fault.xsd"}
-        for name in ("vcf", "vhf", "vhir", "workflow", "vcm", "vhm"):
+        for name in ("vcf", "vhf", "vhir", "workflow", "vcm", "vhm", "hades"):
             parts[f"urn:nuraghe:{name}:1"] = f"{name}.xsd"
         imports = "".join(f'<import namespace="{uri}" schemaLocation="{folder}/{path}"/>' for uri, path in parts.items())
         SCHEMA["all"] = etree.XMLSchema(etree.fromstring(

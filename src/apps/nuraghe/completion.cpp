@@ -8,6 +8,7 @@
 
 #include "apps/nuraghe/command_line.hpp"
 #include "apps/nuraghe/commands.hpp"
+#include "contracts/hades.hpp"
 #include "contracts/vhir.hpp"
 
 namespace nuraghe::cli {
@@ -45,7 +46,7 @@ constexpr std::string_view kScript = R"script(_nuraghe() {{
   local names=("${{COMP_WORDS[0]}}" "${{site[@]}}" names)
   COMPREPLY=()
   case "$kind" in
-    clusters|hosts|singles|images) words="$("${{names[@]}}" "$kind" 2>/dev/null)" ;;
+    clusters|hosts|singles|images|machines) words="$("${{names[@]}}" "$kind" 2>/dev/null)" ;;
     either) words="$("${{names[@]}}" clusters 2>/dev/null; "${{names[@]}}" singles 2>/dev/null)" ;;
     copy) words="$("${{names[@]}}" hosts 2>/dev/null | sed 's/$/:/')"
           COMPREPLY=($(compgen -f -- "$current"))
@@ -66,6 +67,7 @@ std::string kind_of(const std::string& argument, bool is_single) {
   if (argument == "NAME") return "either";
   if (argument == "HOST") return is_single ? "singles" : "hosts";
   if (argument == "IMAGE") return "images";
+  if (argument == "MACHINE") return "machines";
   if (argument == "FROM") return "copy";
   return "";
 }
@@ -150,6 +152,11 @@ Status list_names(Context& context, const std::string& kind) {
     contracts::vhir::Client repository(connection->caller(), connection->service("vhir"));
     TRY_ASSIGN(const auto response, repository.list_images({}));
     for (const auto& image : response.catalogue.image) names.insert(image.name);
+  }
+  if (kind == "machines") {
+    contracts::hades::Client machines(connection->caller(), connection->service("hades"));
+    TRY_ASSIGN(const auto response, machines.list_machines({}));
+    for (const auto& machine : response.machine) names.insert(machine.name);
   }
   if (kind == "clusters" || kind == "hosts") {
     contracts::vcf::Client clusters(connection->caller(), connection->service("vcf"));

@@ -6,6 +6,7 @@
 
 #include "apps/nuraghe/command_line.hpp"
 #include "apps/nuraghe/commands.hpp"
+#include "apps/nuraghe/machines.hpp"
 #include "apps/nuraghe/tenants.hpp"
 #include "xml/xml.hpp"
 
@@ -46,6 +47,7 @@ struct Arguments {
   cli::AuditOptions audit;
   cli::AuthorityOptions authority;
   std::string lifetime = "1h";
+  cli::MachineOptions machine;
 };
 
 using Action = std::function<int(cli::Context&)>;
@@ -153,6 +155,86 @@ void add_host_commands(CLI::App& app, Arguments& a, Action& action) {
   forget->add_option("PHYSICAL", a.name, "Name of the physical host")->required();
   forget->add_flag("-y,--yes", a.options.yes, "Do not ask");
   forget->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::forget_physical_host(c, a.name)); }; });
+}
+
+CLI::App* add_machine_command(CLI::App& machine, Arguments& a, const std::string& name, const std::string& what,
+                              const std::string& example) {
+  auto* command = machine.add_subcommand(name, what)->footer("Example: nuraghe machine " + example);
+  command->add_option("MACHINE", a.machine.name, "Name of the machine")->required();
+  return command;
+}
+
+void runs(CLI::App* command, Action& action, std::function<Status(cli::Context&)> run) {
+  command->callback([&action, run = std::move(run)] { action = [run](cli::Context& c) { return finish(c, run(c)); }; });
+}
+
+void add_machine_commands(CLI::App& app, Arguments& a, Action& action) {
+  auto* machine = app.add_subcommand("machine", "Physical machines, bare or deployed")->require_subcommand(1);
+  auto& o = a.machine;
+  auto* add = machine->add_subcommand("add", "Enrol a machine, or those of a list; nothing is done to them")
+                  ->footer("Example: nuraghe machine add rack1-a --driver sim --address cpus=8,memory=16GiB");
+  auto* name = add->add_option("MACHINE", o.name, "Name of the machine");
+  add->add_option("--driver", o.driver, "What switches it on and off: sim")->capture_default_str();
+  add->add_option("--address", o.address, "Of what switches it on and off; of driver sim: what the machine has");
+  add->add_option("--mac", o.macs, "MAC address of a card from which it may boot")->take_all();
+  add->add_option("--from", o.list, "File (CSV) with the headings name, driver, address, mac")->excludes(name);
+  add->callback([&] {
+    if (o.name.empty() == o.list.empty()) throw CLI::ValidationError("machine add", "MACHINE or --from is needed");
+    action = [&](cli::Context& c) { return finish(c, cli::add_machines(c, o)); };
+  });
+  auto* list = machine->add_subcommand("ls", "List machines")->footer("Example: nuraghe machine ls");
+  runs(list, action, cli::list_machines);
+  const auto make = [&](const std::string& verb, const std::string& what, const std::string& example) {
+    return add_machine_command(*machine, a, verb, what, example);
+  };
+  runs(make("show", "Show a machine, its hardware and what is deployed on it", "show rack1-a"), action,
+       [&](cli::Context& c) { return cli::show_machine(c, o.name); });
+  runs(make("inspect", "Look at what a machine has and whether it is on", "inspect rack1-a"), action,
+       [&](cli::Context& c) { return cli::inspect_machine(c, o.name); });
+  runs(make("sensors", "Show what a machine's sensors say", "sensors rack1-a"), action,
+       [&](cli::Context& c) { return cli::show_sensors(c, o.name); });
+  auto* power = make("power", "Switch a machine on or off", "power rack1-a on");
+  power->add_option("ACTION", o.action, "on, off, force-off, cycle")
+      ->required()
+      ->check(CLI::IsMember({"on", "off", "force-off", "cycle"}));
+  runs(power, action, [&](cli::Context& c) { return cli::power_machine(c, o); });
+  auto* device = make("boot-device", "Say from where a machine starts next", "boot-device rack1-a network");
+  device->add_option("DEVICE", o.device, "disk, network")->required()->check(CLI::IsMember({"disk", "network"}));
+  runs(device, action, [&](cli::Context& c) { return cli::set_boot_device(c, o); });
+  auto* cordon = make("cordon", "Let nothing new be deployed on a machine", "cordon rack1-a --reason 'fan is loud'");
+  cordon->add_option("--reason", o.reason, "Why");
+  runs(cordon, action, [&](cli::Context& c) { return cli::cordon_machine(c, o, true); });
+  runs(make("uncordon", "Let a machine take deployments again", "uncordon rack1-a"), action,
+       [&](cli::Context& c) { return cli::cordon_machine(c, o, false); });
+}
+
+// What becomes of a machine as a whole.
+void add_deployment_commands(CLI::App& app, Arguments& a, Action& action) {
+  auto& machine = *app.get_subcommand("machine");
+  auto& o = a.machine;
+  for (const bool is_real : {false, true}) {
+    auto* deploy =
+        is_real ? add_machine_command(machine, a, "deploy", "Deploy a system on a machine", "deploy rack1-a node.xml")
+                : add_machine_command(machine, a, "propose", "Say whether a machine can become a node",
+                                      "propose rack1-a node.xml");
+    deploy->add_option("NODE", o.node, "Node configuration file (XML)")->required();
+    deploy->add_option("--name", o.node_name, "Name of the node, instead of the file's");
+    runs(deploy, action,
+         [&, is_real](cli::Context& c) { return is_real ? cli::deploy_machine(c, o) : cli::propose_machine(c, o); });
+  }
+  auto* abort =
+      add_machine_command(machine, a, "abort", "End the deployment or release at work on a machine", "abort rack1-a");
+  runs(abort, action, [&](cli::Context& c) { return cli::abort_machine(c, o.name); });
+  auto* release = add_machine_command(machine, a, "release", "Give a machine back: wiped, off, available",
+                                      "release rack1-a --wipe full");
+  release->add_option("--wipe", o.wipe, "quick, full, none")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"quick", "full", "none"}));
+  auto* remove = add_machine_command(machine, a, "rm", "Forget a machine", "rm rack1-a");
+  remove->add_flag("--force", o.force, "Although it failed, or its disks were not wiped");
+  for (auto* command : {release, remove}) command->add_flag("-y,--yes", a.options.yes, "Do not ask");
+  runs(release, action, [&](cli::Context& c) { return cli::release_machine(c, o); });
+  runs(remove, action, [&](cli::Context& c) { return cli::remove_machine(c, o); });
 }
 
 void add_service_commands(CLI::App& app, Arguments& a, Action& action) {
@@ -429,7 +511,7 @@ void add_local_commands(CLI::App& app, Arguments& a, Action& action) {
   auto* names = app.add_subcommand("names", "Names for the completion")->group("");
   names->add_option("KIND", a.name, "What is to be named")
       ->required()
-      ->check(CLI::IsMember({"clusters", "hosts", "singles", "images"}));
+      ->check(CLI::IsMember({"clusters", "hosts", "singles", "images", "machines"}));
   names->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::list_names(c, a.name)); }; });
 }
 
@@ -469,6 +551,8 @@ int main(int argc, char** argv) {
   add_lease_commands(app, arguments, action);
   add_host_commands(app, arguments, action);
   add_certificate_commands(app, arguments, action);
+  add_machine_commands(app, arguments, action);
+  add_deployment_commands(app, arguments, action);
   add_image_commands(app, arguments, action);
   add_workflow_commands(app, arguments, action);
   add_trace_commands(app, arguments, action);
