@@ -66,10 +66,14 @@ Status create_private_file(const std::string& path) {
 
 Status prepare_format(Connection& connection, bool read_only) {
   const std::string& path = connection.path();
-  TRY_ASSIGN(const std::int64_t application, connection.query_number("PRAGMA application_id"));
+  TRY_ASSIGN(std::int64_t application, connection.query_number("PRAGMA application_id"));
+  TRY_ASSIGN(const std::int64_t objects, connection.query_number("SELECT count(*) FROM sqlite_master"));
+  if (application == 0 && objects > 0) {
+    // Another process may have made them between the two questions.
+    TRY_ASSIGN(application, connection.query_number("PRAGMA application_id"));
+    if (application == 0) return corrupt(fmt::format("{} is a database of another program", path));
+  }
   if (application == 0) {
-    TRY_ASSIGN(const std::int64_t objects, connection.query_number("SELECT count(*) FROM sqlite_master"));
-    if (objects > 0) return corrupt(fmt::format("{} is a database of another program", path));
     if (read_only) return not_found(fmt::format("{} is empty: nothing was stored in it yet", path));
     TRY(create_format(connection));
   } else if (application != kApplicationId) {

@@ -72,6 +72,7 @@ Status SqliteWriter::open(const std::string& path) {
   TRY_ASSIGN(set_applied_, connection_.prepare("UPDATE meta SET value = ?1 WHERE name = 'applied'"));
   TRY_ASSIGN(count_parts_, connection_.prepare("UPDATE meta SET value = value + 1 WHERE name = 'parts'"));
   TRY_ASSIGN(data_version_, connection_.prepare("PRAGMA data_version"));
+  wal_index_.open(connection_);
   return open_journal(path);
 }
 
@@ -177,9 +178,19 @@ Status SqliteWriter::verify_epoch() {
 }
 
 Result<bool> SqliteWriter::is_behind() {
+  TRY_ASSIGN(const bool behind, is_database_behind());
+  if (behind) return true;
+  return journal_.has_grown();
+}
+
+Result<bool> SqliteWriter::is_database_behind() {
+  // Before the version is asked for: what is committed between the two, the version tells.
+  const auto header = wal_index_.header();
+  if (header && header == known_header_) return false;
   TRY_ASSIGN(const std::int64_t version, version_of(data_version_));
   if (version != known_version_) return true;
-  return journal_.has_grown();
+  known_header_ = header;
+  return false;
 }
 
 Status SqliteWriter::follow() {
@@ -188,18 +199,22 @@ Status SqliteWriter::follow() {
   TRY_ASSIGN(applied_, applied_of(connection_));
   applied_durable_ = false;
   known_version_ = version;
+  known_header_.reset();
   return {};
+}
+
+Status SqliteWriter::verify_newest() {
+  TRY_ASSIGN(const bool behind, is_behind());
+  if (!behind) return {};
+  TRY(verify_epoch());
+  return unavailable(connection_.path() + ": another writer was first");
 }
 
 template <class Done, class Work>
 Result<Done> SqliteWriter::transact(const Work& work) {
   TRY(begin_.run());
   auto done = [&]() -> Result<Done> {
-    TRY_ASSIGN(const bool behind, is_behind());
-    if (behind) {
-      TRY(verify_epoch());
-      return unavailable(connection_.path() + ": another writer was first");
-    }
+    TRY(verify_newest());
     TRY_ASSIGN(auto result, work());
     if (log_vfs_) log_vfs_->begin_commit();
     const Status committed = commit_.run();
@@ -214,13 +229,23 @@ Result<Done> SqliteWriter::transact(const Work& work) {
 
 Status SqliteWriter::append(const std::vector<Piece>& pieces) {
   if (journal_.wants_part(applied_, pieces.front().number)) TRY(begin_part());
-  const auto done = transact<bool>([&]() -> Result<bool> {
-    TRY(journal_.append(pieces));
-    return true;
-  });
-  if (!done) return done.error();
+  if (const auto lock = wal_index_.try_lock()) {
+    TRY(append_locked(pieces));
+  } else {
+    // It waits for who has the lock.
+    const auto done = transact<bool>([&]() -> Result<bool> {
+      TRY(journal_.append(pieces));
+      return true;
+    });
+    if (!done) return done.error();
+  }
   for (const Piece& piece : pieces) log_bytes_ += static_cast<std::int64_t>(piece.changes.size());
   return {};
+}
+
+Status SqliteWriter::append_locked(const std::vector<Piece>& pieces) {
+  TRY(verify_newest());
+  return journal_.append(pieces);
 }
 
 // Others learn by the table that they know the journal's end no longer.

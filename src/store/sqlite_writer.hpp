@@ -20,6 +20,7 @@
 #include "store/recent_changes.hpp"
 #include "store/sqlite.hpp"
 #include "store/sqlite_connection.hpp"
+#include "store/wal_index.hpp"
 
 namespace nuraghe::store {
 
@@ -33,7 +34,8 @@ class SqliteWriter {
   // As Store::acquire.
   Result<std::int64_t> acquire(std::string_view owner);
 
-  // Whether another connection has written since this one last wrote or follow() was called.
+  // Whether another connection has written since this one last wrote or follow() was called. Mostly a look at memory
+  // that SQLite shares, and one at the journal.
   Result<bool> is_behind();
   // What is there now is known. kConflict when a newer owner is there.
   Status follow();
@@ -85,6 +87,10 @@ class SqliteWriter {
   Status open_journal(const std::string& path);
   Status verify_epoch();
   Status begin_part();
+  // Under the write lock: kUnavailable when another connection was first, kConflict when it was a newer owner.
+  Status verify_newest();
+  Status append_locked(const std::vector<Piece>& pieces);
+  Result<bool> is_database_behind();
   // Within a transaction: everything up to there is in the tables.
   Status note_applied(std::int64_t number);
   // Within one transaction; kUnavailable when another connection was first.
@@ -110,6 +116,8 @@ class SqliteWriter {
   bool applied_durable_ = false;  // on the disk too
   std::vector<Table> tables_;
   std::int64_t known_version_ = -1;
+  WalIndex wal_index_;
+  std::optional<WalIndex::Header> known_header_;  // of a time at which the known version was the newest
   std::string owner_;
   std::int64_t epoch_ = 0;
   std::int64_t page_size_ = 4096;
