@@ -1,7 +1,5 @@
 #include "store/wal_index.hpp"
 
-#include <atomic>
-
 namespace nuraghe::store {
 namespace {
 
@@ -27,7 +25,6 @@ std::optional<WalIndex::Header> WalIndex::header() {
   const auto* words = static_cast<const volatile std::uint32_t*>(region);
   Header header;
   for (std::size_t i = 0; i < header.size(); ++i) header[i] = words[i];
-  std::atomic_thread_fence(std::memory_order_acquire);
   return header;
 }
 
