@@ -262,7 +262,10 @@ class DoorChecks:
                 if get.rest is None or get.rest.verb != "GET" or get.rest.shape != wanted:
                     continue
                 last = get.rest.parameters[-1]
-                source = self.source_of(method, last)
+                # By which the resource itself is known: NAME:VERSION, where NAME alone may soon be another one.
+                keys = [resource.key for resource in other.resources if resource.get == get.name]
+                source = next(filter(None, (self.source_in(method.response, key) for key in keys)), "") or (
+                    self.source_in(method.response, last) or self.source_in(method.request, last))
                 if source:
                     head = get.rest.path[:-len("{" + last + "}")]
                     for theirs, ours in zip(get.rest.parameters, method.rest.parameters):
@@ -273,15 +276,15 @@ class DoorChecks:
                   f"{method.rest.path}/{{x}} whose x its answer or its input holds: nobody could find what it made")
 
     @staticmethod
-    def source_of(method, name):
-        for struct in (method.response, method.request):
-            fields = struct.fields if struct else []
-            if any(f.name == name and not f.list and f.kind in PLAIN for f in fields):
-                return name
-            for f in fields:
-                if f.kind == "struct" and not f.list and not f.optional and any(
-                        g.name == name and not g.list and g.kind in PLAIN for g in f.target.fields):
-                    return f"{f.name}.{name}"
+    def source_in(struct, name):
+        """The path to a plain field of the name that is always there; "": there is none."""
+        fields = struct.fields if struct else []
+        if any(f.name == name and not f.list and f.kind in PLAIN for f in fields):
+            return name
+        for f in fields:
+            if f.kind == "struct" and not f.list and not f.optional and any(
+                    g.name == name and not g.list and g.kind in PLAIN for g in f.target.fields):
+                return f"{f.name}.{name}"
         return ""
 
     def check_topics(self, service):

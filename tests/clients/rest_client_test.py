@@ -23,13 +23,14 @@ import unittest
 
 SOURCE = pathlib.Path(sys.argv[2]).resolve()
 sys.path.insert(0, str(SOURCE / "tests/sim"))
-from world import World, blueprint, clean_up_when_asked_to_end  # noqa: E402
+from world import IMAGE, World, blueprint, clean_up_when_asked_to_end  # noqa: E402
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics_families  # noqa: E402
 from prometheus_client.parser import text_string_to_metric_families  # noqa: E402
 
 PROGRAMS = os.path.abspath(sys.argv[1])
 REST = SOURCE / "tests/clients/rest"
 PATIENCE_S = 240
+JSON = {"Content-Type": "application/json"}
 
 
 def run(argv, **options):
@@ -68,7 +69,7 @@ class RestClients(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.packages = npm_packages()
-        cls.world = World(PROGRAMS)
+        cls.world = World(PROGRAMS, options=("--power-limit", "soft-off=300ms"))
         cls.addClassCleanup(cls.world.__exit__, None, None, None)
         cls.world.start()
         cls.world.import_image()
@@ -133,6 +134,58 @@ class RestClients(unittest.TestCase):
         self.world.until(lambda: self.cluster(where)["state"] == "running", "it ran")
         self.assertEqual(self.cluster(where)["name"], "early")
         self.assertEqual(self.world.http("DELETE", where)[0], 204)
+
+    def test_4b_what_was_made_is_where_its_location_says(self):
+        document = json.loads((self.work / "openapi.json").read_text())
+        makers = {f"{verb.upper()} {path}" for path, verbs in document["paths"].items() for verb, operation in verbs.items()
+                  if "201" in operation.get("responses", {})}
+        node = ('<node xmlns="urn:nuraghe:node:1" name="found"><image name="tiny"/><cpus>1</cpus><memory>64MiB</memory></node>')
+        _, image = self.made("POST", "/images", {"path": self.image("tiny", "7")})
+        self.made("POST", "/images", {"path": self.image("tiny", "8")})
+        # Of the version that was made, also when there is a newer one.
+        self.assertEqual(self.found(image)["image"]["reference"], "tiny:7")
+        _, cluster = self.made("POST", "/clusters", {"blueprint": blueprint("found", 0)})
+        self.assertEqual(self.found(cluster)["cluster"]["name"], "found")
+        status, body, _ = self.world.http("POST", "/identities", json.dumps({"fragment": node}), JSON)
+        self.assertEqual(status, 200, body)
+        known = json.loads(body)
+        request = {"host": "", "fragment": known["fragment"], "seed": known["seed"], "keep": False,
+                   "requirement": {"name": "tiny", "version": "7"}}
+        answer, host = self.made("POST", "/hosts", request)
+        self.assertEqual(self.found(host)["host"]["id"], answer["host"])
+        image = {"name": "tiny", "version": "7", "digest": self.found(image)["image"]["digest"],
+                 "location": os.path.join(self.world.state, "images")}
+        _, raw = self.made("POST", "/controllers/a/hosts", {"id": "vh-raw", "group": "", "fragment": known["fragment"],
+                                                            "image": image, "seed": known["seed"]})
+        self.assertEqual(self.found(raw)["host"]["id"], "vh-raw")
+        _, machine = self.made("POST", "/machines", {"name": "m1", "driver": "sim", "address": "cpus=8,memory=16GiB,disk=100GiB"})
+        self.assertEqual(self.found(machine)["machine"]["name"], "m1")
+        self.assertEqual(self.world.http("POST", machine + "/inspect", "{}", JSON)[0], 200)
+        disk = node.replace("</memory>", '</memory><disk name="root" size="20GiB"/>')
+        answer, deployment = self.made("POST", "/deployments", {"machine": "m1", "fragment": disk})
+        self.assertEqual(self.found(deployment)["deployment"]["id"], answer["deployment"])
+        self.assertEqual(makers, {"POST /images", "POST /clusters", "POST /hosts", "POST /controllers/{controller}/hosts",
+                                  "POST /machines", "POST /deployments"}, "another operation makes something: is it found?")
+        for made in (deployment, machine, raw, host, cluster):
+            self.assertIn(self.world.http("DELETE", made)[0], (200, 202, 204))
+        for version in "78":
+            self.assertEqual(self.world.http("DELETE", f"/images/tiny:{version}")[0], 204)
+
+    def image(self, name, version):
+        folder = f"image-{name}-{version}"
+        self.world.write(f"{folder}/vhi.xml", IMAGE.replace('name="tiny" version="1">', f'name="{name}" version="{version}">'))
+        self.world.write(f"{folder}/tiny.elf", "")
+        return os.path.join(self.world.folder, folder)
+
+    def made(self, verb, path, body):
+        status, text, headers = self.world.http(verb, path, json.dumps(body), JSON)
+        self.assertEqual(status, 201, (path, text))
+        return json.loads(text), headers["Location"]
+
+    def found(self, path):
+        status, text, _ = self.world.http("GET", path)
+        self.assertEqual(status, 200, (path, text))
+        return json.loads(text)
 
     def cluster(self, path):
         status, body, _ = self.world.http("GET", path)
