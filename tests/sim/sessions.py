@@ -42,6 +42,8 @@ PasswordAuthentication no
 PermitRootLogin prohibit-password
 PidFile none
 ExposeAuthInfo yes
+Subsystem sftp internal-sftp
+Subsystem sftp-program /usr/lib/openssh/sftp-server
 """}
         for name, text in files.items():
             with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
@@ -95,6 +97,14 @@ class Session:
         self.process.stdin.write("there?\n")
         self.process.stdin.flush()
         return self.process.stdout.readline() == "there?\n"
+
+    def hello(self):
+        """Of an sftp session: SSH_FXP_INIT is answered by SSH_FXP_VERSION, each time."""
+        self.process.stdin.buffer.write(b"\0\0\0\5\1\0\0\0\3")
+        self.process.stdin.buffer.flush()
+        size = int.from_bytes(self.process.stdout.buffer.read(4), "big")
+        answer = self.process.stdout.buffer.read(size)
+        assert answer[:1] == b"\2", answer
 
     def ended(self):
         return self.process.wait(timeout=PATIENCE_S)
@@ -151,6 +161,12 @@ def main():
         port = free_port()
         silent = session("olga", child(given["olga"], "certificate"), command="",
                          options=["-N", "-L", f"127.0.0.1:{port}:127.0.0.1:{server.port}"])
+        # Files alone, by sshd itself and by a program of its own.
+        files = [session("olga", child(given["olga"], "certificate"), options=["-s"], command=name)
+                 for name in ("sftp", "sftp-program")]
+        of_otto_files = session("otto", child(given["otto"], "certificate"), options=["-s"], command="sftp-program")
+        for one in (*files, of_otto_files):
+            one.hello()
         deadline = time.monotonic() + PATIENCE_S
         while silent.process.poll() is None and time.monotonic() < deadline:
             with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", port)) as forwarded:
@@ -166,8 +182,10 @@ def main():
         # That one is new is no reason to let it be: this test cannot wait until it is old.
         assert "-lt 20 ]" in argv[2]
         server.run([text.replace("-lt 20 ]", "-lt 0 ]") for text in argv])
-        assert of_olga.ended() != 0 and silent.ended() != 0
+        for one in (of_olga, silent, *files):
+            assert one.ended() != 0
         assert of_otto.answers() and of_cluster.answers(), "somebody else's session was ended"
+        of_otto_files.hello()
         print("ok     sessions of a member who was removed are ended, and no others")
 
         # A key that is taken away, and a role that may not log in.

@@ -44,6 +44,8 @@ struct SimOptions {
   std::uint64_t seed = 1;
   Duration beat = std::chrono::seconds(1);
   env::Clock* clock = nullptr;  // nullptr: the system's
+  // What the agents of its guests answer to a command; absent: that all went well.
+  std::function<Result<std::string>(const std::string& id, const std::string& json)> agent{};
 };
 
 class SimDriver : public Driver {

@@ -1,6 +1,9 @@
 // The second half of the controller's operations: what a job's outcome changes, and who is answered.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "base/log.hpp"
 #include "contracts/vhf.hpp"
 #include "services/vhc/vhc.hpp"
@@ -9,6 +12,8 @@ namespace nuraghe::services::vhc {
 namespace {
 
 constexpr Bytes kLastConsoleBytes = {2048};
+constexpr Duration kLatestRetry =
+    std::chrono::minutes(10);  // of ending sessions in a guest whose agent does not answer
 
 std::string_view event_kind(std::string_view verb) {
   if (verb == "create") return "host.created";
@@ -220,43 +225,66 @@ Status Controller::not_ready(exchange::Turn& turn, HostRow row, const Error& err
 
 // ---- sessions of who may not log in any more ----
 
-Status Controller::end_logins(exchange::Turn& turn, const std::vector<contracts::vhf::ShutOut>& shut_out) {
-  if (shut_out.empty()) return {};
-  TRY_ASSIGN(const auto rows, hosts_.scan(turn.transaction(), ""));
-  for (const auto& [id, row] : rows) {
+Status Controller::end_logins(exchange::Turn& turn) {
+  if (shut_out_.empty()) return {};
+  TRY_ASSIGN(auto rows, hosts_.scan(turn.transaction(), ""));
+  std::size_t at_work = 0;
+  std::vector<HostRow> due;
+  for (auto& [id, row] : rows) {
+    if (row.logins_at_work && !row.is_tombstone()) ++at_work;
     const bool is_reachable =
         row.host.state == HostState::kRunning && row.host.operation.empty() && row.ready == "agent" && row.host.ready;
-    if (!is_reachable) continue;  // at the first renewal when it is
+    // The others: at the first renewal when they are.
+    if (is_reachable && !row.logins_at_work && turn.now() >= row.logins_retry && row.logins_ended < factory_time_)
+      due.push_back(std::move(row));
+  }
+  std::ranges::stable_sort(due, {}, &HostRow::logins_failures);
+  for (auto& row : due) {
+    if (at_work >= kMostEnding) break;  // goes on when one of them has ended
     // Until the last certificate is over somebody may come in again: looked at once more then.
     Order order;
     order.verb = "end-logins";
-    order.id = id;
+    order.id = row.host.id;
     order.name = row.host.name;
     order.at = factory_time_;
-    for (const auto& one : shut_out) {
+    for (const auto& one : shut_out_) {
       if (one.vo == row.host.vo && one.until > row.logins_ended) order.logins.push_back(one.login);
     }
     if (order.logins.empty()) continue;
-    const auto started = turn.start_job({"end-logins/" + id, encode_record(order)});
+    const auto started = turn.start_job({"end-logins/" + row.host.id, encode_record(order)});
     if (!started && started.error().code() != ErrorCode::kConflict) return started;
+    row.logins_at_work = true;
+    TRY(put(turn, row));
+    ++at_work;
   }
   return {};
 }
 
 Status Controller::logins_ended(exchange::Turn& turn, const Order& order, const Result<Outcome>& outcome) {
   TRY_ASSIGN(auto found, hosts_.find(turn.transaction(), order.id));
-  if (!found || found->is_tombstone()) return {};
-  auto& row = *found;
+  if (found && !found->is_tombstone()) TRY(note_logins_ended(turn, std::move(*found), order.at, outcome));
+  return end_logins(turn);
+}
+
+Status Controller::note_logins_ended(exchange::Turn& turn, HostRow row, TimePoint at, const Result<Outcome>& outcome) {
+  row.logins_at_work = false;
   if (outcome) {
-    row.logins_ended = order.at;
+    row.logins_ended = at;
     row.logins_failure.clear();
+    row.logins_failures = 0;
+    row.logins_retry = {};
     return put(turn, row);
   }
   // An operation may have been in the way: the next renewal tries again.
-  if (!row.host.operation.empty() || outcome.error().code() == ErrorCode::kCancelled) return {};
+  if (!row.host.operation.empty() || outcome.error().code() == ErrorCode::kCancelled) {
+    row.logins_retry = turn.now() + options_.renewal / 2;
+    return put(turn, row);
+  }
+  const auto doubled = std::min<std::int64_t>(row.logins_failures++, 10);
+  row.logins_retry = turn.now() + std::min<Duration>(options_.renewal * (std::int64_t{1} << doubled), kLatestRetry);
   const std::string why = outcome.error().to_string();
-  if (row.logins_failure == why) return {};
-  row.logins_failure = why;
+  const bool is_told = std::exchange(row.logins_failure, why) == why;
+  if (is_told) return put(turn, row);
   TRY(put(turn, row));
   return report(turn, row, "host.failed", "error",
                 fmt::format("ssh sessions in {} of people who may not log in any more could not be ended: {}; freezing "

@@ -31,16 +31,19 @@ struct HostRow {
   TimePoint operation_started;
   TimePoint started;  // of the guest: creation ended
   bool booted = false;
-  std::string ready_failure;   // why it did not become ready, once that is known
-  std::string stop_reason;     // its hypervisor paused it while an operation was at work
-  TimePoint logins_ended;      // by the factory's clock: sessions of who was shut out before then are ended
-  std::string logins_failure;  // why that failed the last time
+  std::string ready_failure;         // why it did not become ready, once that is known
+  std::string stop_reason;           // its hypervisor paused it while an operation was at work
+  TimePoint logins_ended;            // by the factory's clock: sessions of who was shut out before then are ended
+  std::string logins_failure;        // why that failed the last time
+  bool logins_at_work = false;       // a job is at it
+  std::int64_t logins_failures = 0;  // since it succeeded
+  TimePoint logins_retry;            // by this machine's clock: not before, after a failure
   template <class V>
   void fields(V& v) {
     v(1, host), v(2, fragment), v(3, image), v(4, seed), v(5, disk), v(6, ports), v(7, ready), v(8, abort_requested),
         v(9, operation_request), v(10, destroy_requests), v(11, abort_requests), v(12, ready_requests),
         v(13, operation_started), v(14, started), v(15, booted), v(16, ready_failure), v(17, stop_reason),
-        v(18, logins_ended), v(19, logins_failure);
+        v(18, logins_ended), v(19, logins_failure), v(20, logins_at_work), v(21, logins_failures), v(22, logins_retry);
   }
   bool is_tombstone() const { return host.state == HostState::kDestroyed && host.operation.empty(); }
 };

@@ -145,7 +145,8 @@ Status Controller::on_reply(exchange::Turn& turn, const exchange::Message& reply
     TRY(start_destroy(turn, std::move(*row)));
   }
   factory_time_ = response->now.value_or(turn.now());
-  TRY(end_logins(turn, response->shut_out));
+  shut_out_ = std::move(response->shut_out);
+  TRY(end_logins(turn));
   // Those of hosts that are still to be destroyed: at the next renewal.
   return response->unknown.empty() ? leave_networks(turn, response->unknown_network) : Status();
 }

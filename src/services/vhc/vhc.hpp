@@ -35,6 +35,9 @@ struct ControllerOptions {
 
 class Controller final : public api::Skeleton {
  public:
+  // Guests in which ssh sessions are being ended at a time: each takes a lane of jobs for as long as its agent may
+  // take.
+  static constexpr std::size_t kMostEnding = 8;
   // The worker and what it refers to outlive the controller.
   Controller(ControllerOptions options, Worker& worker);
 
@@ -112,16 +115,19 @@ class Controller final : public api::Skeleton {
   Status start_unlink(exchange::Turn& turn, const std::string& key, const NetworkRow& row);
   Status forget_networks(exchange::Turn& turn);
 
-  // Has open ssh sessions of people who were shut out ended in every running guest that may have some.
-  Status end_logins(exchange::Turn& turn, const std::vector<contracts::vhf::ShutOut>& shut_out);
+  // Has open ssh sessions of people who were shut out ended in every running guest that may have some: in few at a
+  // time, guests whose agents did not answer last and ever later.
+  Status end_logins(exchange::Turn& turn);
   Status logins_ended(exchange::Turn& turn, const Order& order, const Result<Outcome>& outcome);
+  Status note_logins_ended(exchange::Turn& turn, HostRow row, TimePoint at, const Result<Outcome>& outcome);
 
   ControllerOptions options_;
   Worker& worker_;
   RowTable<HostRow> hosts_;
   RowTable<NetworkRow> networks_;
-  TimePoint factory_time_;      // of its last answer; this machine's clock may be another
-  std::optional<Usage> usage_;  // null: to be read from the rows
+  TimePoint factory_time_;                         // of its last answer; this machine's clock may be another
+  std::vector<contracts::vhf::ShutOut> shut_out_;  // as that said
+  std::optional<Usage> usage_;                     // null: to be read from the rows
 };
 
 }  // namespace nuraghe::services::vhc

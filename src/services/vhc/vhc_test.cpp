@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
 
 #include "hypervisor/sim/driver.hpp"
 #include "services/testing.hpp"
@@ -80,6 +81,7 @@ class ControllerTest : public ::testing::Test {
     hypervisor::SimOptions sim;
     sim.persisted = false;
     sim.clock = &world_.clock;
+    sim.agent = [this](const std::string& id, const std::string& json) { return agent_answers(id, json); };
     driver_ = std::move(*hypervisor::open_sim_driver(std::move(sim)));
     WorkerOptions worker;
     worker.folder = folder_;
@@ -97,11 +99,15 @@ class ControllerTest : public ::testing::Test {
     options.name = "a";
     options.address = "http://127.0.0.1:1/services/a";
     options.factory = "/services/vhf";
-    options.capacity.cpus = 4;
+    options.capacity.cpus = 64;
     options.capacity.memory = gib(1);
     options.capacity.disk = gib(1);
     controller_ = std::make_unique<Controller>(std::move(options), *worker_);
     world_.open({controller_.get(), &book_});
+  }
+  virtual Result<std::string> agent_answers(const std::string& /*id*/, const std::string& json) {
+    if (json.find("\"guest-exec-status\"") != std::string::npos) return std::string(R"({"exited":true,"exitcode":0})");
+    return std::string(json.find("\"guest-exec\"") != std::string::npos ? R"({"pid":1})" : "{}");
   }
   void reopen() {
     world_.close();
@@ -232,32 +238,42 @@ class LoginsTest : public ControllerTest {
  protected:
   LoginsTest() : ControllerTest("agent") {}
   // What the simulated guests were told while the time passes, a renewal at a time.
-  int told(Duration span) {
-    ::testing::internal::CaptureStderr();
+  std::size_t told(Duration span, const std::string& id = "") {
+    asked_.clear();
     world_.advance(span, 10s);
-    const std::string log = ::testing::internal::GetCapturedStderr();
-    int count = 0;
-    for (auto at = log.find("a guest is to run"); at != log.npos; at = log.find("a guest is to run", at + 1)) ++count;
-    last_ = log;
-    return count;
+    return static_cast<std::size_t>(
+        std::ranges::count_if(asked_, [&](const auto& one) { return id.empty() || one.first == id; }));
+  }
+  Result<std::string> agent_answers(const std::string& id, const std::string& json) override {
+    if (json.find("\"guest-exec\"") != std::string::npos) asked_.emplace_back(id, json);
+    std::size_t at_work = 0;
+    for (const auto& value : world_.values("vhc_host")) {
+      const auto row = decode_record<HostRow>(value);
+      if (row && row->logins_at_work) ++at_work;
+    }
+    most_at_work_ = std::max(most_at_work_, at_work);
+    if (hung_.contains(id)) return timed_out("the guest agent does not answer");
+    return ControllerTest::agent_answers(id, json);
   }
   void shut_out(const std::string& name, const std::string& vo = "vo1") {
     book_.shut_out.push_back({vo, "member:" + name + "@" + vo, world_.clock.now() + book_.ahead + 40s});
   }
-  std::string last_;
+  std::vector<std::pair<std::string, std::string>> asked_;  // host, command
+  std::set<std::string> hung_;                              // their agents do not answer
+  std::size_t most_at_work_ = 0;
 };
 
 TEST_F(LoginsTest, GuestsAreLookedAtUntilTheLastCertificateIsOver) {
-  EXPECT_EQ(told(1min), 0);
+  EXPECT_EQ(told(1min), 0U);
   shut_out("olga");
-  EXPECT_GE(told(10s), 1);
-  EXPECT_THAT(last_, HasSubstr("member:olga@vo1"));
-  EXPECT_GE(told(40s), 3) << "somebody may have come in by a certificate of before";
-  EXPECT_EQ(told(5min), 0) << "once is enough after that";
+  ASSERT_GE(told(10s), 1U);
+  EXPECT_THAT(asked_[0].second, HasSubstr("member:olga@vo1"));
+  EXPECT_GE(told(40s), 3U) << "somebody may have come in by a certificate of before";
+  EXPECT_EQ(told(5min), 0U) << "once is enough after that";
   shut_out("otto", "vo2");
-  EXPECT_EQ(told(1min), 0) << "it is another VO's";
+  EXPECT_EQ(told(1min), 0U) << "it is another VO's";
   reopen();
-  EXPECT_EQ(told(1min), 0) << "what was done is remembered";
+  EXPECT_EQ(told(1min), 0U) << "what was done is remembered";
 }
 
 TEST_F(LoginsTest, TheClocksOfFactoryAndControllerMayDiffer) {
@@ -265,30 +281,68 @@ TEST_F(LoginsTest, TheClocksOfFactoryAndControllerMayDiffer) {
   for (const Duration ahead : {Duration(-2min), Duration(2min)}) {
     book_.ahead = ahead;
     const std::string host = ahead < Duration(0) ? "vh-early" : "vh-late";
-    EXPECT_EQ(told(1min), 0);
+    EXPECT_EQ(told(1min), 0U);
     create(host);
     shut_out("olga");
-    EXPECT_GE(told(10s), 1);
-    EXPECT_GE(told(40s), 3) << "until the last certificate is over";
-    EXPECT_EQ(told(5min), 0) << "and not until the controller's clock says so";
+    EXPECT_GE(told(10s), 1U);
+    EXPECT_GE(told(40s), 3U) << "until the last certificate is over";
+    EXPECT_EQ(told(5min), 0U) << "and not until the controller's clock says so";
     EXPECT_EQ(World::fault_of(world_.ask(contracts::vhc::make_destroy_host(kAddress, {host}))), "");
     // One that was created afterwards has no session of hers.
     create(host + "-2");
-    EXPECT_EQ(told(1min), 0);
+    EXPECT_EQ(told(1min), 0U);
     EXPECT_EQ(World::fault_of(world_.ask(contracts::vhc::make_destroy_host(kAddress, {host + "-2"}))), "");
   }
+}
+
+TEST_F(LoginsTest, GuestsWhoseAgentsHangAreAskedEverLater) {
+  create("vh-2");
+  hung_ = {"vh-1"};
+  shut_out("olga");
+  EXPECT_EQ(told(10s, "vh-1"), 1U);
+  EXPECT_GE(told(50s, "vh-2"), 3U);
+  // After 10, 20, 40, 80 s, and so on: not at each of the 360 renewals of an hour.
+  EXPECT_LE(told(1h, "vh-1"), 12U);
+  EXPECT_EQ(std::ranges::count_if(book_.reports, [](const auto& one) { return one.kind == "host.failed"; }), 1);
+  hung_.clear();
+  EXPECT_EQ(told(15min, "vh-1"), 1U) << "it catches up";
+  EXPECT_EQ(told(1h), 0U);
+}
+
+TEST_F(LoginsTest, GuestsWhoseAgentsHangLeaveLanesToTheOthers) {
+  hung_ = {"vh-1"};
+  for (int n = 2; n <= 30; ++n) {
+    create("vh-" + std::to_string(n));
+    if (n % 2 == 0) hung_.insert("vh-" + std::to_string(n));
+  }
+  shut_out("olga");
+  EXPECT_GE(told(20s), 30U) << "every one is looked at";
+  std::set<std::string> seen;
+  for (const auto& [id, command] : asked_) seen.insert(id);
+  EXPECT_EQ(seen.size(), 30U);
+  EXPECT_EQ(most_at_work_, Controller::kMostEnding);
+  // Those that answer come first from now on.
+  told(10s);
+  std::size_t last_good = 0, first_hung = asked_.size();
+  for (std::size_t at = 0; at < asked_.size(); ++at) {
+    if (hung_.contains(asked_[at].first))
+      first_hung = std::min(first_hung, at);
+    else
+      last_good = at;
+  }
+  EXPECT_LT(last_good, first_hung + 1);
 }
 
 TEST_F(LoginsTest, APausedGuestIsLookedAtWhenItRuns) {
   EXPECT_EQ(World::fault_of(world_.ask(contracts::vhc::make_pause_host(kAddress, {"vh-1"}))), "");
   shut_out("olga");
-  EXPECT_EQ(told(5min), 0);
+  EXPECT_EQ(told(5min), 0U);
   EXPECT_EQ(World::fault_of(world_.ask(contracts::vhc::make_resume_host(kAddress, {"vh-1"}))), "");
-  EXPECT_EQ(told(10s), 1);
-  EXPECT_EQ(told(5min), 0);
+  EXPECT_EQ(told(10s), 1U);
+  EXPECT_EQ(told(5min), 0U);
   // One that was created afterwards has no session of hers.
   create("vh-2");
-  EXPECT_EQ(told(1min), 0);
+  EXPECT_EQ(told(1min), 0U);
 }
 
 TEST_F(ControllerTest, TombstonesGoInTime) {
