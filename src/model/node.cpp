@@ -73,7 +73,11 @@ xml::Document node_fragment(const Node& node) {
   for (const Nic& nic : node.nics) write_nic(root, nic);
   write_boot(root, node.boot);
   root.append_element(kNodeNamespace, "initial-conditions").set_attribute("kind", node.initial_conditions);
-  if (!node.seed_digest.empty()) root.append_element(kNodeNamespace, "seed").set_attribute("digest", node.seed_digest);
+  if (!node.seed_digest.empty()) {
+    xml::Node seed = root.append_element(kNodeNamespace, "seed");
+    seed.set_attribute("digest", node.seed_digest);
+    if (!node.management_mac.empty()) seed.set_attribute("management", node.management_mac);
+  }
   return document;
 }
 
@@ -102,8 +106,10 @@ Result<Node> parse_node_fragment(xml::Node element) {
   if (const xml::Node boot = element.child(kNodeNamespace, "boot")) node.boot = read_boot(boot, {});
   if (const xml::Node initial = element.child(kNodeNamespace, "initial-conditions"))
     node.initial_conditions = trimmed(initial.attribute_or("kind", "cold"));
-  if (const xml::Node seed = element.child(kNodeNamespace, "seed"))
+  if (const xml::Node seed = element.child(kNodeNamespace, "seed")) {
     node.seed_digest = trimmed(seed.attribute_or("digest", ""));
+    node.management_mac = trimmed(seed.attribute_or("management", ""));
+  }
   return node;
 }
 

@@ -102,6 +102,8 @@ struct Node {
   Boot boot;
   std::string initial_conditions = "cold";
   std::string seed_digest;  // sha256:HEX; empty: no seed
+  // The address by which the seed knows the NIC on the management network; empty: one that is made of the host's id.
+  std::string management_mac;
 };
 
 // Whether a host may be named so: kNameRule, which contracts/node.xsd says as a pattern (HostName).

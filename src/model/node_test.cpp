@@ -22,6 +22,7 @@ Node full_node() {
   node.nics = {{"private", 7, "02:00:00:07:00:02", "10.1.0.2", 24, 1400, true}};
   node.boot = {"bios", "q35", "quiet <&>", "console:login: ", {}};
   node.seed_digest = "sha256:" + std::string(64, 'a');
+  node.management_mac = "52:54:00:12:34:56";
   return node;
 }
 
@@ -45,6 +46,7 @@ TEST(NodeFragment, ComesBackAsItWas) {
   EXPECT_EQ(back->boot.parameters, "quiet <&>");
   EXPECT_EQ(back->boot.ready, "console:login: ");
   EXPECT_EQ(back->seed_digest, node.seed_digest);
+  EXPECT_EQ(back->management_mac, node.management_mac);
   EXPECT_EQ(disk_demand(*back), mib(1536));
 }
 

@@ -5,6 +5,7 @@
 #include "model/node.hpp"
 #include "model/plan.hpp"
 #include "services/vcf/vcf.hpp"
+#include "services/vhc/agent_addresses.hpp"
 
 namespace nuraghe::services::vcf {
 namespace {
@@ -47,6 +48,8 @@ Status Factory::identify_host(exchange::Turn& turn, const exchange::Message& req
   place.host = env::make_id(turn.random(), "instance");
   TRY_ASSIGN(const auto seeds, make_seeds(turn, owner, {planned}, {{node.name, &place}}));
   node.seed_digest = seeds.front().digest;
+  // Its controller gives it an id of its own: the seed knows the network by this one's.
+  node.management_mac = vhc::management_mac(place.host);
   api::IdentifyHostResponse response;
   response.fragment = model::node_fragment(node).share();
   response.seed = {seeds.front().digest, fmt::format("{}/{}", options_.seed_base, owner.id)};

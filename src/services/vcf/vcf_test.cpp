@@ -230,6 +230,7 @@ class IdentityTest : public FactoryTest {
     const auto identified =
         contracts::vcf::parse_identify_host_response(world_.ask(contracts::vcf::make_identify_host(kAddress, input)));
     EXPECT_TRUE(identified) << identified.error().to_string();
+    fragment_ = identified->fragment;
     return identified->seed;
   }
   std::string assign(const contracts::vhc::Seed& seed, const std::string& host, const std::string& vo = "vo1") {
@@ -245,7 +246,19 @@ class IdentityTest : public FactoryTest {
     for (const char* table : {"vcf_seed", "vcf_identity", "vcf_identity_of", "vcf_identity_new"})
       EXPECT_THAT(world_.keys(table), IsEmpty()) << table;
   }
+  xml::DocumentPtr fragment_;  // as it was identified last
 };
+
+TEST_F(IdentityTest, TheSeedKnowsTheManagementNetworkByTheAddressInTheFragment) {
+  const auto seed = identify();
+  const auto node = model::parse_node_fragment(fragment_->root());
+  ASSERT_TRUE(node) << node.error().to_string();
+  EXPECT_EQ(node->seed_digest, seed.digest);
+  ASSERT_NE(node->management_mac, "");
+  std::string all;
+  for (const auto& bundle : world_.values("vcf_seed")) all += bundle;
+  EXPECT_THAT(all, HasSubstr(node->management_mac)) << "in the network-config";
+}
 
 TEST_F(IdentityTest, GoesWithItsHost) {
   const auto seed = identify();

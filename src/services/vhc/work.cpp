@@ -268,7 +268,7 @@ Status Worker::plug_ports(const Order& order, hypervisor::HostSpec& spec, Outcom
   if (outcome.ready == "agent" || !order.seed.digest.empty()) {
     hypervisor::NicSpec management;
     management.name = "management";
-    management.mac = management_mac(order.id);
+    management.mac = node.management_mac.empty() ? management_mac(order.id) : node.management_mac;
     management.kind = hypervisor::NicSpec::Kind::kUser;
     management.outward = outward;
     TRY_ASSIGN(management.ssh_port, ssh_port(order.id));
