@@ -1,6 +1,7 @@
 #include "api/oidc.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <boost/json/array.hpp>
@@ -136,6 +137,25 @@ Result<std::vector<OidcProvider>> parse_oidc(std::string_view text) {
   return providers;
 }
 
+namespace {
+
+Result<std::string> read_ca(const std::string& file) {
+  TRY_ASSIGN(auto pem, env::read_file(file, mib(1)));
+  const auto certificates = pki::split(pem);
+  if (!certificates || certificates->empty())
+    return invalid(fmt::format("{} holds no certificate that can be read as PEM", file));
+  return pem;
+}
+
+// Changes when the file is replaced.
+std::string stamp_of(const std::string& file) {
+  struct stat info {};
+  if (file.empty() || ::stat(file.c_str(), &info) != 0) return {};
+  return fmt::format("{}:{}.{}", info.st_ino, info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+}
+
+}  // namespace
+
 Result<std::vector<OidcProvider>> read_oidc_file(const std::string& path) {
   auto text = env::read_file(path, mib(1));
   if (!text) return std::move(text).error().with("reading the OIDC providers");
@@ -145,13 +165,9 @@ Result<std::vector<OidcProvider>> read_oidc_file(const std::string& path) {
     if (provider.ca.empty()) continue;
     const auto slash = path.rfind('/');
     const bool is_beside = !provider.ca.starts_with('/') && slash != std::string::npos;
-    const std::string file = is_beside ? path.substr(0, slash + 1) + provider.ca : provider.ca;
-    const std::string where = fmt::format("{}: the CA of {}", path, provider.issuer);
-    auto pem = env::read_file(file, mib(1));
-    if (!pem) return std::move(pem).error().with(where);
-    const auto certificates = pki::split(*pem);
-    if (!certificates || certificates->empty())
-      return invalid(fmt::format("{} holds no certificate that can be read as PEM", file)).with(where);
+    provider.ca_file = is_beside ? path.substr(0, slash + 1) + provider.ca : provider.ca;
+    auto pem = read_ca(provider.ca_file);
+    if (!pem) return std::move(pem).error().with(fmt::format("{}: the CA of {}", path, provider.issuer));
     provider.trusted = std::move(*pem);
   }
   return providers;
@@ -160,14 +176,33 @@ Result<std::vector<OidcProvider>> read_oidc_file(const std::string& path) {
 // One provider and its keys.
 struct OidcVerifier::Issuer : std::enable_shared_from_this<Issuer> {
   Issuer(OidcProvider given, net::HttpClient& client, const env::Clock& watch)
-      : provider(std::move(given)), http(client), clock(watch) {
-    if (!provider.trusted.empty()) {
-      net::TlsCredentials only;
-      only.trusted = provider.trusted;
-      peer.credentials = std::make_shared<const net::TlsCredentials>(std::move(only));
-    }
+      : provider(std::move(given)), http(client), clock(watch), ca_stamp(stamp_of(provider.ca_file)) {
+    if (!provider.trusted.empty()) trust(provider.trusted);
     peer.remedy =
         fmt::format("name the CA of {} as its \"ca\" in the file of --oidc (docs/tenants.md)", provider.issuer);
+  }
+
+  void trust(std::string roots) {
+    net::TlsCredentials only;
+    only.trusted = std::move(roots);
+    auto credentials = std::make_shared<const net::TlsCredentials>(std::move(only));
+    const std::lock_guard lock(mutex);
+    peer.credentials = std::move(credentials);
+  }
+  void refresh(bool reread) {
+    if (provider.ca_file.empty()) return;
+    auto now = stamp_of(provider.ca_file);
+    if (!reread && now == ca_stamp) return;
+    ca_stamp = std::move(now);
+    auto pem = read_ca(provider.ca_file);
+    if (!pem) {
+      return log_error("oidc", "the CA of a provider cannot be read; that of before stays",
+                       {{"issuer", provider.issuer}, {"error", pem.error().to_string()}});
+    }
+    trust(std::move(*pem));
+    // What was not believed is looked at again when somebody needs it, without the pause.
+    const std::lock_guard lock(mutex);
+    if (!has_keys) tried = TimePoint{INT64_MIN / 2};
   }
 
   // Keys that may be believed now; begins to fetch others when they are old.
@@ -225,7 +260,10 @@ struct OidcVerifier::Issuer : std::enable_shared_from_this<Issuer> {
     request.method = "GET";
     request.url = url;
     request.timeout = std::chrono::seconds(10);
-    request.tls = peer;
+    {
+      const std::lock_guard lock(mutex);
+      request.tls = peer;
+    }
     request.body_limit = kDocumentLimit;
     request.headers.push_back({"Accept", "application/json"});
     http.send(std::move(request), [done = std::move(done), url](const Result<net::ClientResponse>& response) {
@@ -245,10 +283,11 @@ struct OidcVerifier::Issuer : std::enable_shared_from_this<Issuer> {
   }
 
   const OidcProvider provider;
-  net::TlsPeer peer;  // never known by what the site's own processes are known by
   net::HttpClient& http;
   const env::Clock& clock;
-  std::mutex mutex;  // guards all below; never held while somebody is called
+  std::string ca_stamp;  // of refresh() alone
+  std::mutex mutex;      // guards all below; never held while somebody is called
+  net::TlsPeer peer;     // never known by what the site's own processes are known by
   jwt::KeySet keys;
   bool has_keys = false;
   bool is_fetching = false;
@@ -264,6 +303,10 @@ OidcVerifier::OidcVerifier(std::vector<OidcProvider> providers, net::HttpClient&
 }
 
 OidcVerifier::~OidcVerifier() = default;
+
+void OidcVerifier::refresh(bool reread) {
+  for (const auto& issuer : issuers_) issuer->refresh(reread);
+}
 
 Result<std::shared_ptr<const Account>> OidcVerifier::account_of(std::string_view token,
                                                                 const Accounts& accounts) const {

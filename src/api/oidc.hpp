@@ -36,6 +36,7 @@ struct OidcProvider {
   std::vector<OidcRule> rules;
   // File with the certificates (PEM) of the CA that the provider is known by; empty: those of the operating system.
   std::string ca;
+  std::string ca_file{};  // where that is
   std::string trusted{};  // its content
 };
 
@@ -51,6 +52,9 @@ class OidcVerifier {
   // Begins to fetch the keys. Client and clock are not owned and outlive it.
   OidcVerifier(std::vector<OidcProvider> providers, net::HttpClient& http, const env::Clock& clock);
   ~OidcVerifier();
+  // Reads the files of the providers' CAs that have changed, all of them with `reread`; of one that cannot be read what
+  // was read before stays, and the log says so. One thread calls it.
+  void refresh(bool reread);
   // The account behind a token. kDenied when it is not to be believed or stands for nobody here; kUnavailable when that
   // cannot be said now.
   Result<std::shared_ptr<const services::tenant::Account>> account_of(std::string_view token,
