@@ -363,6 +363,15 @@ void CurlClient::take_commands() {
 }
 
 void CurlClient::begin(std::unique_ptr<Transfer> transfer) {
+  if (transfer->url.scheme == "https") {
+    if (transfer->request.tls) {
+      transfer->tls = *transfer->request.tls;
+    } else if (tls_) {
+      transfer->tls = tls_(transfer->url.base());
+    }
+    if (!transfer->refusal && !transfer->tls.refusal.empty())
+      transfer->refusal = denied(fmt::format("nothing is sent to {}: {}", transfer->url.base(), transfer->tls.refusal));
+  }
   if (transfer->refusal) return deliver(*transfer, std::move(transfer->refusal));
   transfer->easy = take_easy();
   set_up(*transfer);
@@ -387,14 +396,7 @@ void CurlClient::set_up(Transfer& transfer) {
   curl_easy_setopt(easy, CURLOPT_URL, url.c_str());
   curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, transfer.url.scheme == "https" ? "https" : "http");
-  if (transfer.url.scheme == "https") {
-    if (request.tls) {
-      transfer.tls = *request.tls;
-    } else if (tls_) {
-      transfer.tls = tls_(transfer.url.base());
-    }
-    set_up_tls(easy, transfer.tls);
-  }
+  if (transfer.url.scheme == "https") set_up_tls(easy, transfer.tls);
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   curl_easy_setopt(easy, CURLOPT_PROXY, "");
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);

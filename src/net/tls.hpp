@@ -54,6 +54,8 @@ struct TlsPeer {
   bool is_unchecked = false;
   // What to do when the other side's CA is not trusted, for the error; empty: what is right for servers of a site.
   std::string remedy{};
+  // Not empty: why nothing may be sent there. No connection is made, none is used again; the request is kDenied.
+  std::string refusal{};
 };
 
 }  // namespace nuraghe::net

@@ -5,11 +5,13 @@ loopback, over the UNIX socket, and by a public URL.
   addresses.py PROGRAMS [NAME...]
 """
 import http.client
+import http.server
 import json
 import os
 import re
 import ssl
 import sys
+import threading
 import time
 import warnings
 
@@ -77,11 +79,10 @@ class Listening(World):
         super().__init__(programs, controllers=("a:driver=sim,cpus=8,memory=8GiB",),
                          options=("--consumers", "127.0.0.0/8", *options))
 
-    def __enter__(self):
+    def set_up(self):
         self.cli("ca", "init", "--site", "cellar")
         self.start("--listen", f"tls:{ELSEWHERE}:0")
         self.import_image()
-        return self
 
     def base(self):
         return f"https://{ELSEWHERE}:{port_of(self)}"
@@ -248,6 +249,49 @@ def public_url(programs):
     return True
 
 
+class Partner(http.server.BaseHTTPRequestHandler):
+    """A partner of a workflow: keeps what it is sent."""
+    heard = []
+
+    def do_POST(self):  # pylint: disable=invalid-name
+        self.heard.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        self.send_error(404)
+
+    def log_message(self, *_):  # pylint: disable=arguments-differ
+        pass
+
+
+def partners_of_workflows(programs):
+    """The reference of a workflow's own role leads its partner to the public URL."""
+    with World(programs, controllers=("a:driver=sim,cpus=8,memory=8GiB",), options=("--public-url", PUBLIC)) as site, \
+            http.server.ThreadingHTTPServer(("127.0.0.1", 0), Partner) as partner:
+        thread = threading.Thread(target=partner.serve_forever)
+        thread.start()
+        try:
+            pause = os.path.join(site.own_workflows(), "vhf/pause.bpel")
+            for old, new in (
+                    ("<variables>", '<variables><variable name="mine" element="sref:service-ref"/>'),
+                    ("<from>$begun.parameters/vhf:controller/wsa:Address</from>",
+                     f"<from><literal>http://127.0.0.1:{partner.server_port}/services/a</literal></from>"),
+                    ("<copy><from>$request.parameters/vhf:host</from><to>$order.parameters/vhc:id</to></copy>",
+                     '<copy><from partnerLink="client" endpointReference="myRole"/><to variable="mine"/></copy>'
+                     "<copy><from>$mine/wsa:EndpointReference/wsa:Address</from><to>$order.parameters/vhc:id</to></copy>")):
+                site.edit(pause, old, new)
+            site.start()
+            site.import_image()
+            site.write("c.xml", blueprint("duo", 0))
+            site.cli("create", "c.xml")
+            site.cli("pause", "duo", check=None)
+            told = [etree.fromstring(text.encode()).findtext(".//{urn:nuraghe:vhc:1}id") for text in Partner.heard]
+            assert told and set(told) == {PUBLIC + "/services/vhf"}, told
+            site.cli("destroy", "duo", "--yes")
+            assert site.stop()[0] == 0
+        finally:
+            partner.shutdown()
+            thread.join()
+    return True
+
+
 def main():
     clean_up_when_asked_to_end()
     programs, *names = sys.argv[1:]
@@ -260,6 +304,9 @@ def main():
     if not names or "public_url" in names:
         ok = public_url(programs) and ok
         print("ok     public_url", flush=True)
+    if not names or "partners_of_workflows" in names:
+        ok = partners_of_workflows(programs) and ok
+        print("ok     partners_of_workflows", flush=True)
     return 0 if ok else 1
 
 

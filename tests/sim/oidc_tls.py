@@ -6,6 +6,7 @@
 import contextlib
 import json
 import os
+import shutil
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -62,6 +63,14 @@ def main():
             world.until(lambda: [line for line in world.log().replace('\\"', '"').splitlines()
                                  if one.issuer in line and says in line], f"it was said why {one.issuer} is not believed")
             assert ready(world, one) == 503 and one.fetches == 0
+        # A file that is replaced counts at once, without a restart.
+        shutil.copy(own.file, other.file + ".new")
+        os.replace(other.file + ".new", other.file)
+        world.until(lambda: ready(world, wrong) == 200, "the other CA's file was read again")
+        world.write("provider/broken.pem", "nothing\n")
+        os.replace(os.path.join(folder, "broken.pem"), own.file)
+        world.until(lambda: "that of before stays" in world.log(), "it was said that a file cannot be read")
+        assert ready(world, good) == 200
         code, _ = world.stop()
         print("ok     providers over https")
         return 0 if code == 0 else 1

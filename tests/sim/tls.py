@@ -11,6 +11,7 @@ import os
 import re
 import resource
 import shutil
+import socket
 import ssl
 import stat
 import subprocess
@@ -53,7 +54,7 @@ class TlsSite(Site):
         self.options = ["--certificate-lifetime", f"{LIFETIME_S}s", *options]
         self.tls_port = 0
 
-    def __enter__(self):
+    def set_up(self):
         os.mkdir(os.path.join(self.folder, "v"))
         self.cli("ca", "init", "--site", "cellar")
         self.start()
@@ -61,7 +62,6 @@ class TlsSite(Site):
         for name in "ab":
             self.join(name)
         self.until_alive("a", "b")
-        return self
 
     def start(self, *options, **more):
         done = super().start("--listen", f"tls:127.0.0.1:{self.tls_port}", *options, **more)
@@ -286,23 +286,75 @@ def forged(site):
     assert site.curl("/join", "--data-binary", "@large")[0] == "413"
 
 
+class Impostor:
+    """Who has the key and the certificate that a revoked controller had, at its address: counts who comes."""
+
+    def __init__(self, site, name):
+        port = int(site.vhcds[name].base.rsplit(":", 1)[1])
+        own = site.path(f"v/{name}/pki/own.pem")
+        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.context.load_cert_chain(own, own)
+        self.connections = []
+        self.listener = socket.create_server(("127.0.0.1", port))
+        self.thread = threading.Thread(target=self.serve)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.listener.close()
+
+    def serve(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            connection.settimeout(PATIENCE_S)
+            try:
+                with self.context.wrap_socket(connection, server_side=True) as secured:
+                    self.connections.append(secured.recv(65536))
+            except OSError as error:
+                self.connections.append(error)
+
+
 def revoked(site):
     context = ssl.create_default_context(cafile=site.roots())
     context.load_cert_chain(site.path("v/b/pki/own.pem"), site.path("v/b/pki/own.pem"))
     kept = http.client.HTTPSConnection("127.0.0.1", site.tls_port, context=context, timeout=PATIENCE_S)
     kept.request("GET", "/healthz")
     assert kept.getresponse().read() == b"ok\n"
+    site.write("c.xml", blueprint("duo", 3))
+    site.do("create", "c.xml")
+    [there] = [member for member in hosts_of(site, "duo").values() if member["physical_host"] == "b"][:1]
     assert re.search(r"b: [1-9]\d* certificates? and 0 join tokens withdrawn", site.cli("host", "revoke", "b", "--yes").stdout)
+    assert site.alive() == {"a"}, "its registration has ended"
+    assert "the certificates of physical host b were withdrawn" in site.cli("events").stdout
     kept.request("GET", "/healthz")  # on the connection that is open
     response = kept.getresponse()
     assert response.status == 403 and b"does not count" in response.read()
     kept.close()
-    site.until_alive("a")
     site.until(lambda: "does not count" in site.vhcds["b"].log(), "b was told")
     assert site.vhcds["b"].stop() == 0
+    with Impostor(site, "b") as impostor:
+        for command in (["pause", "duo"], ["vh", "pause", there["host"]], ["console", f"duo/{there['name']}"]):
+            done = site.cli(*command, check=None)
+            assert done.returncode != 0 and "the certificates of b were withdrawn" in done.stderr, (command, done)
+        # Not even who was let in before: nuraghed, started again, has no connection and no peer of before.
+        site.stop()
+        site.start()
+        site.until_alive("a")
+        done = site.cli("vh", "pause", there["host"], check=None)
+        assert done.returncode != 0 and "the certificates of b were withdrawn" in done.stderr, done
+    assert not impostor.connections, impostor.connections
     site.vhcds["b"].token = site.token_for("b")  # another token: it joins anew, with all that it has
     site.vhcds["b"].start()
     site.until_alive("a", "b")
+    site.do("pause", "duo")  # it is reached again
+    site.do("destroy", "duo", "--yes")
     # Forgotten is revoked.
     site.vhcds["b"].kill()
     site.until_alive("a")

@@ -89,7 +89,7 @@ class Site(World):
         super().__init__(programs, controllers=())
         self.vhcds = {}
 
-    def __enter__(self):
+    def set_up(self):
         os.mkdir(os.path.join(self.folder, "v"))
         self.start()
         self.import_image()
@@ -97,7 +97,6 @@ class Site(World):
             self.vhcds[name] = Vhcd(self, name)
             self.vhcds[name].start()
         self.until_alive("a", "b")
-        return self
 
     def __exit__(self, kind, value, trace):
         for vhcd in self.vhcds.values():
@@ -287,6 +286,15 @@ def tokens(site):
         assert a.get(path, None)[0] == 401
         assert a.get(path, "token-of-somebody-else")[0] == 401
         assert a.get(path, site.token())[0] == 401  # nuraghed's own users do not enter here
+    noted = os.path.join(site.folder, "v/a/strangers.log")
+    site.until(lambda: os.path.exists(noted), "who was not let in was written down")
+    assert os.stat(noted).st_mode & 0o777 == 0o600
+    with open(noted, encoding="utf-8") as file:
+        text = file.read()
+    entries = [json.loads(line) for line in text.splitlines()]
+    assert {one["request"] for one in entries} & {"GET /metrics", "GET /services/a"}, entries
+    assert all(one["origin"].startswith("rest 127.0.0.1") and one["times"] >= 1 for one in entries), entries
+    assert site.token() not in text and "token-of-somebody-else" not in text
     status, text = a.get("/services/a?wsdl", site.site_token())
     assert status == 200 and "create_host" in text and a.base in text
     # With the site's token one may not enter nuraghed as a user, and a user is no controller.

@@ -129,7 +129,15 @@ class World:
         self.banner = ""  # what it said when it served
         self.logs = []
 
+    def set_up(self):
+        """What is there when the World is entered. Should it fail, nothing of it stays."""
+
     def __enter__(self):
+        try:
+            self.set_up()
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
         return self
 
     def __exit__(self, kind, value, trace):

@@ -11,6 +11,7 @@
 #include "apps/controller/drained_exchange.hpp"
 #include "apps/controller/site.hpp"
 #include "apps/controller/state_folder.hpp"
+#include "apps/nuraghed/descriptions.hpp"
 #include "apps/nuraghed/door_certificate.hpp"
 #include "apps/nuraghed/machines.hpp"
 #include "apps/nuraghed/notifications.hpp"
@@ -18,6 +19,7 @@
 #include "apps/nuraghed/own_addresses.hpp"
 #include "apps/nuraghed/own_seeds.hpp"
 #include "apps/nuraghed/package_files.hpp"
+#include "apps/nuraghed/partners.hpp"
 #include "apps/nuraghed/recorded_calls.hpp"
 #include "apps/nuraghed/remote_controllers.hpp"
 #include "apps/nuraghed/site_authority.hpp"
@@ -25,7 +27,6 @@
 #include "base/log.hpp"
 #include "bpel/engine.hpp"
 #include "contracts/operation.hpp"
-#include "contracts/texts.hpp"
 #include "env/posix.hpp"
 #include "images/image_store.hpp"
 #include "net/http_client.hpp"
@@ -106,11 +107,11 @@ struct Daemon::Parts final : api::ConsoleProvider {
   Status choose_network_doors();
   Result<std::shared_ptr<const net::TlsServerContext>> tls_context() const;
   void show_certificates();
+  void end_revoked();
   bool is_member(pki::Kind kind, const std::string& who) const { return authority && authority->is_member(kind, who); }
-  net::TlsPeer tls_peer(std::string_view at) const;
+  Partner partner_at(std::string_view at) const;
   std::string token_for(std::string_view at) const;
   Status open_doors();
-  Result<std::string> description(const std::string& service, const std::string& file) const;
   void open(const std::string& controller, const std::string& host, const api::Identity& caller,
             std::function<void(Result<env::UniqueFd>)> done) override;
   void tail(const std::string& controller, const std::string& host, const api::Identity& caller, Bytes limit,
@@ -125,24 +126,6 @@ struct Daemon::Parts final : api::ConsoleProvider {
   Status open_controllers();
   void add_routes();
 };
-
-// The description that is served at /services/NAME?wsdl; controllers share theirs.
-Result<std::string> Daemon::Parts::description(const std::string& service, const std::string& file) const {
-  const auto resource = wsrf::find_address("/services/" + service);
-  const std::string name = service.substr(0, service.find('/'));
-  const bool is_controller = controller_bases.has(name);
-  const std::string wsdl = resource ? wsrf::description_of(*resource) : is_controller ? "vhc" : name;
-  constexpr std::string_view kWsdl = ".wsdl";
-  if (outside->table().has("/services/" + name)) {
-    // What its own definition does not make, it has from Nuraghe's.
-    if (auto text = outside->table().document(name, file); text || file.empty()) return text;
-  }
-  const auto text = file.empty()            ? contracts::wsdl_text(wsdl)
-                    : file.ends_with(kWsdl) ? contracts::wsdl_text(file.substr(0, file.size() - kWsdl.size()))
-                                            : contracts::xsd_text(file);
-  if (text.empty()) return not_found("there is no such description");
-  return std::string(text);
-}
 
 Status Daemon::Parts::choose_addresses() {
   TRY_ASSIGN(tokens, api::ensure_token_file(settings.state + "/token", settings.vo, env::system_random()));
@@ -224,21 +207,28 @@ Status Daemon::Parts::open_authority() {
 // Whatever address a message names: this process shows who it is to itself and to the site's controllers alone.
 std::string Daemon::Parts::token_for(std::string_view at) const {
   if (at == base || at == unix_base) return self_token;
-  const std::string service = outside->table().name_of(at);
-  const std::string name = controller_bases.name_of(at);
-  const bool is_controller = !name.empty() && !is_member(pki::Kind::kHost, name);
-  const bool is_by_token = service.empty() ? is_controller : !outside->by_certificate(service);
-  return controller::is_local_base(at) && is_by_token ? site.token() : std::string();
+  return controller::is_local_base(at) && is_by_token(partner_at(at)) ? site.token() : std::string();
 }
 
-net::TlsPeer Daemon::Parts::tls_peer(std::string_view at) const {
-  if (!authority) return {};
-  if (const auto service = outside->table().name_of(at);
-      !service.empty() && (outside->by_certificate(service) || is_member(pki::Kind::kService, service)))
-    return {authority->credentials(), pki::dns_name(pki::Kind::kService, service), false};
-  const std::string name = controller_bases.name_of(at);
-  if (name.empty() || !is_member(pki::Kind::kHost, name)) return {};
-  return {authority->credentials(), pki::dns_name(pki::Kind::kHost, name), false};
+Partner Daemon::Parts::partner_at(std::string_view at) const {
+  if (auto service = outside->table().name_of(at); !service.empty()) {
+    const bool by_certificate = outside->by_certificate(service);
+    const bool counts = is_member(pki::Kind::kService, service);
+    return {pki::Kind::kService, std::move(service), by_certificate, counts};
+  }
+  return controller_bases.partner_at(at, [this](const auto& name) { return is_member(pki::Kind::kHost, name); });
+}
+
+// In turns of their own: this is called within one of the authority's registry.
+void Daemon::Parts::end_revoked() {
+  outside->end_revoked(*control);
+  control->post(
+      std::string(vhf->name()), [this](exchange::Turn& turn) { return vhf->end_revoked(turn); },
+      [](const Status& status) {
+        if (!status)
+          log_error("vhf", "a revoked controller is registered until it would have to renew",
+                    {{"error", status.error().to_string()}});
+      });
 }
 
 Status Daemon::Parts::open_doors() {
@@ -256,7 +246,8 @@ Status Daemon::Parts::open_doors() {
   options.refused = [this](const exchange::Message& request, const Error& error) { recorded->refused(request, error); };
   options.stranger = [this](api::Stranger stranger) { recorded->stranger(std::move(stranger)); };
   options.description = [this](const std::string& service, const std::string& file) {
-    return description(service, file);
+    const bool is_controller = controller_bases.has(service.substr(0, service.find('/')));
+    return description_of(service, file, is_controller, outside->table());
   };
   options.events = control.get();
   options.metrics.emplace_back("control", control.get());
@@ -309,7 +300,9 @@ ControllerNode* Daemon::Parts::own(const std::string& controller) const {
 
 Status Daemon::Parts::open_control() {
   net::HttpClientOptions http_options;
-  http_options.tls = [this](std::string_view at) { return tls_peer(at); };
+  http_options.tls = [this](std::string_view at) {
+    return authority ? peer_of(partner_at(at), authority->credentials()) : net::TlsPeer();
+  };
   http = net::HttpClient::make(std::move(http_options));
   soap::SoapTransportOptions soap_options;
   soap_options.token = [this](std::string_view at) { return token_for(at); };
@@ -341,7 +334,7 @@ Status Daemon::Parts::open_control() {
   elsewhere = std::make_unique<soap::Elsewhere>("elsewhere", soap::Elsewhere::Resolver(), own_addresses);
   TRY_ASSIGN(images, images::ImageStore::open(settings.state + "/images"));
   bpel::EngineOptions engine_options;
-  engine_options.own_base = base;
+  engine_options.own_base = settings.public_url.empty() ? base : settings.public_url;
   engine_options.others = bpel::OtherPackages::kRetire;
   engine_options.validate_messages = true;
   engine_options.history_retention = settings.retention.history;
@@ -353,9 +346,8 @@ Status Daemon::Parts::open_control() {
   host_options.weights = settings.weights;
   host_options.authority = "/services/ca";
   host_options.check_name = [this](const std::string& name) { return outside->check_controller(name); };
-  host_options.on_controller = [this](const std::string& name, const std::string& address) {
-    controller_bases.set(name, address);
-  };
+  host_options.on_controller = [this](const auto&... told) { controller_bases.set(told...); };
+  host_options.is_member = [this](const std::string& name) { return is_member(pki::Kind::kHost, name); };
   vhf = std::make_unique<services::vhf::Factory>(std::move(host_options));
   vhir = std::make_unique<services::vhir::Repository>(*images);
   services::vcf::FactoryOptions cluster_options;
@@ -373,7 +365,7 @@ Status Daemon::Parts::open_control() {
   ca_options.roots = [this] { return authority ? authority->roots() : std::vector<contracts::ca::Root>(); };
   ca_options.on_certificate = [this](const contracts::ca::Certificate& certificate, bool counts) {
     if (authority) authority->set_certificate(certificate, counts);
-    if (!counts && certificate.kind == contracts::ca::MemberKind::kService) outside->end_revoked(*control);
+    if (!counts) end_revoked();
   };
   ca_options.on_started = [this] {
     if (authority) authority->set_started();
@@ -536,7 +528,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Settings settings) {
   TRY(parts->open_controllers());
   TRY(parts->open_doors());
   parts->control->start();
-  parts->outside->end_revoked(*parts->control);  // those of before the process ended
+  parts->end_revoked();  // those of before the process ended
   for (auto& node : parts->nodes) node->start();
   if (parts->drainer) parts->drainer->start();
   // A cluster can be placed only on controllers that are registered.
@@ -587,6 +579,7 @@ std::vector<std::string> Daemon::network_bases() const {
 void Daemon::tick(bool reread) {
   if (parts_->authority) parts_->authority->tick(reread);
   if (parts_->door_certificate && parts_->door_certificate->refresh(reread)) parts_->show_certificates();
+  if (parts_->oidc) parts_->oidc->refresh(reread);
   parts_->recorded->write_strangers();
 }
 

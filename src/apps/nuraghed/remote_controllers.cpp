@@ -53,26 +53,6 @@ std::optional<ServicePath> service_path(std::string_view path) {
 
 }  // namespace
 
-void RegisteredBases::set(const std::string& name, const std::string& address) {
-  const auto url = net::parse_url(address);
-  const std::lock_guard lock(mutex_);
-  if (url)
-    bases_[name] = url->base();
-  else
-    bases_.erase(name);
-}
-
-bool RegisteredBases::has(const std::string& name) const {
-  const std::lock_guard lock(mutex_);
-  return bases_.contains(name);
-}
-
-std::string RegisteredBases::name_of(std::string_view base) const {
-  const std::lock_guard lock(mutex_);
-  const auto found = std::find_if(bases_.begin(), bases_.end(), [&](const auto& one) { return one.second == base; });
-  return found == bases_.end() ? std::string() : found->first;
-}
-
 // A console that is relayed: bytes from the controller's stream go to our end of a socket pair, what comes out of that
 // end is posted to the controller.
 class RemoteControllers::Console {

@@ -18,22 +18,6 @@
 
 namespace nuraghe::daemon {
 
-// The addresses of the controllers that are registered: the only ones, besides this process itself, to which it shows
-// who it is.
-class RegisteredBases {
- public:
-  // Where the controller of that name is now; an empty address: nowhere any more.
-  void set(const std::string& name, const std::string& address);
-  // Whether there is a controller of that name.
-  bool has(const std::string& name) const;
-  // The name of the controller at that base ("https://10.0.0.2:8471"); empty: there is none.
-  std::string name_of(std::string_view base) const;
-
- private:
-  mutable std::mutex mutex_;
-  std::map<std::string, std::string> bases_;  // name → base
-};
-
 class RemoteControllers {
  public:
   static constexpr std::size_t kMostConsoles = 64;

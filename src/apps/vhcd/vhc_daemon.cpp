@@ -10,6 +10,7 @@
 #include "apps/controller/membership.hpp"
 #include "apps/controller/site.hpp"
 #include "apps/controller/state_folder.hpp"
+#include "apps/controller/stranger_log.hpp"
 #include "base/log.hpp"
 #include "client/site_files.hpp"
 #include "contracts/texts.hpp"
@@ -45,6 +46,7 @@ struct VhcDaemon::Parts final : api::ConsoleProvider {
   std::unique_ptr<services::vhc::ImageSource> images;
   soap::Elsewhere elsewhere{"elsewhere"};
   std::unique_ptr<controller::SpanReport> spans;
+  std::unique_ptr<controller::StrangerLog> strangers;
   std::unique_ptr<ControllerNode> node;
   std::unique_ptr<soap::AnswersElsewhere> answers;
   std::unique_ptr<api::Gateway> gateway;
@@ -153,6 +155,10 @@ Status VhcDaemon::Parts::open_door() {
   api::GatewayOptions options;
   options.router = router.get();
   options.random = &env::system_random();
+  strangers = std::make_unique<controller::StrangerLog>(settings.state + "/strangers.log");
+  options.stranger = [this](api::Stranger stranger) {
+    strangers->note(std::move(stranger), env::system_clock().now());
+  };
   if (member) {
     options.certificate = controller::nuraghed_of;
   } else {
@@ -212,6 +218,7 @@ VhcDaemon::~VhcDaemon() { stop(); }
 void VhcDaemon::stop() {
   if (!parts_) return;
   if (parts_->gateway) parts_->gateway->stop();
+  if (parts_->strangers) parts_->strangers->write(env::system_clock().now(), true);
   if (parts_->seeds) parts_->seeds->stop();
   if (parts_->node) parts_->node->stop();
   parts_->http.reset();
@@ -219,6 +226,7 @@ void VhcDaemon::stop() {
 
 void VhcDaemon::tick(bool reread) {
   if (parts_->member) parts_->member->tick(*parts_->http, reread);
+  parts_->strangers->write(env::system_clock().now());
 }
 
 const std::string& VhcDaemon::base() const { return parts_->door.base; }

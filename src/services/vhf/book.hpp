@@ -36,10 +36,11 @@ struct PhysicalRow {
   api::PhysicalHost host;
   Duration interval{0};
   std::vector<std::string> images;  // names of images that were used there, the newest last
-  bool is_silent = false;           // it did not renew in time, or left, and that was told
+  bool is_silent = false;           // it did not renew in time, left, or was revoked, and that was told
+  bool by_certificate = false;      // registered with one of the site's, else by the site's token
   template <class V>
   void fields(V& v) {
-    v(1, host), v(2, interval), v(3, images), v(4, is_silent);
+    v(1, host), v(2, interval), v(3, images), v(4, is_silent), v(5, by_certificate);
   }
 };
 

@@ -16,6 +16,12 @@ api::PhysicalHost Factory::seen(const PhysicalRow& row, TimePoint now) const {
   return host;
 }
 
+Result<std::string> Factory::controller_address(exchange::Turn& turn, const std::string& physical_host) const {
+  TRY_ASSIGN(const auto row, book_.physical_host(turn.transaction(), physical_host));
+  if (!row) return not_found(fmt::format("there is no controller {}", physical_host));
+  return row->host.address;
+}
+
 Status Factory::check_registration(const exchange::Message& request,
                                    const api::RegisterPhysicalHostRequest& input) const {
   if (options_.check_name) TRY(options_.check_name(input.name));

@@ -72,4 +72,27 @@ Status Factory::check_presence(exchange::Turn& turn, std::string_view name) cons
   return turn.publish(std::move(event));
 }
 
+bool Factory::is_revoked(const PhysicalRow& row) const {
+  return row.by_certificate && !(options_.is_member && options_.is_member(row.host.name));
+}
+
+Status Factory::end_revoked(exchange::Turn& turn) const {
+  TRY_ASSIGN(auto rows, book_.physical_hosts(turn.transaction()));
+  for (auto& row : rows) {
+    if (row.is_silent || !is_revoked(row)) continue;
+    row.is_silent = true;
+    TRY(book_.put_physical(turn.transaction(), row));
+    TRY(turn.cancel_timer(timer_of(row.host.name)));
+    auto event = presence_event(row, "physical_host.silent",
+                                fmt::format("the certificates of physical host {0} were withdrawn: nothing is placed "
+                                            "there, and nothing sent, until it has joined anew (nuraghe host "
+                                            "join-token {0}) or is forgotten",
+                                            row.host.name));
+    event.severity = "warning";
+    event.attributes["last_seen"] = row.host.last_seen.to_string();
+    TRY(turn.publish(std::move(event)));
+  }
+  return {};
+}
+
 }  // namespace nuraghe::services::vhf

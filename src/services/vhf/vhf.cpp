@@ -11,6 +11,7 @@
 #include "contracts/ca.hpp"
 #include "model/node.hpp"
 #include "services/catalogue.hpp"
+#include "services/entered.hpp"
 #include "services/lifecycle.hpp"
 
 namespace nuraghe::services::vhf {
@@ -104,7 +105,7 @@ Status Factory::on_start(exchange::Turn& turn) {
   TRY(watch_presence(turn));
   if (options_.on_controller) {
     TRY_ASSIGN(const auto rows, book_.physical_hosts(turn.transaction()));
-    for (const auto& row : rows) options_.on_controller(row.host.name, row.host.address);
+    for (const auto& row : rows) options_.on_controller(row.host.name, row.host.address, row.by_certificate);
   }
   return turn.set_timer(kSweepTimer, turn.now() + kSweepInterval);
 }
@@ -143,7 +144,7 @@ Status Factory::forget_physical_hosts(exchange::Turn& turn) const {
 Status Factory::remove_physical(exchange::Turn& turn, const std::string& name) const {
   TRY(book_.remove_physical(turn.transaction(), name));
   TRY(turn.cancel_timer(fmt::format("{}{}", kPresenceTimer, name)));
-  if (options_.on_controller) options_.on_controller(name, "");
+  if (options_.on_controller) options_.on_controller(name, "", false);
   if (options_.authority.empty()) return {};
   auto message = contracts::ca::make_revoke_host(options_.authority, {.name = name});
   message.message_id = env::make_uuid_urn(turn.random());
@@ -194,12 +195,6 @@ Status Factory::compare_with_reported(exchange::Turn& turn, const api::RegisterP
   return {};
 }
 
-Result<std::string> Factory::controller_address(exchange::Turn& turn, const std::string& physical_host) const {
-  TRY_ASSIGN(const auto row, book_.physical_host(turn.transaction(), physical_host));
-  if (!row) return not_found(fmt::format("there is no controller {}", physical_host));
-  return row->host.address;
-}
-
 Status Factory::register_physical_host(exchange::Turn& turn, const exchange::Message& request,
                                        const api::RegisterPhysicalHostRequest& input) {
   TRY(check_is_controller(request, input.name));
@@ -220,9 +215,12 @@ Status Factory::register_physical_host(exchange::Turn& turn, const exchange::Mes
   row.host.total = input.total;
   row.host.machine = input.machine;
   row.host.firmware = input.firmware;
+  row.by_certificate = came_by_certificate(request);
+  // Withdrawn after the door let this request in.
+  if (is_revoked(row)) return denied(fmt::format("the certificates of {} were withdrawn: join anew", input.name));
   TRY(note_present(turn, row, input.interval));
   TRY(book_.put_physical(turn.transaction(), row));
-  if (options_.on_controller) options_.on_controller(row.host.name, row.host.address);
+  if (options_.on_controller) options_.on_controller(row.host.name, row.host.address, row.by_certificate);
   if (is_new) {
     exchange::Event event;
     event.kind = "physical_host.registered";
@@ -249,6 +247,7 @@ Status Factory::renew_physical_host(exchange::Turn& turn, const exchange::Messag
   TRY_ASSIGN(auto row, book_.physical_host(turn.transaction(), input.name));
   if (!row) return not_found(fmt::format("the controller {} is not registered: it has to register first", input.name));
   if (input.interval < Duration(0)) return invalid("an interval is not negative");
+  if (is_revoked(*row)) return denied(fmt::format("the certificates of {} were withdrawn: join anew", input.name));
   TRY(note_present(turn, *row, input.interval));
   TRY(book_.put_physical(turn.transaction(), *row));
   return answer(turn, request.message_id, api::RenewPhysicalHostResponse{alive_until(*row)});

@@ -20,7 +20,10 @@ struct FactoryOptions {
   PastLimits past;             // what is remembered of single hosts that are gone; its age: of physical hosts too
   // Told of every controller in the registry when the factory starts, registers or renews one; with an empty address:
   // that it was forgotten. Within the turn: should that be undone, the next renewal tells what is so. Must not block.
-  std::function<void(const std::string& name, const std::string& address)> on_controller;
+  // `by_certificate`: it is reached as a member of the site or not at all.
+  std::function<void(const std::string& name, const std::string& address, bool by_certificate)> on_controller;
+  // Whether a controller has a certificate that counts; empty: none has. Thread safe, does not block.
+  std::function<bool(const std::string& name)> is_member;
   // kConflict when a controller cannot have this name, beside whose path services' stand; empty: it can have any.
   std::function<Status(const std::string& name)> check_name;
   // The address of the site's certificate authority, which withdraws what a forgotten host has; empty: there is none.
@@ -38,6 +41,8 @@ class Factory final : public api::Skeleton {
   Status on_start(exchange::Turn& turn) override;
   Status on_timer(exchange::Turn& turn, std::string_view key) override;
   Status on_reply(exchange::Turn& turn, const exchange::Message& reply, std::string_view token) override;
+  // Ends the registration of those whose certificates do not count any more. In a turn of this actor.
+  Status end_revoked(exchange::Turn& turn) const;
   // Where the controller of a physical host is reached; kNotFound when none has registered under that name.
   Result<std::string> controller_address(exchange::Turn& turn, const std::string& physical_host) const;
 
@@ -81,6 +86,7 @@ class Factory final : public api::Skeleton {
   Status check_registration(const exchange::Message& request, const api::RegisterPhysicalHostRequest& input) const;
   Status watch_presence(exchange::Turn& turn) const;
   Status check_presence(exchange::Turn& turn, std::string_view name) const;
+  bool is_revoked(const PhysicalRow& row) const;
   // Its controller was heard of now, and stays for three such intervals; `row` is not written yet.
   Status note_present(exchange::Turn& turn, PhysicalRow& row, Duration interval) const;
   // Physical hosts without virtual ones that did not renew for long.

@@ -22,9 +22,11 @@ class HostFactoryTest : public ::testing::Test {
   HostFactoryTest() {
     options_.past.age = 10h;
     options_.past.count = 2;
-    options_.on_controller = [this](const std::string& name, const std::string& address) {
+    options_.on_controller = [this](const std::string& name, const std::string& address, bool by_certificate) {
       controllers_[name] = address;
+      by_certificate_[name] = by_certificate;
     };
+    options_.is_member = [this](const std::string& name) { return members_.contains(name); };
     factory_ = std::make_unique<Factory>(options_);
     world_.open({factory_.get()});
   }
@@ -92,6 +94,8 @@ class HostFactoryTest : public ::testing::Test {
                : std::string(error_code_name(got.error().code()));
   }
 
+  std::map<std::string, bool> by_certificate_;
+  std::set<std::string> members_;  // controllers whose certificates count
   FactoryOptions options_;
   std::map<std::string, std::string> controllers_;  // as it was told of them
   World world_;
@@ -301,6 +305,46 @@ TEST_F(HostFactoryTest, WhereControllersAreIsTold) {
   EXPECT_EQ(controllers_["a"], "");
   world_.advance(12h, 1h);
   EXPECT_EQ(controllers_["b"], "");
+}
+
+TEST_F(HostFactoryTest, WhoCameByCertificateIsRegisteredAsLongAsThatCounts) {
+  register_physical("a");
+  members_ = {"b"};
+  const auto join = [&] {
+    api::RegisterPhysicalHostRequest input;
+    input.name = "b";
+    input.address = "https://10.0.0.2:8471/services/b";
+    input.interval = 10s;
+    auto message = contracts::vhf::make_register_physical_host(kAddress, input);
+    message.caller = "vhc:b";
+    message.reached_at = "https://10.0.0.1:8470";
+    return World::fault_of(world_.ask(std::move(message)));
+  };
+  const auto end_revoked = [&] {
+    world_.post("vhf", [&](exchange::Turn& turn) { return factory_->end_revoked(turn); });
+  };
+  EXPECT_EQ(join(), "");
+  EXPECT_EQ(by_certificate_, (std::map<std::string, bool>{{"a", false}, {"b", true}}));
+  end_revoked();
+  EXPECT_TRUE(is_alive("b"));
+  world_.close();
+  by_certificate_.clear();
+  factory_ = std::make_unique<Factory>(options_);
+  world_.open({factory_.get()});
+  EXPECT_EQ(by_certificate_, (std::map<std::string, bool>{{"a", false}, {"b", true}})) << "it is stored";
+  members_.clear();
+  end_revoked();
+  end_revoked();
+  EXPECT_THAT(told(), ElementsAre("registered a", "registered b", "silent b")) << "at once, and once";
+  EXPECT_TRUE(is_alive("a"));
+  EXPECT_FALSE(is_alive("b"));
+  // What the door had let in before.
+  EXPECT_EQ(renew("b"), "denied");
+  EXPECT_EQ(join(), "denied");
+  EXPECT_FALSE(is_alive("b"));
+  members_ = {"b"};
+  EXPECT_EQ(join(), "") << "it has joined anew";
+  EXPECT_TRUE(is_alive("b"));
 }
 
 TEST_F(HostFactoryTest, WhoDoesNotRenewIsToldOnceAndWhoReturnsToo) {
