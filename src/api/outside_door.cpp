@@ -94,10 +94,11 @@ net::ClientRequest handed_on(HttpRequest request, const std::string& base, const
 
 Result<OutsideOperation> may_call_outside(const OutsideTable& table, const Identity& identity,
                                           const exchange::Message& request) {
-  const auto operation = table.operation_at(request.to, request.operation);
+  const auto known = table.operation_at(request.to, request.operation, request.body->root());
+  const auto operation = known ? std::optional(*known) : table.operation_at(request.to, request.operation);
   const std::string what = fmt::format("{} of {}", request.operation, request.to);
   TRY(may(identity, operation ? operation->access : contracts::Access::kViewer, what));
-  return table.operation_at(request.to, request.operation, request.body->root().name());
+  return table.operation_at(request.to, request.operation, request.body->root());
 }
 
 bool is_outside_path(const GatewayOptions& options, std::string_view path) {

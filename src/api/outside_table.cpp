@@ -9,6 +9,7 @@
 #include "base/log.hpp"
 #include "net/http.hpp"
 #include "services/registry/registry.hpp"
+#include "wsrf/address.hpp"
 
 namespace nuraghe::api {
 
@@ -128,6 +129,72 @@ void add_document(json::object& to, const json::object& from, const std::vector<
   for (const auto& tag : tags->get_array()) own_tags->get_array().push_back(tag);
 }
 
+constexpr std::string_view kProperties = "http://docs.oasis-open.org/wsrf/rp-2";
+constexpr std::string_view kLifetime = "http://docs.oasis-open.org/wsrf/rl-2";
+
+// A WS-Resource of a service, or all of a kind.
+struct Place {
+  const contracts::registry::Resource* resource;
+  bool is_group;
+};
+
+// Of "/greeted/Ada".
+std::optional<Place> place_of(const std::vector<contracts::registry::Resource>& resources, std::string_view rest) {
+  const auto segments = segments_of(rest);
+  if (!segments || segments->empty() || segments->size() > 2) return std::nullopt;
+  const auto found = std::ranges::find(resources, segments->front(), &contracts::registry::Resource::path);
+  if (found == resources.end()) return std::nullopt;
+  return Place{&*found, segments->size() == 1};
+}
+
+// "-greeted-name-group" of the resource GreetedName: as wsrf::description_of.
+std::string description_of(const Place& place) {
+  std::string out;
+  for (const char c : place.resource->name) {
+    const bool is_upper = c >= 'A' && c <= 'Z';
+    if (is_upper) out.push_back('-');
+    out.push_back(is_upper ? static_cast<char>(c - 'A' + 'a') : c);
+  }
+  return out + (place.is_group ? "-group" : "");
+}
+
+// The methods that set what a change names, however it names it.
+void add_setters(std::vector<std::string>& methods, const contracts::registry::Resource& resource, std::string_view ns,
+                 xml::Node node) {
+  for (const xml::Node child : node.children()) {
+    const std::string named = child.attribute_or("ResourceProperty", "");
+    const std::string_view local = std::string_view(named).substr(named.rfind(':') + 1);
+    for (const auto& property : resource.property) {
+      if (property.set && (child.is(ns, property.name) || (!named.empty() && local == property.name)))
+        methods.push_back(*property.set);
+    }
+    add_setters(methods, resource, ns, child);
+  }
+}
+
+// The methods that an operation of WSRF, or one on the life of the resource, stands for; empty: there is no such one.
+std::vector<std::string> methods_behind(const Place& place, std::string_view ns, std::string_view operation,
+                                        xml::Node body) {
+  const auto& resource = *place.resource;
+  const auto doing = wsrf::doing_of(operation);
+  if (place.is_group) return doing == wsrf::Doing::kReads ? std::vector{resource.list} : std::vector<std::string>{};
+  std::vector<std::string> methods;
+  switch (doing) {
+    case wsrf::Doing::kReads:
+      return {resource.get};
+    case wsrf::Doing::kChanges:
+      methods = {resource.get};
+      if (body) add_setters(methods, resource, ns, body);
+      return methods;
+    case wsrf::Doing::kEnds:
+      return resource.destroy ? std::vector{resource.get, *resource.destroy} : methods;
+    case wsrf::Doing::kOther:
+      break;
+  }
+  if (std::ranges::find(resource.method, operation) != resource.method.end()) methods.emplace_back(operation);
+  return methods;
+}
+
 }  // namespace
 
 struct OutsideTable::Service {
@@ -138,6 +205,7 @@ struct OutsideTable::Service {
   std::string name, name_space, address, base;
   std::vector<OutsideOperation> operations;
   std::vector<Route> routes;  // in the order in which they are tried
+  std::vector<contracts::registry::Resource> resources;
   std::map<std::string, std::string, std::less<>> documents;
   std::string openapi;
 };
@@ -160,6 +228,7 @@ void OutsideTable::set(const std::string& name, const ServiceRow* row) {
       if (segments && !segments->empty()) made->routes.push_back({shape_of(*segments), &operation});
     }
     std::ranges::stable_sort(made->routes, [](const auto& a, const auto& b) { return is_before(a.shape, b.shape); });
+    made->resources = row->resources;
     for (const auto& document : row->documents) made->documents[document.name] = document.text;
     made->openapi = row->openapi;
   }
@@ -189,20 +258,44 @@ std::shared_ptr<const OutsideTable::Service> OutsideTable::service_at(std::strin
 
 bool OutsideTable::has(std::string_view path) const { return service_at(path) != nullptr; }
 
+std::optional<OutsideOperation> OutsideTable::find(const Service& service, std::string_view rest,
+                                                   std::string_view operation, xml::Node body) {
+  const auto place = place_of(service.resources, rest);
+  if (rest.empty() || !place) {
+    const auto found = std::ranges::find(service.operations, operation, &OutsideOperation::name);
+    return found == service.operations.end() ? std::nullopt : std::optional(*found);
+  }
+  const auto behind = methods_behind(*place, service.name_space, operation, body);
+  if (behind.empty()) return std::nullopt;
+  OutsideOperation out;
+  out.service = service.name;
+  out.name = operation;
+  out.access = contracts::Access::kViewer;
+  out.read_only = wsrf::doing_of(operation) == wsrf::Doing::kReads;
+  for (const auto& name : behind) {
+    const auto found = std::ranges::find(service.operations, name, &OutsideOperation::name);
+    out.access = std::max(out.access, found == service.operations.end() ? contracts::Access::kInternal : found->access);
+  }
+  return out;
+}
+
 std::optional<OutsideOperation> OutsideTable::operation_at(std::string_view path, std::string_view operation) const {
   const auto service = service_at(path);
-  if (!service) return std::nullopt;
-  const auto found = std::ranges::find(service->operations, operation, &OutsideOperation::name);
-  return found == service->operations.end() ? std::nullopt : std::optional(*found);
+  return service ? find(*service, service_path(path)->rest, operation, {}) : std::nullopt;
 }
 
 Result<OutsideOperation> OutsideTable::operation_at(std::string_view path, std::string_view operation,
-                                                    const xml::QName& body) const {
-  auto found = operation_at(path, operation);
-  if (!found) return not_found(fmt::format("there is no operation {} at {}", operation, path));
+                                                    xml::Node body) const {
   const auto service = service_at(path);
-  if (!service || body.ns != service->name_space || body.local != operation)
-    return invalid(fmt::format("the body of {} is the element {} of another namespace or name", operation, body.local));
+  const std::string rest = service ? service_path(path)->rest : std::string();
+  auto found = service ? find(*service, rest, operation, body) : std::nullopt;
+  if (!found) return not_found(fmt::format("there is no operation {} at {}", operation, path));
+  const bool is_of_wsrf = place_of(service->resources, rest) && wsrf::doing_of(operation) != wsrf::Doing::kOther;
+  const std::string_view ns = body.namespace_uri();
+  const bool is_its = is_of_wsrf ? ns == kProperties || ns == kLifetime : ns == service->name_space;
+  if (!is_its || body.local_name() != operation)
+    return invalid(
+        fmt::format("the body of {} is the element {} of another namespace or name", operation, body.local_name()));
   return std::move(*found);
 }
 
@@ -243,8 +336,12 @@ std::string OutsideTable::name_of(std::string_view base) const {
 
 Result<std::string> OutsideTable::document(std::string_view service, std::string_view file) const {
   const auto all = services();
-  if (const auto found = all->find(service); found != all->end()) {
-    const std::string wanted = file.empty() ? found->first + ".wsdl" : std::string(file);
+  const std::size_t slash = std::min(service.find('/'), service.size());
+  if (const auto found = all->find(service.substr(0, slash)); found != all->end()) {
+    const std::string rest(service.substr(slash));
+    const auto place = place_of(found->second->resources, rest);
+    const std::string own = found->first + (place ? description_of(*place) : std::string()) + ".wsdl";
+    const std::string wanted = file.empty() ? own : std::string(file);
     const auto text = found->second->documents.find(wanted);
     if (text != found->second->documents.end()) return text->second;
   }

@@ -42,10 +42,10 @@ class OutsideTable {
 
   // ---- by the path of a service: "/services/NAME", "/services/NAME/…" ----
   bool has(std::string_view path) const;
-  // What is called there. kNotFound: no such operation; kInvalid: the body is not that operation's, in whose words the
-  // program reads it.
-  Result<OutsideOperation> operation_at(std::string_view path, std::string_view operation,
-                                        const xml::QName& body) const;
+  // What is called there; at a WS-Resource of the service (/services/NAME/PATH/KEY) the operations of WSRF, too, which
+  // need what the methods behind them need. kNotFound: no such operation; kInvalid: the body (an element) is not that
+  // operation's, in whose words the program reads it.
+  Result<OutsideOperation> operation_at(std::string_view path, std::string_view operation, xml::Node body) const;
   // Likewise, whatever the body: nullopt, there is none.
   std::optional<OutsideOperation> operation_at(std::string_view path, std::string_view operation) const;
   // Where its program is asked for what is at that path; nullopt: nobody is.
@@ -60,7 +60,8 @@ class OutsideTable {
   std::string name_of(std::string_view base) const;
 
   // ---- descriptions ----
-  // `file` empty: the WSDL of the service. kNotFound: no text of its own has that name.
+  // `file` empty: the WSDL of the service, or of what is at its path ("greeting/greeted/Ada"). kNotFound: no text of
+  // its own has that name.
   Result<std::string> document(std::string_view service, std::string_view file) const;
   // An OpenAPI document (JSON) with the routes of all of them added. Made once after each change.
   std::string openapi(std::string_view own) const;
@@ -70,6 +71,8 @@ class OutsideTable {
   using Services = std::map<std::string, std::shared_ptr<const Service>, std::less<>>;
   std::shared_ptr<const Services> services() const;
   std::shared_ptr<const Service> service_at(std::string_view path) const;
+  static std::optional<OutsideOperation> find(const Service& service, std::string_view rest, std::string_view operation,
+                                              xml::Node body);
 
   mutable std::mutex mutex_;
   std::shared_ptr<const Services> services_;

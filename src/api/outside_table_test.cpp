@@ -143,5 +143,84 @@ TEST(OutsideTable, WhoMayCallIsWhatItsDefinitionSays) {
   EXPECT_EQ(ask(table, Role::kViewer, "list", "list", "urn:other"), "invalid");
 }
 
+// ---- its WS-Resources ----
+
+constexpr const char* kProperties = "http://docs.oasis-open.org/wsrf/rp-2";
+constexpr const char* kLifetime = "http://docs.oasis-open.org/wsrf/rl-2";
+
+// The code of the refusal at a path below the service's; empty: it may.
+std::string ask_at(const std::string& path, Role role, const std::string& body, std::string* access = nullptr) {
+  auto row = greeting();
+  row.operations.push_back({"set_mood", RegistryAccess::kOwner, false, false, std::nullopt, std::nullopt});
+  row.operations.push_back({"set_hat", RegistryAccess::kOperator, false, false, std::nullopt, std::nullopt});
+  row.resources = {{"GoodGuest",
+                    "guests",
+                    "get",
+                    "name",
+                    "guest",
+                    "list",
+                    "remove",
+                    {{"Mood", "mood", "set_mood"}, {"Hat", "hat", "set_hat"}, {"Name", "name", {}}},
+                    {"greet"}}};
+  OutsideTable table;
+  table.set("greeting", &row);
+  exchange::Message message;
+  message.to = "/services/greeting" + path;
+  auto document = xml::Document::parse(body);
+  EXPECT_TRUE(document) << body;
+  message.operation = document->root().local_name();
+  message.body = std::make_shared<const xml::Document>(std::move(*document));
+  const auto may = may_call_outside(table, Identity{"somebody", "physics", role}, message);
+  if (may && access != nullptr) *access = may->read_only ? "reads" : "changes";
+  return may ? "" : std::string(error_code_name(may.error().code()));
+}
+
+std::string wsrf(const std::string& operation, const std::string& content = "", const char* ns = kProperties) {
+  return fmt::format("<w:{0} xmlns:w=\"{1}\" xmlns:g=\"{2}\">{3}</w:{0}>", operation, ns, kNamespace, content);
+}
+
+TEST(OutsideTable, WhoMayDoSomethingWithAResourceIsWhoMayCallTheMethodsBehindIt) {
+  std::string does;
+  EXPECT_EQ(ask_at("/guests/Ada", Role::kViewer, wsrf("GetResourceProperty", "g:Mood"), &does), "");
+  EXPECT_EQ(does, "reads");
+  EXPECT_EQ(ask_at("/guests", Role::kViewer, wsrf("GetResourcePropertyDocument")), "");
+  for (const auto role : {Role::kController, Role::kService})
+    EXPECT_EQ(ask_at("/guests/Ada", role, wsrf("GetResourcePropertyDocument")), "denied");
+  const auto set = [](const std::string& what) {
+    return wsrf("SetResourceProperties", "<w:Update>" + what + "</w:Update>");
+  };
+  EXPECT_EQ(ask_at("/guests/Ada", Role::kViewer, set("<g:Hat>blue</g:Hat>")), "denied");
+  EXPECT_EQ(ask_at("/guests/Ada", Role::kOperator, set("<g:Hat>blue</g:Hat>"), &does), "");
+  EXPECT_EQ(does, "changes");
+  EXPECT_EQ(ask_at("/guests/Ada", Role::kOperator, set("<g:Mood>bad</g:Mood>")), "denied");
+  EXPECT_EQ(ask_at("/guests/Ada", Role::kOperator, set("<g:Hat>x</g:Hat><g:Mood>bad</g:Mood>")), "denied");
+  EXPECT_EQ(ask_at("/guests/Ada", Role::kOwner, set("<g:Hat>x</g:Hat><g:Mood>bad</g:Mood>")), "");
+  EXPECT_EQ(
+      ask_at("/guests/Ada", Role::kOperator, wsrf("SetResourceProperties", "<w:Delete ResourceProperty='g:Mood'/>")),
+      "denied");
+  EXPECT_EQ(ask_at("/guests/Ada", Role::kOperator, wsrf("Destroy", "", kLifetime)), "denied");
+  EXPECT_EQ(ask_at("/guests/Ada", Role::kOwner, wsrf("Destroy", "", kLifetime)), "");
+  EXPECT_EQ(ask_at("/guests", Role::kOwner, wsrf("Destroy", "", kLifetime)), "not-found");
+  const auto own = [](const char* operation) { return fmt::format("<{} xmlns=\"{}\"/>", operation, kNamespace); };
+  EXPECT_EQ(ask_at("/guests/Ada", Role::kOperator, own("greet")), "");
+  EXPECT_EQ(ask_at("/guests/Ada", Role::kViewer, own("greet")), "denied");
+  EXPECT_EQ(ask_at("/guests/Ada", Role::kOwner, own("set_mood")), "not-found") << "it is asked for at the service";
+  // The program reads what the body is: one that is not of WSRF is none of its messages.
+  EXPECT_EQ(ask_at("/guests/Ada", Role::kOwner, own("Destroy")), "invalid");
+  EXPECT_EQ(ask_at("/guests/Ada", Role::kOwner, wsrf("greet")), "invalid");
+}
+
+TEST(OutsideTable, AResourceHasADescriptionOfItsOwn) {
+  auto row = greeting();
+  row.resources = {{"GoodGuest", "guests", "get", "name", "guest", "list", {}, {}, {}}};
+  row.documents.push_back({"greeting-good-guest.wsdl", "<one/>"});
+  row.documents.push_back({"greeting-good-guest-group.wsdl", "<all/>"});
+  OutsideTable table;
+  table.set("greeting", &row);
+  EXPECT_EQ(table.document("greeting/guests/Ada", ""), "<one/>");
+  EXPECT_EQ(table.document("greeting/guests", ""), "<all/>");
+  EXPECT_EQ(table.document("greeting/guests/Ada", "greeting.xsd"), "<xsd/>");
+}
+
 }  // namespace
 }  // namespace nuraghe::api

@@ -10,6 +10,7 @@
 #include "api/outside_door.hpp"
 #include "api/reached.hpp"
 #include "api/trace.hpp"
+#include "services/notification/notification.hpp"
 #include "services/notification/subscriber.hpp"
 #include "soap/envelope.hpp"
 #include "wsrf/address.hpp"
@@ -141,7 +142,8 @@ void serve_soap(const GatewayOptions& options, HttpRequest request, const HttpRe
     message.operation = asked.operation = std::move(known->operation);
     one_way = known->one_way;
   }
-  const bool is_outside = options.outside != nullptr && options.outside->has(message.to);
+  const bool is_outside = options.outside != nullptr && options.outside->has(message.to) &&
+                          !services::notification::is_for_producer(message);
   if (is_outside) {
     const auto operation = may_call_outside(*options.outside, identity, message);
     if (!operation) return refuse(operation.error());

@@ -144,6 +144,12 @@ const contracts::PropertyInfo* own_termination(const Address& address) {
   return nullptr;
 }
 
+Doing doing_of(std::string_view operation) {
+  if (contains(kReads, operation)) return Doing::kReads;
+  if (contains(kChanges, operation)) return Doing::kChanges;
+  return contains(kEnds, operation) ? Doing::kEnds : Doing::kOther;
+}
+
 std::vector<const contracts::OperationInfo*> lifecycle_of(const contracts::ResourceInfo& resource) {
   std::vector<const contracts::OperationInfo*> methods;
   const auto* service = contracts::find_service(resource.destroy_service);

@@ -59,6 +59,10 @@ const contracts::PropertyInfo* own_termination(const Address& address);
 // needs to know.
 std::vector<std::string> operations_of(const contracts::ResourceInfo& resource);
 
+// What an operation of WSRF does with a resource; kOther: it is none of these.
+enum class Doing { kReads, kChanges, kEnds, kOther };
+Doing doing_of(std::string_view operation);
+
 // The methods that the operation would call for its caller, each of which the caller must be allowed to call; empty: no
 // such operation. `body` is the request's element.
 std::vector<const contracts::OperationInfo*> methods_behind(const Address& address, std::string_view operation,

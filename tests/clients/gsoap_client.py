@@ -39,13 +39,21 @@ def headers_of(contracts, names, path):
         sys.exit(f"wsdl2h warns of {names}: {warnings_of(output)}")
 
 
-def make(contracts, folder):
-    for wsdl in sorted(Path(contracts).glob("*.wsdl")):
-        headers_of(contracts, [wsdl.name], folder / "one.h")
-    headers_of(contracts, USED, folder / "all.h")
-    output = run(["soapcpp2", "-C", "-c", "-x", "-L", "-I/usr/share/gsoap/import", "all.h"], cwd=folder)
+def code_of(header, folder):
+    """Runs soapcpp2 over what wsdl2h made; fails when it warns."""
+    output = run(["soapcpp2", "-C", "-c", "-x", "-L", "-I/usr/share/gsoap/import", header], cwd=folder)
     if warnings_of(output):
-        sys.exit(f"soapcpp2 warns: {warnings_of(output)}")
+        sys.exit(f"soapcpp2 warns of {header}: {warnings_of(output)}")
+
+
+def make(contracts, folder):
+    one = folder / "one"
+    one.mkdir()
+    for wsdl in sorted(Path(contracts).glob("*.wsdl")):
+        headers_of(contracts, [wsdl.name], one / (wsdl.stem + ".h"))
+        code_of(wsdl.stem + ".h", one)
+    headers_of(contracts, USED, folder / "all.h")
+    code_of("all.h", folder)
     shutil.copy(SOURCE / "client.c", folder)
     compiler = ["ccache", "gcc"] if shutil.which("ccache") else ["gcc"]
     objects = []

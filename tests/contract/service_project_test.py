@@ -180,7 +180,7 @@ class OutsideService(InAFolder):
     def write_handlers(self):
         path = self.folder / "greeting" / "src" / "greeting_service.cpp"
         text = path.read_text(encoding="utf-8")
-        for name in ("greet", "list_greeted"):
+        for name in ("greet", "list_greeted", "get_guest", "list_guests", "set_mood", "forget"):
             stub = re.search(rf"^Status GreetingService::{name}\(.*?^}}\n", text, re.DOTALL | re.MULTILINE).group(0)
             self.assertIn("has no handler", stub)
             handlers = block(self.page, "cpp", "Status GreetingService::greet")
@@ -238,7 +238,8 @@ class OutsideService(InAFolder):
         self.assertEqual(status, 200)
         wsdl = etree.fromstring(text.encode())
         operations = wsdl.findall(".//{http://schemas.xmlsoap.org/wsdl/}portType/{http://schemas.xmlsoap.org/wsdl/}operation")
-        self.assertEqual([o.get("name") for o in operations], ["greet", "list_greeted"])
+        self.assertEqual([o.get("name") for o in operations],
+                         ["greet", "list_greeted", "get_guest", "list_guests", "set_mood", "forget"])
         addresses = {e.get("location") for e in wsdl.iter("{*}address")}
         self.assertEqual(addresses, {service.base + "/services/greeting"})
         # Every import leads somewhere, and so do theirs.
@@ -270,7 +271,7 @@ class OutsideService(InAFolder):
             'type="vhc:Capacity"', 'type="vhc:Capacitance"'), encoding="utf-8")
         result = self.new("wrong.service.xml", check=False)
         self.assertEqual(result.returncode, 1)
-        self.assertRegex(result.stderr, r"wrong.service.xml:9: the field 'gift' has an unknown type 'vhc:Capacitance'")
+        self.assertRegex(result.stderr, r"wrong.service.xml:19: the field 'gift' has an unknown type 'vhc:Capacitance'")
         self.assertFalse((self.folder / "wrong").exists())
         taken = self.folder / "vcm.service.xml"
         taken.write_text(self.definition.read_text().replace('name="greeting"', 'name="vcm"'), encoding="utf-8")
@@ -282,9 +283,12 @@ class OutsideService(InAFolder):
 
 
 GREETING = "urn:example:greeting:1"
+WSNT = "http://docs.oasis-open.org/wsn/b-2"
+WSA = "http://www.w3.org/2005/08/addressing"
 TOKENS = """admin administrator default token-of-the-administrator
 vera viewer physics token-of-a-viewer-of-physics
 olga operator physics token-of-an-operator-of-physics
+dora viewer default token-of-a-viewer-of-default
 """
 # Stalls of a busy machine are shorter than three of these.
 RENEWAL = ("--renewal", "10s")
@@ -354,6 +358,8 @@ class Container(Behind):
             self.check_rest()
             self.check_soap()
             self.check_audit_and_trace()
+            self.check_resources(nuraghed)
+            self.check_topics(nuraghed)
             self.check_descriptions(nuraghed)
             self.check_refusals(options, service)
         self.check_restart(options)
@@ -401,7 +407,7 @@ class Container(Behind):
         test.assertEqual(answer.findtext(f"{{{GREETING}}}text"), "Good day, Ada")
         test.assertEqual(self.fault("conflict", self.greet, "Ada", token=operator), "Ada was greeted already")
         test.assertIn("needs the role operator", self.fault("denied", self.greet, "Eva", token=viewer))
-        self.fault("not-found", self.world.soap, "greeting", "forget", namespace=GREETING)
+        self.fault("not-found", self.world.soap, "greeting", "forgive", namespace=GREETING)
         # An action that names what the caller may do makes the body no other.
         text = (f'<s:Envelope xmlns:s="{SOAP11}" xmlns:a="http://www.w3.org/2005/08/addressing"><s:Header>'
                 f'<a:Action>{GREETING}:list_greeted</a:Action><a:MessageID>urn:x:1</a:MessageID></s:Header>'
@@ -409,6 +415,84 @@ class Container(Behind):
         with test.assertRaises(Fault):
             self.world.soap_text("greeting", text, token=viewer)
         test.assertNotIn("Eva", self.ask("GET", "/greetings")[1]["name"])
+
+    def wsrf(self, path, text, token=""):
+        """The answer to a message at a path below /services; g: is the service's prefix."""
+        words = (f'xmlns:g="{GREETING}" xmlns:rp="http://docs.oasis-open.org/wsrf/rp-2" xmlns:rl="http://docs.oasis-open.org/wsrf/rl-2" '
+                 f'xmlns:n="{WSNT}" xmlns:a="{WSA}"')
+        return self.world.soap_text(path, f'<s:Envelope xmlns:s="{SOAP11}" {words}><s:Body>{text}</s:Body></s:Envelope>', token=token)
+
+    def check_resources(self, nuraghed):
+        """Its WS-Resources, at nuraghed: who may what is what the methods behind them say."""
+        test = self.test
+        viewer, operator = "token-of-a-viewer-of-physics", "token-of-an-operator-of-physics"
+        ada = "greeting/guests/Ada"
+        answer = self.wsrf(ada, "<rp:GetResourceProperty>g:Mood</rp:GetResourceProperty>", viewer)
+        test.assertEqual([one.text for one in answer], ["good"])
+        query = ('<rp:QueryResourceProperties><rp:QueryExpression Dialect="http://www.w3.org/TR/1999/REC-xpath-19991116">'
+                 "string(//g:Name)</rp:QueryExpression></rp:QueryResourceProperties>")
+        test.assertEqual([one.text for one in self.wsrf(ada, query, viewer)], ["Ada"])
+        change = ("<rp:SetResourceProperties><rp:Update><g:Mood>splendid</g:Mood></rp:Update></rp:SetResourceProperties>")
+        test.assertIn("needs the role operator", self.fault("denied", self.wsrf, ada, change, viewer))
+        self.wsrf(ada, change, operator)
+        document = self.wsrf(ada, "<rp:GetResourcePropertyDocument/>", viewer)
+        test.assertEqual(document.findtext(f".//{{{GREETING}}}Mood"), "splendid")
+        test.assertIn("greeting.greeted", "".join(document.itertext()))
+        group = self.wsrf("greeting/guests", "<rp:GetResourcePropertyDocument/>", viewer)
+        members = [one.text for one in group.iter(f"{{{WSA}}}Address")]
+        test.assertIn(nuraghed + "/services/" + ada, members)
+        test.assertIn("needs the role owner", self.fault("denied", self.wsrf, ada, "<rl:Destroy/>", operator))
+        self.fault("not-found", self.wsrf, "greeting/guests/nobody", "<rl:Destroy/>")
+        for text in ("<g:GetResourceProperty>g:Mood</g:GetResourceProperty>", "<n:Destroy/>"):
+            with test.assertRaises(Fault):
+                self.wsrf(ada, text)
+        self.greet("Otto", token=operator)
+        self.wsrf("greeting/guests/Otto", "<rl:Destroy/>")
+        test.assertNotIn("Otto", self.ask("GET", "/greetings")[1]["name"])
+        for path in (ada, "greeting/guests"):
+            status, text, _ = self.ask("GET", f"/services/{path}?wsdl")
+            test.assertEqual(status, 200, text)
+            addresses = {e.get("location") for e in etree.fromstring(text.encode()).iter("{*}address")}
+            test.assertEqual(addresses, {f"{nuraghed}/services/{path}"})
+
+    def check_topics(self, nuraghed):
+        """Who subscribes at nuraghed is told what the program publishes, in his VO."""
+        test, world = self.test, self.world
+        viewer, operator = "token-of-a-viewer-of-physics", "token-of-an-operator-of-physics"
+        subscribe = ("<n:Subscribe><n:ConsumerReference><a:Address>{}</a:Address></n:ConsumerReference><n:Filter><n:TopicExpression "
+                     'Dialect="http://docs.oasis-open.org/wsn/t-1/TopicExpression/Concrete">{}</n:TopicExpression></n:Filter></n:Subscribe>')
+
+        def point(token):
+            made = self.wsrf("notification", "<n:CreatePullPoint/>", token)
+            return next(made.iter(f"{{{WSA}}}Address")).text
+
+        def told(where, token):
+            path = where.removeprefix(nuraghed + "/services/")
+            return "".join(self.wsrf(path, "<n:GetMessages/>", token).itertext())
+        stranger = "token-of-a-viewer-of-default"
+        all_of_it, of_ada, elsewhere = point(viewer), point(viewer), point(stranger)
+        self.wsrf("greeting", subscribe.format(all_of_it, "g:greeting.greeted"), viewer)
+        self.wsrf("greeting/guests/Ada", subscribe.format(of_ada, "g:Mood"), viewer)
+        self.wsrf("greeting", subscribe.format(elsewhere, "g:greeting.greeted"), stranger)
+        with test.assertRaises(Fault) as caught:
+            self.wsrf("greeting", subscribe.format(all_of_it, "g:greeting.eaten"), viewer)
+        test.assertIn("has no topic", caught.exception.text)
+        properties = self.wsrf("greeting", "<rp:GetResourcePropertyDocument/>", viewer)
+        test.assertIn("greeting.greeted", "".join(properties.itertext()))
+        self.greet("Nora", token=operator)
+        heard = world.until(lambda: told(all_of_it, viewer), "the subscriber was told")
+        test.assertIn("Nora was greeted", heard)
+        change = "<rp:SetResourceProperties><rp:Update><g:Mood>tired</g:Mood></rp:Update></rp:SetResourceProperties>"
+        self.wsrf("greeting/guests/Ada", change, operator)
+        test.assertIn("tired", world.until(lambda: told(of_ada, viewer), "the change was told"))
+        _, body, _ = world.http("GET", "/events?after=0&limit=10000", token=stranger)
+        test.assertNotIn(b"greeting.greeted", body, "it is another VO's")
+        test.assertEqual(told(elsewhere, stranger), "")
+        # Once each, whatever was published before.
+        _, body, _ = world.http("GET", "/events?after=0&limit=10000", token=viewer)
+        texts = [one["text"] for one in map(json.loads, body.decode().splitlines()) if one["kind"] == "greeting.greeted"]
+        test.assertEqual(len(texts), len(set(texts)))
+        test.assertTrue({"Ada was greeted", "Otto was greeted", "Nora was greeted"} <= set(texts), texts)
 
     def check_audit_and_trace(self):
         test = self.test

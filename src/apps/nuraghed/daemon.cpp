@@ -311,7 +311,8 @@ Status Daemon::Parts::open_control() {
   strangers.loopback = settings.listen.empty();
   strangers.networks = settings.consumers;
   transports = std::make_unique<Transports>(*transport, strangers);
-  OutsideOptions outside_options{base, NURAGHE_VERSION, {}, {}, {}};
+  OutsideOptions outside_options{base, NURAGHE_VERSION, {}, {}, {}, {}};
+  outside_options.on_service = [this](const std::string& name, const auto* row) { tell_of(*notification, name, row); };
   outside_options.is_controller = [this](const std::string& name) {
     const auto is_so_called = [&](const auto& controller) { return controller.name == name; };
     return controller_bases.has(name) || std::ranges::any_of(settings.controllers, is_so_called);
@@ -392,7 +393,7 @@ Status Daemon::Parts::open_control() {
   }
   for (auto* actor : std::initializer_list<exchange::Actor*>{
            engine.get(), vhf.get(), vhir.get(), vcf.get(), workflow.get(), elsewhere.get(), resources.get(),
-           tenant.get(), notification.get(), &spans.actor(), ca.get(), &outside->actor(), &machines->actor()})
+           tenant.get(), &outside->actor(), notification.get(), &spans.actor(), ca.get(), &machines->actor()})
     control->add_actor(*actor);
   spans.set_control(*control);
   control->set_conversation_probe(engine->conversation_probe());

@@ -53,6 +53,29 @@ std::unique_ptr<services::notification::Notification> make_notification(const ne
                                                                 std::move(options));
 }
 
+services::notification::TellingService telling_of(const services::registry::ServiceRow& row) {
+  services::notification::TellingService out;
+  out.name = row.name;
+  out.name_space = row.name_space;
+  out.kinds = row.topics;
+  for (const auto& resource : row.resources) {
+    auto& kind = out.resources.emplace_back();
+    kind.name = resource.name;
+    kind.path = resource.path;
+    kind.get = resource.get;
+    kind.get_input = resource.get_input;
+    kind.get_output = resource.get_output;
+    for (const auto& property : resource.property) kind.properties.push_back({property.name, property.field});
+  }
+  return out;
+}
+
+void tell_of(services::notification::Notification& notification, const std::string& name,
+             const services::registry::ServiceRow* row) {
+  if (row == nullptr) return notification.remove_service(name);
+  notification.set_service(telling_of(*row));
+}
+
 void add_notification_routes(exchange::Router& router, exchange::Exchange& control) {
   for (const auto& operation : services::notification::Notification::standard_operations())
     router.add_route("/services", operation, control, "notification");

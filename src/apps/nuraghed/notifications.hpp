@@ -9,6 +9,7 @@
 #include "net/address_rules.hpp"
 #include "net/http_client.hpp"
 #include "services/notification/notification.hpp"
+#include "services/registry/registry.hpp"
 #include "soap/transport.hpp"
 
 namespace nuraghe::daemon {
@@ -36,6 +37,12 @@ struct NotificationAddresses {
 };
 std::unique_ptr<services::notification::Notification> make_notification(const net::AddressRules& rules,
                                                                         NotificationAddresses addresses);
+// What a service of another program tells, as it has registered.
+services::notification::TellingService telling_of(const services::registry::ServiceRow& row);
+// Has it told from now on; null: nothing any more.
+void tell_of(services::notification::Notification& notification, const std::string& name,
+             const services::registry::ServiceRow* row);
+
 void add_notification_routes(exchange::Router& router, exchange::Exchange& control);
 
 }  // namespace nuraghe::daemon

@@ -13,6 +13,7 @@
 #include "apps/controller/door.hpp"
 #include "base/log.hpp"
 #include "env/posix.hpp"
+#include "services/notification/notification.hpp"
 
 namespace nuraghe::daemon {
 
@@ -108,7 +109,8 @@ class OutsideServices::Outward final : public exchange::Router {
   }
   void attempt(exchange::Message request, exchange::DeliveryHandler handler) override {
     // What somebody outside named goes to no service in the name of this process.
-    auto address = request.to_stranger ? std::nullopt : address_of(request.to);
+    const bool is_here = request.to_stranger || services::notification::is_for_producer(request);
+    auto address = is_here ? std::nullopt : address_of(request.to);
     if (!address) return inner_.attempt(std::move(request), std::move(handler));
     request.to = std::move(*address);
     request.is_first_try = false;
@@ -152,7 +154,11 @@ services::registry::RegistryOptions OutsideServices::registry_options(OutsideOpt
   };
   out.is_controller = std::move(options.is_controller);
   out.is_member = std::move(options.is_member);
-  out.on_service = [this](const std::string& name, const services::registry::ServiceRow* row) { note(name, row); };
+  out.on_service = [this, told = std::move(options.on_service)](const std::string& name,
+                                                                const services::registry::ServiceRow* row) {
+    note(name, row);
+    if (told) told(name, row);
+  };
   return out;
 }
 
@@ -214,6 +220,8 @@ Status OutsideServices::check_controller(const std::string& name) const {
 }
 
 bool OutsideServices::reads(const exchange::Message& request) const {
+  // This process answers that itself, and its exchange writes it down.
+  if (services::notification::is_for_producer(request)) return true;
   const auto operation = table_.operation_at(request.to, request.operation);
   return operation && operation->read_only;
 }

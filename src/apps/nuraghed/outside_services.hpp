@@ -27,6 +27,8 @@ struct OutsideOptions {
   std::function<bool(const std::string& base)> is_taken;
   // Whether a service has a certificate that counts.
   std::function<bool(const std::string& name)> is_member;
+  // Told of every service that registers; null: that it is gone. As services::registry::RegistryOptions::on_service.
+  std::function<void(const std::string& name, const services::registry::ServiceRow* row)> on_service;
 };
 
 class OutsideServices {

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <thread>
 
+#include "services/notification/notification.hpp"
+
 namespace nuraghe::daemon {
 namespace {
 
@@ -167,7 +169,8 @@ class RemoteControllers::Forwarding final : public exchange::Router {
   }
   void accept(exchange::Message request, exchange::DeliveryHandler handler) override {
     const auto path = service_path(request.to);
-    if (!path || is_own_(path->service)) return inner_.accept(std::move(request), std::move(handler));
+    const bool is_here = !path || is_own_(path->service) || services::notification::is_for_producer(request);
+    if (is_here) return inner_.accept(std::move(request), std::move(handler));
     controllers_.pass_on(std::move(request), std::move(handler));
   }
   std::optional<Within> within(const exchange::Message& request, const exchange::Inbox& inbox) const override {

@@ -4,8 +4,10 @@
 
 #include "apps/controller/state_folder.hpp"
 #include "base/log.hpp"
+#include "contracts/operation.hpp"
 #include "contracts/texts.hpp"
 #include "store/sqlite.hpp"
+#include "wsrf/address.hpp"
 
 namespace nuraghe::service {
 
@@ -47,6 +49,7 @@ ServiceHost::ServiceHost(const ServiceProgram& program, Settings settings)
 
 ServiceHost::~ServiceHost() {
   if (gateway_) gateway_->stop();
+  if (strangers_) strangers_->write(env::system_clock().now(), true);
   if (exchange_) exchange_->stop();
   http_.reset();  // what is under way ends before those that wait for it are gone
 }
@@ -117,8 +120,24 @@ Status ServiceHost::make_registrant() {
   options.offer.version = program_.version;
   options.offer.address = fmt::format("{}/services/{}", base_, name_);
   options.offer.interval = settings_.renewal;
+  const auto kinds = contracts::find_service(name_)->resources;
+  for (std::size_t i = 0; i < kinds.size(); ++i) {
+    for (const auto* method : wsrf::lifecycle_of(kinds[i])) options.offer.resource[i].method.emplace_back(method->name);
+  }
+  if (!options.offer.topic.empty()) {
+    services::registry::HeraldOptions herald{options.registry, name_, {}};
+    herald.topics.insert(options.offer.topic.begin(), options.offer.topic.end());
+    herald_ = std::make_unique<services::registry::Herald>(std::move(herald));
+  }
   registrant_ = std::make_unique<services::registry::Registrant>(std::move(options));
   spans_ = std::make_unique<controller::SpanReport>(*router_, nuraghed_, "service:" + name_);
+  return {};
+}
+
+Status ServiceHost::make_resources() {
+  const auto* info = contracts::find_service(name_);
+  if (info == nullptr || info->resources.empty()) return {};
+  TRY_ASSIGN(resources_, wsrf::Resources::make({base_}));
   return {};
 }
 
@@ -135,25 +154,44 @@ Status ServiceHost::open_exchange() {
   exchange_->add_actor(*service_);
   exchange_->add_actor(elsewhere_);
   if (registrant_) exchange_->add_actor(*registrant_);
+  if (resources_) exchange_->add_actor(*resources_);
+  if (herald_) {
+    exchange_->add_actor(*herald_);
+    follow_events(*exchange_, *herald_);
+  }
   TRY(exchange_->open());
   answers_ = std::make_unique<soap::AnswersElsewhere>(*exchange_, elsewhere_);
   for (const auto& operation : *program_.operations)
     router_->add_route("/services/" + name_, operation, *exchange_, name_);
+  if (resources_)
+    wsrf::Resources::each_route([this](const std::string& path, const std::string& operation) {
+      router_->add_route(path, operation, *exchange_, std::string(resources_->name()));
+    });
   return {};
+}
+
+Result<std::string> ServiceHost::description(const std::string& service, const std::string& file) const {
+  const auto resource = wsrf::find_address("/services/" + service);
+  constexpr std::string_view kWsdl = ".wsdl";
+  const auto text = file.empty()            ? contracts::wsdl_text(resource ? wsrf::description_of(*resource) : name_)
+                    : file.ends_with(kWsdl) ? contracts::wsdl_text(file.substr(0, file.size() - kWsdl.size()))
+                                            : contracts::xsd_text(file);
+  if ((service != name_ && !resource) || text.empty()) return not_found("there is no such description");
+  return std::string(text);
 }
 
 Status ServiceHost::open_doors() {
   api::GatewayOptions options;
   options.router = router_.get();
   options.random = &env::system_random();
+  strangers_ = std::make_unique<controller::StrangerLog>(settings_.state + "/strangers.log");
+  options.stranger = [this](api::Stranger one) { strangers_->note(std::move(one), env::system_clock().now()); };
   options.tokens = tokens_;
   for (auto& entry : site_.as(api::Role::kPeer, "")) options.tokens.push_back(std::move(entry));
   if (member_) options.certificate = controller::nuraghed_of;
   options.default_vo = settings_.vo;
-  options.description = [this](const std::string& service, const std::string& file) -> Result<std::string> {
-    const auto text = file.empty() ? contracts::wsdl_text(name_) : contracts::xsd_text(file);
-    if (service != name_ || text.empty()) return not_found("there is no such description");
-    return std::string(text);
+  options.description = [this](const std::string& service, const std::string& file) {
+    return description(service, file);
   };
   options.events = exchange_.get();
   options.metrics.emplace_back(name_, exchange_.get());
@@ -177,6 +215,7 @@ Status ServiceHost::open_doors() {
 
 void ServiceHost::tick(bool reread) {
   if (member_) member_->tick(*http_, reread);
+  strangers_->write(env::system_clock().now());
 }
 
 Result<std::unique_ptr<ServiceHost>> ServiceHost::start(const ServiceProgram& program, const Settings& settings) {
@@ -187,6 +226,7 @@ Result<std::unique_ptr<ServiceHost>> ServiceHost::start(const ServiceProgram& pr
   TRY(host->choose_addresses());
   host->make_clients();
   TRY(host->make_registrant());
+  TRY(host->make_resources());
   TRY(host->open_exchange());
   // What nuraghed passes on finds the doors open.
   TRY(host->open_doors());

@@ -10,13 +10,16 @@
 #include "apps/controller/member_door.hpp"
 #include "apps/controller/membership.hpp"
 #include "apps/controller/site.hpp"
+#include "apps/controller/stranger_log.hpp"
 #include "apps/service/service_program.hpp"
 #include "base/units.hpp"
 #include "env/posix.hpp"
 #include "net/http_client.hpp"
+#include "services/registry/herald.hpp"
 #include "services/registry/registrant.hpp"
 #include "soap/elsewhere.hpp"
 #include "soap/transport.hpp"
+#include "wsrf/resources.hpp"
 
 namespace nuraghe::service {
 
@@ -49,6 +52,8 @@ class ServiceHost {
   Status choose_addresses();
   void make_clients();
   Status make_registrant();
+  Status make_resources();
+  Result<std::string> description(const std::string& service, const std::string& file) const;
   Status open_exchange();
   Status open_doors();
   bool registers() const { return member_ || !site_.entries.empty(); }
@@ -69,8 +74,11 @@ class ServiceHost {
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<exchange::Router> router_;
   std::unique_ptr<controller::SpanReport> spans_;
+  std::unique_ptr<controller::StrangerLog> strangers_;
   std::unique_ptr<exchange::Actor> service_;
   std::unique_ptr<services::registry::Registrant> registrant_;
+  std::unique_ptr<services::registry::Herald> herald_;  // null: it has nothing to tell, or nobody to tell it to
+  std::unique_ptr<wsrf::Resources> resources_;          // null: it has none
   soap::Elsewhere elsewhere_{"elsewhere"};
   std::unique_ptr<exchange::Exchange> exchange_;
   std::unique_ptr<soap::AnswersElsewhere> answers_;

@@ -118,6 +118,17 @@ Status Notification::on_timer(exchange::Turn& turn, std::string_view key) {
 
 bool Notification::note_published() { return has_subscriptions_ && !pump_is_due_.exchange(true); }
 
+bool is_for_producer(const exchange::Message& request) {
+  if (!request.body) return false;
+  const std::string_view ns = request.body->root().namespace_uri();
+  if (ns == kNotification) return true;
+  constexpr std::string_view kServices = "/services/";
+  const auto at = std::string_view(request.to).find(kServices);
+  const bool is_service =
+      at != std::string_view::npos && request.to.find('/', at + kServices.size()) == std::string::npos;
+  return is_service && ns == kResourceProperties;
+}
+
 void follow_events(exchange::Exchange& exchange, Notification& notification) {
   exchange.on_published([&exchange, &notification](std::int64_t) {
     if (!notification.note_published()) return;

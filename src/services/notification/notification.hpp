@@ -63,6 +63,9 @@ class Notification final : public api::Skeleton {
 
   // Looks at the events since the last time. Within a turn of this actor.
   Status pump(exchange::Turn& turn);
+  // A service of another program tells something from now on; nothing any more. In a turn of this actor's exchange.
+  void set_service(TellingService service) { producers_.set(std::move(service)); }
+  void remove_service(std::string_view service) { producers_.remove(service); }
   // Whether an event just published needs a pump(): true once until that ran. Thread safe.
   bool note_published();
 
@@ -159,7 +162,7 @@ class Notification final : public api::Skeleton {
   Active* find(const std::string& vo, const std::string& id);
   Active* find(const std::string& id);
 
-  const Producers producers_;
+  Producers producers_;
   const NotificationOptions options_;
   RowTable<SubscriptionRow> subscriptions_;
   RowTable<PullPointRow> pull_points_;
@@ -176,6 +179,10 @@ class Notification final : public api::Skeleton {
   std::map<std::string, bool> looking_;
   std::atomic<bool> has_subscriptions_ = false, pump_is_due_ = false;
 };
+
+// Whether a request is for who tells what happens at an address, not for the service that is there: a message of
+// WS-BaseNotification, or one that asks a service itself for its properties as a producer.
+bool is_for_producer(const exchange::Message& request);
 
 // Has the exchange's events looked at as they are published. Both outlive the exchange's threads.
 void follow_events(exchange::Exchange& exchange, Notification& notification);

@@ -45,7 +45,22 @@ bool is_for(std::string_view vo, const exchange::Event& event, const TellingServ
   return event.vo.empty() ? of.name == "vhf" : event.vo == vo;
 }
 
-Producers::Producers(std::vector<TellingService> services) : services_(std::move(services)) {
+Producers::Producers(std::vector<TellingService> services) : services_(std::move(services)) { index(); }
+
+void Producers::set(TellingService service) {
+  std::erase_if(services_, [&](const TellingService& one) { return one.name == service.name; });
+  services_.push_back(std::move(service));
+  index();
+}
+
+void Producers::remove(std::string_view name) {
+  std::erase_if(services_, [&](const TellingService& one) { return one.name == name; });
+  index();
+}
+
+void Producers::index() {
+  by_name_.clear();
+  by_kind_.clear();
   for (std::size_t i = 0; i < services_.size(); ++i) {
     by_name_.emplace(services_[i].name, i);
     for (const std::string& kind : services_[i].kinds) by_kind_.emplace(kind, i);

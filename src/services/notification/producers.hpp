@@ -1,5 +1,5 @@
 // Who tells what: the addresses at which one subscribes and the topics that each of them has. Made of the contracts'
-// table; immutable, thread safe.
+// table, and of what services of other programs say. One thread at a time.
 //
 //   /services/notification        everything that is told in the caller's VO
 //   /services/vcf                 the service's topics: all its resources of the caller's VO
@@ -55,6 +55,9 @@ bool is_for(std::string_view vo, const exchange::Event& event, const TellingServ
 class Producers {
  public:
   explicit Producers(std::vector<TellingService> services);
+  // Puts a service in, in place of one of its name; takes it out. What points into this is void then.
+  void set(TellingService service);
+  void remove(std::string_view name);
 
   // The producer at an address, with or without a base before "/services/". ResourceUnknownFault when nothing is told
   // there. Whether there is a resource of that key is not known here.
@@ -68,6 +71,7 @@ class Producers {
   const TellingService* declaring(std::string_view kind) const;
 
  private:
+  void index();
   std::vector<TellingService> services_;
   std::map<std::string, std::size_t, std::less<>> by_name_, by_kind_;
 };

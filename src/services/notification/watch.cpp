@@ -87,7 +87,7 @@ Status Notification::look_at(exchange::Turn& turn, const std::string& vo, const 
 Status Notification::on_seen(exchange::Turn& turn, const exchange::Message& reply, const std::string& key) {
   const std::string vo = key.substr(0, key.find('\0'));
   const auto producer = producers_.find(std::string_view(key).substr(vo.size() + 1));
-  if (!producer) return producer.error().error;
+  if (!producer) return {};  // its service is gone
   bool is_old = false;
   if (const auto looking = looking_.find(key); looking != looking_.end()) {
     is_old = looking->second;

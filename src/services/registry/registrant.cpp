@@ -12,17 +12,32 @@ namespace {
 constexpr const char* kTimer = "renew";
 constexpr const char* kRegister = "register";
 constexpr const char* kRenew = "renew";
-constexpr const char* kSelf = "self";  // key of the one row
+
+contracts::registry::Resource offered(const contracts::ServiceInfo& service, const contracts::ResourceInfo& resource) {
+  contracts::registry::Resource out;
+  out.name = resource.name;
+  out.path = resource.path;
+  out.get = resource.get;
+  out.get_input = resource.get_input_field;
+  out.get_output = resource.get_output_field;
+  out.list = resource.list;
+  if (resource.destroy_service == service.name) out.destroy = std::string(resource.destroy);
+  for (const auto& property : resource.properties) {
+    out.property.push_back({std::string(property.name), std::string(property.field->name), {}});
+    if (property.set_service == service.name) out.property.back().set = std::string(property.set);
+  }
+  return out;
+}
 
 }  // namespace
 
-Status Registrant::open(store::Store& store) { return programs_.open(store, "registry_program"); }
+Status Registrant::open(store::Store& store) { return programs_.open(store, ProgramRow::kTable); }
 
 Status Registrant::on_start(exchange::Turn& turn) {
-  TRY_ASSIGN(auto row, programs_.find(turn.transaction(), kSelf));
+  TRY_ASSIGN(auto row, programs_.find(turn.transaction(), ProgramRow::kSelf));
   if (!row) {
     row = ProgramRow{env::make_id(turn.random(), "program")};
-    TRY(programs_.put(turn.transaction(), kSelf, *row));
+    TRY(programs_.put(turn.transaction(), ProgramRow::kSelf, *row));
   }
   options_.offer.program = row->id;
   return offer(turn);
@@ -103,6 +118,8 @@ Result<contracts::registry::RegisterServiceRequest> offer_of(std::string_view se
     }
     offer.operation.push_back(std::move(one));
   }
+  for (const auto& resource : info->resources) offer.resource.push_back(offered(*info, resource));
+  for (const auto& topic : info->topics) offer.topic.emplace_back(topic.name);
   for (const auto& [path, text] : contracts::all_texts()) {
     const bool is_own = path == offer.name + ".wsdl" || path == offer.name + ".xsd" ||
                         (path.starts_with(offer.name + "-") && path.ends_with(".wsdl"));

@@ -20,6 +20,17 @@ struct RegistrantOptions {
   std::function<void()> on_registered;  // called once, on the exchange's thread; must not block; may be empty
 };
 
+// The one row of the table registry_program, under kSelf.
+struct ProgramRow {
+  static constexpr const char* kTable = "registry_program";
+  static constexpr const char* kSelf = "self";
+  std::string id;
+  template <class V>
+  void fields(V& v) {
+    v(1, id);
+  }
+};
+
 class Registrant final : public exchange::Actor {
  public:
   explicit Registrant(RegistrantOptions options) : options_(std::move(options)) {}
@@ -33,13 +44,6 @@ class Registrant final : public exchange::Actor {
   Result<std::string> run_job(const exchange::Job& job, exchange::JobContext& context) override;
 
  private:
-  struct ProgramRow {
-    std::string id;
-    template <class V>
-    void fields(V& v) {
-      v(1, id);
-    }
-  };
   Status offer(exchange::Turn& turn);
   Status renew(exchange::Turn& turn);
   Status send(exchange::Turn& turn, exchange::Message message, const char* token);

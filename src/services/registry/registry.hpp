@@ -2,7 +2,8 @@
 // of other programs register themselves, as controllers do at the VHF, and vanish when they stop renewing.
 //
 // A name, and the first segment of a REST path, belongs to one program: to Nuraghe, or to who registered it first and
-// is alive. After a restart every program gets the time to renew. Tables: registry_service NAME → ServiceRow.
+// is alive. After a restart every program gets the time to renew. A renewal writes the lease alone.
+// Tables: registry_service NAME → ServiceRow; registry_text NAME → TextsRow; registry_lease NAME → LeaseRow.
 // Threading: as exchange::Actor.
 #pragma once
 
@@ -23,15 +24,39 @@ struct ServiceRow {
   std::string address;  // in its program
   std::string program;  // the program's own id
   Duration interval{0};
-  TimePoint registered, last_seen;
+  TimePoint registered, last_seen;  // the latter by its lease when there is one
   std::vector<api::Operation> operations;
-  std::vector<api::Document> documents;
+  std::vector<api::Document> documents;  // these two are stored as TextsRow
   std::string openapi;
   std::optional<bool> by_certificate;  // else by the site's token; empty: an older Nuraghe did not say
+  std::vector<api::Resource> resources;
+  std::vector<std::string> topics;
   template <class V>
   void fields(V& v) {
     v(1, name), v(2, title), v(3, name_space), v(4, version), v(5, address), v(6, program), v(7, interval),
-        v(8, registered), v(9, last_seen), v(10, operations), v(11, documents), v(12, openapi), v(13, by_certificate);
+        v(8, registered), v(9, last_seen), v(10, operations), v(13, by_certificate), v(14, resources),
+        v(15, topics);  // 11, 12: of an older Nuraghe
+  }
+};
+
+// What may be large, and is read when a service registers and when the registry starts.
+struct TextsRow {
+  std::vector<api::Document> documents;
+  std::string openapi;
+  template <class V>
+  void fields(V& v) {
+    v(1, documents), v(2, openapi);
+  }
+};
+
+struct LeaseRow {
+  std::string program;
+  Duration interval{0};
+  TimePoint last_seen;
+  std::int64_t told = 0;  // sequence of the last event that was published
+  template <class V>
+  void fields(V& v) {
+    v(1, program), v(2, interval), v(3, last_seen), v(4, told);
   }
 };
 
@@ -55,8 +80,10 @@ class Registry final : public api::Skeleton {
   static constexpr int kMissedRenewals = 3;
   static constexpr std::size_t kMostServices = 100;
   static constexpr std::size_t kMostOperations = 1000;
+  static constexpr std::size_t kMostResources = 100;              // of a service, and properties of each, and topics
+  static constexpr std::size_t kMostEvents = 100;                 // published at once
   static constexpr std::size_t kMostText = std::size_t{4} << 20;  // bytes of its descriptions
-  static constexpr Duration kShortestInterval = std::chrono::milliseconds(100);
+  static constexpr Duration kShortestInterval = std::chrono::seconds(1);
   static constexpr Duration kLongestInterval = std::chrono::hours(1);
 
   explicit Registry(RegistryOptions options) : Skeleton("registry"), options_(std::move(options)) {}
@@ -72,13 +99,21 @@ class Registry final : public api::Skeleton {
                           const api::RegisterServiceRequest& input) override;
   Status renew_service(exchange::Turn& turn, const exchange::Message& request,
                        const api::RenewServiceRequest& input) override;
+  Status publish_events(exchange::Turn& turn, const exchange::Message& request,
+                        const api::PublishEventsRequest& input) override;
   Status list_services(exchange::Turn& turn, const exchange::Message& request,
                        const api::ListServicesRequest& input) override;
   Status get_service(exchange::Turn& turn, const exchange::Message& request,
                      const api::GetServiceRequest& input) override;
 
  private:
-  TimePoint alive_until(const ServiceRow& row) const;
+  // Their rows without the texts, last seen as their leases say.
+  Result<std::vector<ServiceRow>> all(exchange::Turn& turn) const;
+  Result<std::optional<ServiceRow>> find(exchange::Turn& turn, const std::string& name) const;
+  Status put(exchange::Turn& turn, const ServiceRow& row) const;
+  Status erase(exchange::Turn& turn, const std::string& name) const;
+  TimePoint alive_until(TimePoint last_seen, Duration interval) const;
+  TimePoint alive_until(const ServiceRow& row) const { return alive_until(row.last_seen, row.interval); }
   bool is_revoked(const ServiceRow& row) const;
   Status end(exchange::Turn& turn, const ServiceRow& row, const std::string& why);
   Status check_free(exchange::Turn& turn, const api::RegisterServiceRequest& input) const;
@@ -87,6 +122,8 @@ class Registry final : public api::Skeleton {
 
   const RegistryOptions options_;
   RowTable<ServiceRow> services_;
+  RowTable<TextsRow> texts_;
+  RowTable<LeaseRow> leases_;
   TimePoint started_;
 };
 

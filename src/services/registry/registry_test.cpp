@@ -6,6 +6,7 @@
 #include <set>
 
 #include "contracts/operation.hpp"
+#include "services/registry/herald.hpp"
 #include "services/registry/registrant.hpp"
 #include "services/testing.hpp"
 
@@ -33,7 +34,7 @@ class ServiceRegistry : public ::testing::Test {
     options.is_controller = [this](const std::string& name) { return name == controller_; };
     options.on_service = [this](const std::string& name, const ServiceRow* row) {
       if (row != nullptr)
-        told_[name] = row->address, by_certificate_[name] = row->by_certificate;
+        told_[name] = row->address, by_certificate_[name] = row->by_certificate, documents_[name] = row->documents;
       else
         told_.erase(name);
     };
@@ -52,6 +53,14 @@ class ServiceRegistry : public ::testing::Test {
     out.operation.push_back({"greet", api::Access::kOperator, false, false, "POST", "/greetings/{name}"});
     out.operation.push_back({"list_greeted", api::Access::kViewer, true, false, "GET", "/greetings"});
     out.document.push_back({"greeting.wsdl", "<definitions/>"});
+    return out;
+  }
+  static api::RegisterServiceRequest with_topics() {
+    auto out = greeting();
+    out.operation.push_back({"get_guest", api::Access::kViewer, true, false, {}, {}});
+    out.topic = {"greeting.greeted"};
+    out.resource = {
+        {"Guest", "guests", "get_guest", "name", "guest", "list_greeted", {}, {{"Mood", "mood", "greet"}}, {}}};
     return out;
   }
   exchange::Message ask(exchange::Message message, const std::string& caller = "service:greeting") {
@@ -89,6 +98,7 @@ class ServiceRegistry : public ::testing::Test {
   std::string controller_;
   std::map<std::string, std::string> told_;
   std::map<std::string, std::optional<bool>> by_certificate_;
+  std::map<std::string, std::vector<api::Document>> documents_;
   std::set<std::string> members_;
   std::string reached_at_;  // by which address requests come
 };
@@ -167,6 +177,31 @@ TEST_F(ServiceRegistry, AServiceIsListedUntilItStopsRenewing) {
   EXPECT_TRUE(told_.empty());
   EXPECT_EQ(renew(), "not-found");
   EXPECT_EQ(kinds(), (std::vector<std::string>{"service.registered", "service.gone"}));
+}
+
+TEST_F(ServiceRegistry, ARenewalWritesNothingThatIsLarge) {
+  auto input = greeting();
+  input.document[0].text = std::string(Registry::kMostText - 100, 'x');
+  EXPECT_EQ(offer(input), "");
+  const auto service = world_.values("registry_service");
+  const auto texts = world_.values("registry_text");
+  const auto lease = world_.values("registry_lease");
+  ASSERT_EQ(service.size() + texts.size() + lease.size(), 3U);
+  EXPECT_LT(service[0].size(), 1000U);
+  EXPECT_LT(lease[0].size(), 100U);
+  world_.advance(10s, 1s);
+  EXPECT_EQ(renew(), "");
+  EXPECT_EQ(world_.values("registry_service"), service);
+  EXPECT_EQ(world_.values("registry_text"), texts);
+  EXPECT_NE(world_.values("registry_lease"), lease);
+  // What it was told of before is told again.
+  world_.close();
+  documents_.clear();
+  open();
+  EXPECT_EQ(documents_["greeting"], input.document);
+  world_.advance(1min, 1s);
+  for (const std::string table : {"registry_service", "registry_text", "registry_lease"})
+    EXPECT_TRUE(world_.values(table).empty()) << table;
 }
 
 TEST_F(ServiceRegistry, ARestartGivesEverybodyTheTimeToRenew) {
@@ -254,7 +289,7 @@ TEST_F(ServiceRegistry, BadInputIsRefusedAndChangesNothing) {
   }
   refused([](auto& input) { input.operation[0].rest_verb = "CONNECT"; });
   refused([](auto& input) { input.operation[0].name.clear(); });
-  refused([](auto& input) { input.interval = 1ms; });
+  refused([](auto& input) { input.interval = 999ms; });
   refused([](auto& input) { input.interval = 2h; });
   refused([](auto& input) { input.program.clear(); });
   refused([](auto& input) { input.address = "http://10.0.0.3:1/services/greeting"; });
@@ -265,6 +300,61 @@ TEST_F(ServiceRegistry, BadInputIsRefusedAndChangesNothing) {
   EXPECT_TRUE(others().empty());
   EXPECT_TRUE(told_.empty());
   EXPECT_TRUE(kinds().empty());
+}
+
+TEST_F(ServiceRegistry, ResourcesAndTopicsAreOfTheServiceAlone) {
+  const auto refused = [&](const std::function<void(api::RegisterServiceRequest&)>& change) {
+    auto input = with_topics();
+    change(input);
+    return offer(input);
+  };
+  EXPECT_THAT(refused([](auto& input) { input.topic = {"cluster.frozen"}; }), HasSubstr("no topic of the service"));
+  EXPECT_THAT(refused([](auto& input) { input.topic = {"greeting."}; }), HasSubstr("no topic of the service"));
+  EXPECT_THAT(refused([](auto& input) { input.resource[0].get = "greet"; }), HasSubstr("no operation that only reads"));
+  EXPECT_THAT(refused([](auto& input) { input.resource[0].list = "absent"; }), HasSubstr("no operation that only"));
+  EXPECT_THAT(refused([](auto& input) { input.resource[0].destroy = "absent"; }), HasSubstr("no operation of it"));
+  EXPECT_THAT(refused([](auto& input) { input.resource[0].property[0].set = "x"; }), HasSubstr("no operation of it"));
+  EXPECT_THAT(refused([](auto& input) { input.resource[0].path = "a/b"; }), HasSubstr("invalid"));
+  EXPECT_TRUE(others().empty());
+  EXPECT_EQ(offer(with_topics()), "");
+}
+
+TEST_F(ServiceRegistry, WhatAServicePublishesIsToldOnceAndInItsVo) {
+  const auto publish = [&](std::vector<api::Event> events, const std::string& program = "p1",
+                           const std::string& caller = "service:greeting") {
+    return World::fault_of(
+        ask(contracts::registry::make_publish_events(kAddress, {"greeting", program, std::move(events)}), caller));
+  };
+  const api::Event one{1, "physics", "greeting.greeted", "info", "Ada was greeted", {{"guest", "Ada"}}};
+  EXPECT_EQ(publish({one}), "not-found");
+  EXPECT_EQ(offer(with_topics()), "");
+  EXPECT_EQ(publish({one}, "p2"), "conflict");
+  EXPECT_EQ(publish({one}, "p1", "service:other"), "denied");
+  EXPECT_EQ(publish({one}), "");
+  auto two = one;
+  two.sequence = 2;
+  EXPECT_EQ(publish({one, two}), "") << "the answer to the first was lost";
+  EXPECT_EQ(offer(with_topics()), "") << "it was restarted";
+  EXPECT_EQ(publish({two}), "");
+  for (const auto& change : std::vector<std::function<void(api::Event&)>>{
+           [](auto& event) { event.kind = "cluster.frozen"; }, [](auto& event) { event.vo.clear(); },
+           [](auto& event) { event.severity = "loud"; }, [](auto& event) { event.text = std::string(20000, 'x'); }}) {
+    auto wrong = one;
+    wrong.sequence = 9;
+    change(wrong);
+    auto three = one;
+    three.sequence = 3;
+    EXPECT_EQ(publish({three, wrong}), "invalid") << "of all of them none is told";
+  }
+  std::vector<exchange::Event> told;
+  world_.read_events(0, [&](const exchange::Event& event) {
+    if (event.kind == "greeting.greeted") told.push_back(event);
+  });
+  ASSERT_EQ(told.size(), 2U);
+  EXPECT_EQ(told[0].vo, "physics");
+  EXPECT_EQ(told[0].text, "Ada was greeted");
+  EXPECT_EQ(told[0].attributes.at("guest"), "Ada");
+  EXPECT_EQ(told[0].attributes.at("service"), "greeting");
 }
 
 TEST_F(ServiceRegistry, OwnServicesAreListedToo) {
@@ -297,6 +387,7 @@ class Registering : public ServiceRegistry {
     world_.open(actors);
   }
   std::unique_ptr<Registrant> registrant_;
+  std::unique_ptr<Herald> herald_;
   int registered_ = 0;
 };
 
@@ -319,6 +410,99 @@ TEST_F(Registering, ItRegistersRenewsAndRegistersAnewWhenItWasForgotten) {
   EXPECT_TRUE(others().empty());
   run_with(true);
   EXPECT_EQ(others().size(), 1U);
+}
+
+// In the place of nuraghed's registry: keeps what it is told, while it takes it.
+class Taker final : public exchange::Actor {
+ public:
+  std::vector<std::string> told;
+  std::optional<Error> refuses;
+  std::string_view name() const override { return "registry"; }
+  Status open(store::Store&) override { return {}; }
+  Status on_start(exchange::Turn&) override { return {}; }
+  Status on_request(exchange::Turn& turn, const exchange::Message& request) override {
+    const xml::Node root = request.body->root();
+    if (request.operation != "publish_events") {  // registered, renewed
+      auto body = xml::Document::parse("<" + request.operation +
+                                       "Response xmlns='urn:nuraghe:registry:1'><alive_until>2030-01-01T00:00:00Z"
+                                       "</alive_until></" +
+                                       request.operation + "Response>");
+      return turn.reply(request.message_id, std::move(*body).share());
+    }
+    if (refuses) return *refuses;
+    EXPECT_NE(root.child(root.namespace_uri(), "program").text(), "");
+    for (const xml::Node event : root.children(root.namespace_uri(), "event")) {
+      const long sequence = std::stol(event.child(root.namespace_uri(), "sequence").text());
+      if (sequence <= last_) continue;  // as the registry: a repeat says nothing new
+      last_ = sequence;
+      told.push_back(event.child(root.namespace_uri(), "text").text());
+    }
+    auto body = xml::Document::parse("<publish_eventsResponse xmlns='urn:nuraghe:registry:1'/>");
+    return turn.reply(request.message_id, std::move(*body).share());
+  }
+  Status on_reply(exchange::Turn&, const exchange::Message&, std::string_view) override { return {}; }
+  Status on_timer(exchange::Turn&, std::string_view) override { return {}; }
+  Status on_job(exchange::Turn&, const exchange::Job&, const Result<std::string>&) override { return {}; }
+  Result<std::string> run_job(const exchange::Job&, exchange::JobContext&) override { return std::string(); }
+
+ private:
+  long last_ = 0;
+};
+
+class HeraldTest : public Registering {
+ protected:
+  void run_herald() {
+    world_.close();
+    HeraldOptions options;
+    options.registry = kAddress;
+    options.service = "greeting";
+    options.topics = {"greeting.greeted"};
+    herald_ = std::make_unique<Herald>(std::move(options));
+    RegistrantOptions registrant;
+    registrant.registry = kAddress;
+    registrant.offer = greeting("");
+    registrant_ = std::make_unique<Registrant>(std::move(registrant));
+    world_.open({registrant_.get(), herald_.get(), &taker_});
+  }
+  void happen(const std::string& text, const std::string& kind = "greeting.greeted") {
+    world_.post("herald", [&](exchange::Turn& turn) -> Status {
+      exchange::Event event;
+      event.vo = "physics";
+      event.kind = kind;
+      event.text = text;
+      TRY(turn.publish(std::move(event)));
+      return {};
+    });
+    world_.post("herald", [&](exchange::Turn& turn) { return herald_->pump(turn); });
+  }
+  Taker taker_;
+};
+
+TEST_F(HeraldTest, WhatItsProgramPublishesIsToldOnceAndInOrder) {
+  run_herald();
+  happen("one");
+  happen("not for others", "internal.thing");
+  for (int n = 0; n < 150; ++n) happen("other " + std::to_string(n), "internal.thing");
+  happen("two");
+  EXPECT_THAT(taker_.told, ::testing::ElementsAre("one", "two"));
+  taker_.refuses = unavailable("nuraghed is starting");
+  happen("three");
+  happen("four");
+  EXPECT_EQ(taker_.told.size(), 2U);
+  run_herald();
+  EXPECT_EQ(taker_.told.size(), 2U);
+  taker_.refuses.reset();
+  world_.advance(2min, 1s);
+  EXPECT_THAT(taker_.told, ::testing::ElementsAre("one", "two", "three", "four"));
+  // What is never taken does not stop what comes after it.
+  taker_.refuses = invalid("that is no topic");
+  happen("five");
+  taker_.refuses.reset();
+  happen("six");
+  EXPECT_EQ(taker_.told.back(), "six");
+  run_herald();
+  world_.advance(2min, 1s);
+  EXPECT_EQ(taker_.told.size(), 5U);
 }
 
 TEST_F(Registering, ItGoesOnTryingWhileNobodyTakesIt) {
