@@ -25,6 +25,7 @@ from lxml import etree
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "sim"))
 sys.path.insert(0, str(ROOT / "tests" / "contract"))
+from tls import Impostor  # noqa: E402
 from units_test import check_units  # noqa: E402
 from world import clean_up_when_asked_to_end, Fault, World  # noqa: E402
 BUILD = None
@@ -668,24 +669,37 @@ class Site(Behind):
             self.until_gone()
             test.assertIn("the service greeting is gone: its certificates were withdrawn", world.cli("events").stdout)
             test.assertEqual(self.ask("GET", "/greetings")[0], 404)
+            for path in ("/healthz", "/services/registry"):
+                status, text = self.by_certificate(nuraghed, path, "<x/>" if "registry" in path else None)
+                test.assertEqual(status, 403, text)
+                test.assertIn("does not count", text)
         test.assertEqual(service.status, 0)
+        # Whoever answers there now, with its key: nobody comes.
+        with Impostor(service.base, str(self.state / "pki" / "own.pem")) as impostor:
+            test.assertEqual(self.ask("GET", "/greetings")[0], 404)
+            self.fault("not-found", self.greet, "Eva")
+            self.fault("not-found", self.wsrf, "greeting/guests/Ada", "<rp:GetResourcePropertyDocument/>")
+        test.assertEqual(impostor.connections, [])
+
+    def by_certificate(self, nuraghed, path, body=None):
+        """Status and text of what its certificate opens."""
+        context = ssl.create_default_context(cafile=os.path.join(self.world.state, "ca", "trusted.pem"))
+        context.load_cert_chain(self.state / "pki" / "own.pem")
+        request = urllib.request.Request(nuraghed + path, data=body.encode() if body else None)
+        if body:
+            request.add_header("Content-Type", "text/xml")
+        try:
+            with urllib.request.urlopen(request, timeout=30, context=context) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
 
     def check_certificate(self, nuraghed):
         """What it opens at nuraghed: its own registration, and nothing that is a controller's or a VO's."""
         test = self.test
-        context = ssl.create_default_context(cafile=os.path.join(self.world.state, "ca", "trusted.pem"))
-        context.load_cert_chain(self.state / "pki" / "own.pem")
 
         def ask(path, body=None):
-            request = urllib.request.Request(nuraghed + path, data=body.encode() if body else None)
-            if body:
-                request.add_header("Content-Type", "text/xml")
-            try:
-                with urllib.request.urlopen(request, timeout=30, context=context) as answer:
-                    return answer.status, answer.read().decode()
-            except urllib.error.HTTPError as error:
-                return error.code, error.read().decode()
-
+            return self.by_certificate(nuraghed, path, body)
         test.assertEqual(ask("/healthz")[0], 200)
         for path in ("/clusters", "/events", "/seeds/a/sha256:0", "/images/sha256:0", "/openapi.json", "/greetings"):
             test.assertEqual(ask(path)[0], 403, path)

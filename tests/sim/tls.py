@@ -287,11 +287,10 @@ def forged(site):
 
 
 class Impostor:
-    """Who has the key and the certificate that a revoked controller had, at its address: counts who comes."""
+    """Who has the key and the certificate that a revoked program of the site had, at its address: keeps what comes."""
 
-    def __init__(self, site, name):
-        port = int(site.vhcds[name].base.rsplit(":", 1)[1])
-        own = site.path(f"v/{name}/pki/own.pem")
+    def __init__(self, base, own):
+        port = int(base.rsplit(":", 1)[1])
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self.context.load_cert_chain(own, own)
         self.connections = []
@@ -339,7 +338,7 @@ def revoked(site):
     kept.close()
     site.until(lambda: "does not count" in site.vhcds["b"].log(), "b was told")
     assert site.vhcds["b"].stop() == 0
-    with Impostor(site, "b") as impostor:
+    with Impostor(site.vhcds["b"].base, site.path("v/b/pki/own.pem")) as impostor:
         for command in (["pause", "duo"], ["vh", "pause", there["host"]], ["console", f"duo/{there['name']}"]):
             done = site.cli(*command, check=None)
             assert done.returncode != 0 and "the certificates of b were withdrawn" in done.stderr, (command, done)
