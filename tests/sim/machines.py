@@ -2,7 +2,7 @@
 """Physical machines through the real programs, on the simulated driver: enrolled, inspected, deployed, aborted, released;
 steps that fail; a nuraghed that is killed in the middle of a deployment.
 
-  machines.py PROGRAMS
+  machines.py PROGRAMS [http]    http: services call one another by SOAP over HTTP
 """
 import os
 import subprocess
@@ -51,9 +51,9 @@ def machines(world):
     world.cli("machine", "add", "--from", "list.csv")  # the same again is no error
     world.write("bad.csv", "name,colour\nm3,red\n")
     assert "bad.csv:1: 'colour'" in world.cli("machine", "add", "--from", "bad.csv", check=3).stderr
-    for driver in ("ipmi", "redfish", "qemu"):
+    for driver in ("ipmi", "redfish"):
         said = world.cli("machine", "add", "m3", "--driver", driver, check=None)
-        assert said.returncode not in (0, 2) and f"no driver '{driver}' for machines here; there is sim" in said.stderr, said
+        assert said.returncode not in (0, 2) and f"no driver '{driver}' for machines here; there is qemu, sim" in said.stderr, said
     assert world.json("machine", "show", "m1")["state"] == "enrolled"
     said = world.cli("machine", "inspect", "m1").stdout
     assert "available" in said and "8 cpus, 16GiB of memory" in said, said
@@ -208,6 +208,29 @@ def abort(world):
     check_nothing_is_left(world)
 
 
+def late(world):
+    """A deployment that takes longer than it may is ended as if it were aborted; so is a release, which can be repeated."""
+    available(world, "slow-1")
+    node = ('<n:node xmlns:n="urn:nuraghe:node:1" name="one"><n:image name="tiny"/><n:cpus>1</n:cpus>'
+            "<n:memory>1GiB</n:memory></n:node>")
+    request = f"<x:machine>slow-1</x:machine><x:fragment>{node}</x:fragment><x:timeout>PT2S</x:timeout>"
+    try:
+        world.soap("hades", "deploy", request)
+        raise AssertionError("it was in time")
+    except Fault as fault:
+        assert fault.code == "timeout" and "longer than its time-out" in fault.text, fault
+    shown = world.json("machine", "show", "slow-1")
+    assert (shown["state"], shown["power"]) == ("failed", "off"), shown
+    assert shown["deployed"]["steps"][-2]["state"] == "failed", shown
+    world.cli("--no-wait", "machine", "release", "slow-1", "--wipe", "full", "--yes")
+    at_step(world, "slow-1", "wipe")
+    world.cli("machine", "abort", "slow-1")
+    world.until(lambda: world.json("machine", "show", "slow-1")["state"] == "failed", "the release was ended")
+    assert "release failed" in world.json("machine", "show", "slow-1")["condition"]
+    gone(world, "slow-1")
+    check_nothing_is_left(world)
+
+
 def killed(world, start):
     """nuraghed dies in the middle of a step: it goes on with that step, and no step is done twice."""
     available(world, "slow-1")
@@ -247,6 +270,27 @@ def resources(world):
     check_nothing_is_left(world)
 
 
+def bare_qemu(world):
+    """A machine that is a QEMU process: it is switched, outlives its nuraghed, and takes no deployment yet."""
+    world.cli("machine", "add", "real-1", "--driver", "qemu", "--address", "memory=32MiB,disk=64MiB")
+    said = world.cli("machine", "add", "real-2", "--driver", "qemu", "--address", "firmware=uefi", check=None).stderr
+    assert "has machines with a BIOS only" in said, said
+    world.cli("machine", "inspect", "real-1")
+    try:
+        assert world.json("machine", "power", "real-1", "on")["power"] == "on"
+        world.kill()
+        world.start(*QUICK)
+        assert "available  on" in world.cli("machine", "inspect", "real-1").stdout
+        assert "it has no sensors" in world.cli("machine", "sensors", "real-1", check=None).stderr
+        said = world.cli("machine", "deploy", "real-1", "node.xml", check=5).stderr
+        assert "its driver qemu has no agent for deployments so far" in said, said
+        assert world.json("machine", "show", "real-1")["state"] == "available"
+    finally:
+        world.cli("machine", "power", "real-1", "force-off")
+    world.cli("machine", "rm", "real-1", "--yes")
+    check_nothing_is_left(world)
+
+
 def contract(world):
     """What only messages can say: an unknown machine, nothing at work."""
     try:
@@ -258,22 +302,34 @@ def contract(world):
     assert children(listed, "machine") == [] and child(listed, "machine") is None
 
 
+def flows(world, options):
+    world.write("node.xml", NODE)
+    world.start(*QUICK, *options, "--sim-machine-fail", "populate:bad-*", "--sim-machine-fail", "on:lost-*",
+                "--sim-machine-fail", "cycle:lost-*")
+    world.import_image()
+    for test in (machines, deploy, infeasible, one_wins, failing, unwiped, roles, resources, contract, bare_qemu):
+        test(world)
+        print("ok", test.__name__, flush=True)
+    world.stop()
+
+
+def slowly(world, options):
+    slow = [*QUICK, *options]
+    for verb, delay in (("populate", "5s"), ("configure", "3s"), ("wipe", "3s")):
+        slow += ["--sim-machine-delay", f"{verb}={delay}"]
+    world.start(*slow)
+    for test in (abort, late, lambda one: killed(one, lambda: one.start(*slow))):
+        test(world)
+        print("ok", getattr(test, "__name__", ""), flush=True)
+    assert world.stop()[0] == 0
+
+
 def main():
     clean_up_when_asked_to_end()
+    options = ["--force-http"] if sys.argv[2:] == ["http"] else []
     with World(sys.argv[1], controllers=[]) as world:
-        world.write("node.xml", NODE)
-        world.start(*QUICK, "--sim-machine-fail", "populate:bad-*", "--sim-machine-fail", "on:lost-*",
-                    "--sim-machine-fail", "cycle:lost-*")
-        world.import_image()
-        for test in (machines, deploy, infeasible, one_wins, failing, unwiped, roles, resources, contract):
-            test(world)
-            print("ok", test.__name__, flush=True)
-        world.stop()
-        slow = (*QUICK, "--sim-machine-delay", "populate=5s", "--sim-machine-delay", "configure=3s")
-        world.start(*slow)
-        abort(world)
-        killed(world, lambda: world.start(*slow))
-        assert world.stop()[0] == 0
+        flows(world, options)
+        slowly(world, options)
 
 
 if __name__ == "__main__":

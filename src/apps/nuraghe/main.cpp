@@ -174,8 +174,8 @@ void add_machine_commands(CLI::App& app, Arguments& a, Action& action) {
   auto* add = machine->add_subcommand("add", "Enrol a machine, or those of a list; nothing is done to them")
                   ->footer("Example: nuraghe machine add rack1-a --driver sim --address cpus=8,memory=16GiB");
   auto* name = add->add_option("MACHINE", o.name, "Name of the machine");
-  add->add_option("--driver", o.driver, "What switches it on and off: sim")->capture_default_str();
-  add->add_option("--address", o.address, "Of what switches it on and off; of driver sim: what the machine has");
+  add->add_option("--driver", o.driver, "What switches it on and off: sim, qemu")->capture_default_str();
+  add->add_option("--address", o.address, "Of what switches it on and off; of these drivers: what it has");
   add->add_option("--mac", o.macs, "MAC address of a card from which it may boot")->take_all();
   add->add_option("--from", o.list, "File (CSV) with the headings name, driver, address, mac")->excludes(name);
   add->callback([&] {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "deploy/qemu/machines.hpp"
 #include "deploy/sim/machines.hpp"
 #include "services/hades/hades.hpp"
 #include "services/hades/work.hpp"
@@ -55,15 +56,17 @@ Result<std::unique_ptr<deploy::SimMachines>> open_simulated(const MachineSetting
 
 class OpenMachines final : public Machines {
  public:
-  OpenMachines(std::unique_ptr<deploy::SimMachines> simulated, const deploy::PowerLimits& limits,
-               const services::PastLimits& past)
+  OpenMachines(std::unique_ptr<deploy::SimMachines> simulated, std::unique_ptr<deploy::PowerDriver> qemu,
+               const deploy::PowerLimits& limits, const services::PastLimits& past)
       : simulated_(std::move(simulated)),
-        worker_({{{"sim", {simulated_.get(), simulated_.get()}}}, limits}),
+        qemu_(std::move(qemu)),
+        worker_({{{"sim", {simulated_.get(), simulated_.get()}}, {"qemu", {qemu_.get(), nullptr}}}, limits}),
         service_({past}, worker_) {}
   exchange::Actor& actor() override { return service_; }
 
  private:
   std::unique_ptr<deploy::SimMachines> simulated_;
+  std::unique_ptr<deploy::PowerDriver> qemu_;
   services::hades::Worker worker_;
   services::hades::Service service_;
 };
@@ -74,7 +77,8 @@ Result<std::unique_ptr<Machines>> Machines::open(const MachineSettings& settings
                                                  bool sim_persisted, const services::PastLimits& past) {
   TRY_ASSIGN(const auto limits, parse_limits(settings.power_limits));
   TRY_ASSIGN(auto simulated, open_simulated(settings, folder, sim_persisted));
-  return std::unique_ptr<Machines>(std::make_unique<OpenMachines>(std::move(simulated), limits, past));
+  TRY_ASSIGN(auto qemu, deploy::open_qemu_machines({folder + "/qemu"}));
+  return std::unique_ptr<Machines>(std::make_unique<OpenMachines>(std::move(simulated), std::move(qemu), limits, past));
 }
 
 }  // namespace nuraghe::daemon

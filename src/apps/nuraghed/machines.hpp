@@ -1,6 +1,7 @@
 // Machines: HaDeS with the drivers that it has in this process.
 //
-//   STATE/machines/sim/    simulated machines (deploy/sim/machines.hpp)
+//   STATE/machines/sim/     simulated machines (deploy/sim/machines.hpp)
+//   STATE/machines/qemu/    bare machines in QEMU (deploy/qemu/machines.hpp)
 #pragma once
 
 #include <memory>

@@ -9,7 +9,7 @@
 #include <optional>
 #include <utility>
 
-#include "deploy/sim/description.hpp"
+#include "deploy/description.hpp"
 #include "env/posix.hpp"
 #include "hypervisor/files.hpp"
 #include "hypervisor/states.hpp"
@@ -73,6 +73,18 @@ class Machines final : public SimMachines {
   std::vector<int> matches_;  // per failure: calls that matched it
 };
 
+Result<Hardware> describe(const Target& target, std::uint64_t seed) {
+  TRY_ASSIGN(auto hardware, parse_description(target));
+  const std::uint64_t hash = hash_of(seed, target.name);
+  if (hardware.cpus == 0) hardware.cpus = 4 << (hash & 3U);
+  if (hardware.memory.count == 0) hardware.memory = gib(std::int64_t{8} << ((hash >> 2) & 3U));
+  if (hardware.disks.empty()) hardware.disks.push_back({"", "", gib(std::int64_t{64} << ((hash >> 4) & 3U))});
+  if (hardware.firmware.empty()) hardware.firmware = "uefi";
+  hardware.architecture = "x86_64";
+  name_parts(hardware, target, hash, "SIM");
+  return hardware;
+}
+
 Status check_verb(std::string_view verb) {
   if (std::ranges::find(kSimVerbs, verb) != kSimVerbs.end()) return {};
   return invalid(fmt::format("'{}' is no verb of a simulated machine; there are {}", verb, fmt::join(kSimVerbs, ", ")));
@@ -98,7 +110,7 @@ Status Machines::open() {
 
 Status Machines::check(const Target& target) const {
   TRY(hypervisor::check_host_id(target.name));
-  TRY(describe_sim_hardware(target, options_.seed));
+  TRY(describe(target, options_.seed));
   return {};
 }
 
@@ -108,7 +120,7 @@ Result<SimMachine> Machines::find(const Target& target) {
   TRY(hypervisor::check_host_id(target.name));
   SimMachine machine = found == machines_.end() ? SimMachine{} : found->second;
   machine.address = target.address;
-  TRY_ASSIGN(machine.hardware, describe_sim_hardware(target, options_.seed));
+  TRY_ASSIGN(machine.hardware, describe(target, options_.seed));
   return machine;
 }
 

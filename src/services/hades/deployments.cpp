@@ -28,6 +28,10 @@ Status Service::propose(exchange::Turn& turn, const exchange::Message& request, 
   api::ProposeResponse response;
   response.proposal = hades::propose(row.machine.hardware, node);
   auto& proposal = response.proposal;
+  if (!worker_.can_deploy(row.machine.driver)) {
+    proposal.feasible = false;
+    proposal.reason.push_back(fmt::format("its driver {} has no agent for deployments so far", row.machine.driver));
+  }
   for (const auto& reason : proposal.reason) proposal.summary += (proposal.summary.empty() ? "" : "; ") + reason;
   proposal.summary =
       proposal.feasible

@@ -46,7 +46,12 @@ Status Worker::check(const std::string& name, const deploy::Target& target) cons
 
 Duration Worker::estimate(const std::string& name) const {
   const auto driver = this->driver(name);
-  return driver ? driver->agent->estimate() : Duration(0);
+  return driver && driver->agent != nullptr ? driver->agent->estimate() : Duration(0);
+}
+
+bool Worker::can_deploy(const std::string& name) const {
+  const auto driver = this->driver(name);
+  return driver && driver->agent != nullptr;
 }
 
 Outcome Worker::run(const Order& order, exchange::JobContext& context) {
@@ -104,6 +109,9 @@ Status Worker::restart(const Order& order, const MachineDriver& driver, deploy::
 }
 
 Status Worker::step(const Order& order, const MachineDriver& driver, const deploy::Control& control, Outcome& outcome) {
+  if (order.step != api::Step::kPowerOff && driver.agent == nullptr)
+    return unsupported(
+        fmt::format("the driver {} has no agent: nothing can be deployed on its machines", order.driver));
   switch (order.step) {
     case api::Step::kStartSystem:
       return restart(order, driver, deploy::BootDevice::kNetwork, deploy::System::kDeployment, control, outcome);

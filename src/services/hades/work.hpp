@@ -16,7 +16,7 @@ namespace nuraghe::services::hades {
 // What drives the machines of one kind. Not owned; both outlive the worker.
 struct MachineDriver {
   deploy::PowerDriver* power = nullptr;
-  deploy::Agent* agent = nullptr;
+  deploy::Agent* agent = nullptr;  // null: nothing can be deployed on them
 };
 
 struct WorkerOptions {
@@ -33,6 +33,8 @@ class Worker {
   // kUnsupported, naming those that there are, for a driver that is not here; kInvalid for an address that is none of
   // its.
   Status check(const std::string& driver, const deploy::Target& target) const;
+  // False: its machines can be switched, but there is no agent for them.
+  bool can_deploy(const std::string& driver) const;
   // How long a deployment takes at least; nothing is known of a driver that is not here.
   Duration estimate(const std::string& driver) const;
   Outcome run(const Order& order, exchange::JobContext& context);

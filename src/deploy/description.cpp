@@ -1,7 +1,8 @@
-#include "deploy/sim/description.hpp"
+#include "deploy/description.hpp"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 namespace nuraghe::deploy {
@@ -12,12 +13,6 @@ std::uint64_t mix(std::uint64_t value) {  // splitmix64
   value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9;
   value = (value ^ (value >> 27)) * 0x94d049bb133111eb;
   return value ^ (value >> 31);
-}
-
-std::uint64_t hash_of(std::uint64_t seed, std::string_view text) {
-  std::uint64_t hash = mix(seed);
-  for (const char c : text) hash = mix(hash ^ static_cast<std::uint8_t>(c));
-  return hash;
 }
 
 Status take_word(Hardware& hardware, std::string_view name, std::string_view value) {
@@ -35,7 +30,7 @@ Status take_word(Hardware& hardware, std::string_view name, std::string_view val
     hardware.devices.emplace_back(value);
   } else {
     return invalid(
-        fmt::format("'{}={}' describes no simulated machine; words are cpus=N, memory=SIZE, disk=SIZE, "
+        fmt::format("'{}={}' describes no machine; words are cpus=N, memory=SIZE, disk=SIZE, "
                     "firmware=bios or uefi, device=NAME",
                     name, value));
   }
@@ -43,6 +38,12 @@ Status take_word(Hardware& hardware, std::string_view name, std::string_view val
 }
 
 }  // namespace
+
+std::uint64_t hash_of(std::uint64_t seed, std::string_view text) {
+  std::uint64_t hash = mix(seed);
+  for (const char c : text) hash = mix(hash ^ static_cast<std::uint8_t>(c));
+  return hash;
+}
 
 double sim_chance(std::uint64_t seed, std::string_view text) {
   return static_cast<double>(hash_of(seed, text) >> 11) / static_cast<double>(std::uint64_t{1} << 53);
@@ -67,23 +68,20 @@ Result<int> whole_number(std::string_view text) {
   return value;
 }
 
-Result<Hardware> describe_sim_hardware(const Target& target, std::uint64_t seed) {
+Result<Hardware> parse_description(const Target& target) {
   Hardware hardware;
-  const std::uint64_t hash = hash_of(seed, target.name);
-  if (!target.address.empty()) {
-    for (const auto& word : split_words(target.address, ',')) {
-      const auto equals = std::min(word.find('='), word.size());
-      TRY(take_word(hardware, word.substr(0, equals), equals == word.size() ? "" : word.substr(equals + 1)));
-    }
+  if (target.address.empty()) return hardware;
+  for (const auto& word : split_words(target.address, ',')) {
+    const auto equals = std::min(word.find('='), word.size());
+    TRY(take_word(hardware, word.substr(0, equals), equals == word.size() ? "" : word.substr(equals + 1)));
   }
-  if (hardware.cpus == 0) hardware.cpus = 4 << (hash & 3U);
-  if (hardware.memory.count == 0) hardware.memory = gib(std::int64_t{8} << ((hash >> 2) & 3U));
-  if (hardware.disks.empty()) hardware.disks.push_back({"", "", gib(std::int64_t{64} << ((hash >> 4) & 3U))});
-  if (hardware.firmware.empty()) hardware.firmware = "uefi";
-  hardware.architecture = "x86_64";
+  return hardware;
+}
+
+void name_parts(Hardware& hardware, const Target& target, std::uint64_t hash, std::string_view serial_prefix) {
   for (std::size_t i = 0; i < hardware.disks.size(); ++i) {
     hardware.disks[i].name = fmt::format("disk{}", i + 1);
-    hardware.disks[i].serial = fmt::format("SIM{:08X}{}", static_cast<std::uint32_t>(hash >> 8), i + 1);
+    hardware.disks[i].serial = fmt::format("{}{:08X}{}", serial_prefix, static_cast<std::uint32_t>(hash >> 8), i + 1);
   }
   auto macs = target.macs;
   if (macs.empty())
@@ -91,7 +89,6 @@ Result<Hardware> describe_sim_hardware(const Target& target, std::uint64_t seed)
                                (hash >> 24) & 0xffU, (hash >> 32) & 0xffU));
   for (std::size_t i = 0; i < macs.size(); ++i)
     hardware.network_cards.push_back({macs[i], fmt::format("nic{}", i + 1)});
-  return hardware;
 }
 
 }  // namespace nuraghe::deploy
