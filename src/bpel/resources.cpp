@@ -37,13 +37,17 @@ class Gatherer {
  public:
   explicit Gatherer(const wsdl::Definitions& wsdl) : schemas_(wsdl.schemas()) {
     for (const auto& [location, text] : wsdl.schemas()) add(location, text);
-    for (const auto& [location, ns] : namespaces_) {
-      if (!included_.contains(location)) roots_[ns].push_back(location);
-    }
+    find_roots();
     add_standard("!xml.xsd", "http://www.w3.org/XML/1998/namespace", kXmlSchema);
     add_standard("!serviceref.xsd", "http://docs.oasis-open.org/wsbpel/2.0/serviceref", kServiceRefSchema);
     int number = 0;
     for (const auto& [ns, locations] : roots_) put_together(fmt::format("!{:04}.xsd", number++), ns, locations);
+    for (auto& [location, document] : documents_) {
+      for (auto node : document.root().children()) {
+        if (is_schema_node(node, "import")) locate(node);
+      }
+      files[location] = document.to_string();
+    }
   }
 
   void write_main(const std::map<xml::QName, std::string>& types) {
@@ -53,6 +57,7 @@ class Gatherer {
     for (const auto& [ns, locations] : roots_) {
       auto import = root.append_element(wsdl::kSchemaNamespace, "import");
       if (!ns.empty()) import.set_attribute("namespace", ns);
+      locate(import);
     }
     for (const auto& [type, name] : types) {
       auto element = root.append_element(wsdl::kSchemaNamespace, "element");
@@ -66,24 +71,62 @@ class Gatherer {
   std::map<std::string, std::string> files;
 
  private:
-  // Imports are by namespace only, so that each leads to the one file in which the namespace is put together.
   void add(const std::string& location, const std::string& text) {
     auto document = xml::Document::parse(text, {.source = location});
     if (!document) return;
     auto root = document->root();
     namespaces_[location] = root.attribute_or("targetNamespace", "");
     for (auto node : root.children()) {
-      if (is_schema_node(node, "import")) node.remove_attribute("schemaLocation");
       if (!is_schema_node(node, "include") && !is_schema_node(node, "redefine")) continue;
       const auto found = wsdl::find_file(schemas_, location, node.attribute_or("schemaLocation", ""));
-      if (found.empty()) {
+      if (found.empty() || found == location) {
         node.remove();
         continue;
       }
-      included_.insert(found);
+      includes_[location].insert(found);
       node.set_attribute("schemaLocation", found);
     }
-    files[location] = document->to_string();
+    documents_.emplace(location, std::move(*document));
+  }
+
+  // Files from which the others of their namespace are reached by includes: those that nobody includes, and the first
+  // one of files that include each other.
+  void find_roots() {
+    std::set<std::string> included;
+    for (const auto& [location, targets] : includes_) {
+      included.insert(targets.begin(), targets.end());
+    }
+    std::set<std::string> reached;
+    const auto take = [&](const std::string& location) {
+      roots_[namespaces_[location]].push_back(location);
+      reach(location, reached);
+    };
+    for (const auto& [location, document] : documents_) {
+      if (!included.contains(location)) take(location);
+    }
+    for (const auto& [location, document] : documents_) {
+      if (!reached.contains(location)) take(location);
+    }
+  }
+
+  void reach(const std::string& from, std::set<std::string>& reached) const {
+    std::vector<std::string> open = {from};
+    while (!open.empty()) {
+      const std::string location = std::move(open.back());
+      open.pop_back();
+      const auto targets = includes_.find(location);
+      if (!reached.insert(location).second || targets == includes_.end()) continue;
+      open.insert(open.end(), targets->second.begin(), targets->second.end());
+    }
+  }
+
+  // An import leads to the one file in which its namespace is put together, wherever it says that it is.
+  void locate(xml::Node import) const {
+    const auto found = locations_.find(import.attribute_or("namespace", ""));
+    if (found != locations_.end())
+      import.set_attribute("schemaLocation", found->second);
+    else
+      import.remove_attribute("schemaLocation");
   }
 
   void add_standard(const std::string& location, const std::string& ns, std::string_view text) {
@@ -92,18 +135,24 @@ class Gatherer {
   }
 
   void put_together(const std::string& location, const std::string& ns, const std::vector<std::string>& parts) {
-    if (parts.size() < 2) return;
+    if (parts.size() < 2) {
+      locations_[ns] = parts.front();
+      return;
+    }
     auto document = xml::Document::create({std::string(wsdl::kSchemaNamespace), "schema"}, "xsd");
     if (!ns.empty()) document.root().set_attribute("targetNamespace", ns);
     for (const auto& part : parts)
       document.root().append_element(wsdl::kSchemaNamespace, "include").set_attribute("schemaLocation", part);
     files[location] = document.to_string();
+    locations_[ns] = location;
   }
 
   const std::map<std::string, std::string>& schemas_;
+  std::map<std::string, xml::Document> documents_;         // by location
   std::map<std::string, std::string> namespaces_;          // by location
-  std::set<std::string> included_;                         // locations
-  std::map<std::string, std::vector<std::string>> roots_;  // namespace → files that nobody includes
+  std::map<std::string, std::set<std::string>> includes_;  // location → locations
+  std::map<std::string, std::vector<std::string>> roots_;  // by namespace
+  std::map<std::string, std::string> locations_;           // namespace → where it is put together
 };
 
 std::map<xml::QName, std::string> types_of(const ProcessDefinition& definition) {

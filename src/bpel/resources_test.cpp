@@ -181,6 +181,42 @@ TEST(Validate, SchemasOfOneNamespaceInSeveralFiles) {
   EXPECT_NE(check("b", "<b xmlns='urn:two'><a>1</a></b>"), "");
 }
 
+// Files that include others, whatever the order of their names; that include each other.
+TEST(Validate, SchemasThatIncludeOthers) {
+  const auto schema = [](const std::string& inside, const std::string& ns = "urn:two") {
+    return "<xsd:schema xmlns:xsd='http://www.w3.org/2001/XMLSchema' elementFormDefault='qualified'" +
+           (ns.empty() ? "" : " xmlns:w='" + ns + "' targetNamespace='" + ns + "'") + ">" + inside + "</xsd:schema>";
+  };
+  const auto include = [](const std::string& file) { return "<xsd:include schemaLocation='" + file + "'/>"; };
+  const std::string type = "<xsd:simpleType name='Small'><xsd:restriction base='xsd:int'/></xsd:simpleType>";
+  const std::string element = "<xsd:element name='e' type='w:Small'/>";
+  const std::map<std::string, std::map<std::string, std::string>> cases = {
+      {"before", {{"main.xsd", schema(include("a/b.xsd") + element)}, {"a/b.xsd", schema(type)}}},
+      {"behind", {{"main.xsd", schema(include("z.xsd") + element)}, {"z.xsd", schema(type)}}},
+      {"each other", {{"main.xsd", schema(include("a.xsd") + element)}, {"a.xsd", schema(include("main.xsd") + type)}}},
+      {"itself", {{"main.xsd", schema(include("main.xsd") + type + element)}}},
+      {"redefined",
+       {{"main.xsd", schema("<xsd:redefine schemaLocation='a.xsd'><xsd:simpleType name='Small'><xsd:restriction "
+                            "base='w:Small'><xsd:maxInclusive value='9'/></xsd:restriction></xsd:simpleType>"
+                            "</xsd:redefine>" +
+                            element)},
+        {"a.xsd", schema(type)}}}};
+  for (const auto& [name, files] : cases) {
+    Pieces pieces;
+    pieces.imports += "<import namespace='urn:two' location='main.xsd' importType='http://www.w3.org/2001/XMLSchema'/>";
+    pieces.variables = "<variable name='e' element='w:e' xmlns:w='urn:two'/>";
+    World world(pieces, files);
+    const auto check = [&](const std::string& xml) {
+      world.set("e", xml);
+      const auto valid = world.context.resources->validate(world.definition().variable(world.ref("e")),
+                                                           world.context.values[world.ref("e")]);
+      return valid ? "" : valid.error().message;
+    };
+    EXPECT_EQ(check("<e xmlns='urn:two'>7</e>"), "") << name;
+    EXPECT_NE(check("<e xmlns='urn:two'>x</e>"), "") << name;
+  }
+}
+
 TEST(Validate, AnAssignThatWouldMakeAVariableInvalidChangesNothing) {
   const auto run = [](const std::string& attribute) {
     World world(
