@@ -17,8 +17,10 @@ using net::HttpResponse;
 
 constexpr std::size_t kInstancesAtOnce = 1000;
 
-HttpResponse use(const std::string& methods) {
-  auto response = json_response(405, "{\"error\":\"use " + methods + "\",\"code\":\"unsupported\"}");
+// `said`: what to do instead; empty: use one of the methods.
+HttpResponse use(const std::string& methods, const std::string& said = "") {
+  auto response = json_response(
+      405, fmt::format("{{\"error\":\"use {}\",\"code\":\"unsupported\"}}", said.empty() ? methods : said));
   response.headers.push_back({"Allow", methods});
   return response;
 }
@@ -90,8 +92,9 @@ void Doors::handle(HttpRequest request, const HttpResponder& responder) const {
   const std::string path(request.path());
   if (const auto* services = catalogue->at(path)) {
     if (request.method == "POST") return serve_soap(host_, *services, request, responder);
-    if (!is_read(request) || !(request.query("wsdl") || request.query("xsd")))
-      return responder.respond(use("POST with SOAP, or GET " + path + "?wsdl"));
+    // Clients of some products ask in capital letters.
+    if (!is_read(request) || !(request.query("wsdl") || request.query("xsd") || request.query("WSDL")))
+      return responder.respond(use("GET, HEAD, POST", "POST with SOAP, or GET " + path + "?wsdl"));
     return responder.respond(serve_description(*services->front(), request));
   }
   if (path == "/deployments" || path.starts_with("/deployments/"))

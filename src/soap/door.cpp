@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "net/content_coding.hpp"
 #include "soap/attachments.hpp"
 
 namespace nuraghe::soap {
@@ -144,7 +145,21 @@ Asked asked_of(const Envelope& envelope) {
 tl::expected<Envelope, HttpResponse> read_request(const net::HttpRequest& request, DecodeOptions options,
                                                   TimePoint now) {
   const Version first = options.speaks_11 ? Version::k11 : Version::k12;
-  const auto part = envelope_part(request.header("Content-Type"), request.body);
+  std::string unpacked;
+  if (const auto codings = request.header("Content-Encoding"); !codings.empty()) {
+    auto plain = net::without_codings(codings, request.body, options.max_size);
+    if (!plain) {
+      const auto code = plain.error().code();
+      const int status = code == ErrorCode::kUnsupported ? 415 : code == ErrorCode::kExhausted ? 413 : 400;
+      auto response = refused(status, {Code::kClient, plain.error().message(), {}, {}, first}, now);
+      if (status == 415) response.headers.push_back({"Accept-Encoding", "gzip, deflate"});
+      return tl::unexpected(std::move(response));
+    }
+    unpacked = std::move(*plain);
+  }
+  const auto part =
+      envelope_part(request.header("Content-Type"),
+                    request.header("Content-Encoding").empty() ? std::string_view(request.body) : unpacked);
   if (!part) {
     const bool unsupported = part.error().code() == ErrorCode::kUnsupported;
     return tl::unexpected(

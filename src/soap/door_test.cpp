@@ -300,6 +300,32 @@ TEST_F(Door, AnswersGoNowhereElse) {
   EXPECT_THAT(post(Version::k11, request, op("echo")).body, HasSubstr("wsa:OnlyAnonymousAddressSupported"));
 }
 
+TEST_F(Door, PackedBodiesAreUnpacked) {
+  ClientRequest request;
+  request.url = server_->bases()[0] + "/echo";
+  request.content_type = "text/xml";
+  request.headers = {{"Content-Encoding", "deflate"}};
+  const std::string text =
+      "<s:Envelope xmlns:s='" + std::string(kEnvelope11) + "'><s:Body>" + op("echo") + "</s:Body></s:Envelope>";
+  // One block of deflate that is stored as it is.
+  const auto size = static_cast<unsigned>(text.size());
+  request.body = "\x01";
+  for (const unsigned number : {size, ~size}) {
+    request.body += static_cast<char>(number & 0xFFU);
+    request.body += static_cast<char>((number >> 8U) & 0xFFU);
+  }
+  request.body += text;
+  const auto good = client_->call(request);
+  EXPECT_EQ(good->status, 200);
+  EXPECT_THAT(good->body, HasSubstr("hello"));
+  request.headers = {{"Content-Encoding", "gzip"}};
+  EXPECT_EQ(client_->call(request)->status, 400);
+  request.headers = {{"Content-Encoding", "br"}};
+  const auto unknown = client_->call(request);
+  EXPECT_EQ(unknown->status, 415);
+  EXPECT_EQ(unknown->header("Accept-Encoding"), "gzip, deflate");
+}
+
 TEST_F(Door, ContentTypesThatAreNoSoapAreRefused) {
   ClientRequest request;
   request.url = server_->bases()[0] + "/echo";

@@ -1,9 +1,11 @@
 """How WSDL messages stand in envelopes: rpc, several parts, header blocks, charsets; what partners answer."""
+import gzip
 import json
 import signal
 import socket
 import threading
 import xml.etree.ElementTree as ET
+import zlib
 
 import world
 from soap import Partner
@@ -162,6 +164,10 @@ def transports(programs, folder):
         assert post(declared.format("ISO-8859-1").encode("iso-8859-1"), "text/xml; charset=utf-8").said == "\u00e9"
         assert post(declared.format("UTF-16").encode(), "text/xml; charset=utf-8").said == "\u00e9"
         assert post(text.encode("iso-8859-1"), "text/xml; charset=nonsense").status == 400
+        for coding, packed in (("gzip", gzip.compress(text.encode())), ("deflate", zlib.compress(text.encode()))):
+            assert server.ask("POST", "/services/talk", packed, Content_Type="text/xml", Content_Encoding=coding).said == "\u00e9"
+        assert "definitions" in server.ask("GET", "/services/talk?WSDL").text
+        assert server.ask("PUT", "/services/talk", "x").headers["Allow"] == "GET, HEAD, POST"
         # The root of a request with attachments; the other parts are not handed on.
         for media, part in (('multipart/related; boundary=cut; type="text/xml"', "text/xml; charset=utf-8"),
                             ('Multipart/Related;boundary="cut";type="application/xop+xml";start-info="text/xml"',
