@@ -21,6 +21,8 @@ soap::DecodeOptions decode_options(const std::vector<std::shared_ptr<const Servi
   decode.empty_body = true;
   decode.parts = true;
   decode.any_reply_address = true;
+  decode.addressing_2004 = true;
+  decode.callbacks = true;
   for (const auto& service : services)
     decode.header_blocks.insert(service->header_blocks.begin(), service->header_blocks.end());
   return decode;

@@ -27,12 +27,13 @@ struct MessageRow {
   Text vo, caller, conversation, traceparent, action, origin;
   bool soap_12 = false, to_stranger = false;
   Text tracestate;
-  std::optional<Text> reached_at;
+  std::optional<Text> reached_at, reply_to;
+  bool addressing_2004 = false;
   template <class V>
   void fields(V& v) {
     v(1, message_id), v(2, to), v(3, operation), v(4, relates_to), v(5, body), v(6, fault), v(7, one_way), v(8, vo),
         v(9, caller), v(10, conversation), v(11, traceparent), v(12, action), v(13, soap_12), v(14, to_stranger),
-        v(15, origin), v(16, tracestate), v(17, reached_at);
+        v(15, origin), v(16, tracestate), v(17, reached_at), v(18, reply_to), v(19, addressing_2004);
   }
 };
 
@@ -71,6 +72,8 @@ std::string encode_message(const Message& message) {
   row.origin = message.origin;
   row.tracestate = message.tracestate;
   if (!message.reached_at.empty()) row.reached_at = message.reached_at;
+  if (message.reply_to) row.reply_to = message.reply_to->shared_text();
+  row.addressing_2004 = message.addressing_2004;
   return encode_record(row);
 }
 
@@ -99,6 +102,8 @@ Result<Message> decode_message(std::string_view bytes) {
   message.to_stranger = row.to_stranger;
   message.origin = std::move(row.origin);
   message.tracestate = std::move(row.tracestate);
+  TRY_ASSIGN(message.reply_to, parse_stored(row.reply_to));
+  message.addressing_2004 = row.addressing_2004;
   message.reached_at = std::move(row.reached_at).value_or(std::string());
   return message;
 }

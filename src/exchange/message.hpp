@@ -27,8 +27,11 @@ struct Message {
   bool one_way = false;        // no reply is expected
   std::string action{};        // requests: the SOAPAction of the binding; empty: none, or none is known
   bool soap_12 = false;        // requests that leave the process: SOAP 1.2 rather than 1.1
-  bool is_first_try = false;   // by an exchange of this process: no receiver has seen the message_id. Not stored, not
-                               // sent to other processes
+  bool addressing_2004 = false;  // requests: their headers are those of WS-Addressing 2004/08; answers: likewise
+  // One-way requests from outside: the wsa:EndpointReference where something is wanted in return; null: none.
+  xml::DocumentPtr reply_to{};
+  bool is_first_try = false;     // by an exchange of this process: no receiver has seen the message_id. Not stored, not
+                                 // sent to other processes
   bool is_from_outside = false;  // no exchange of this process sent it. Not stored, not sent to other processes
   bool is_passed_on = false;     // to Turn::send: the message_id may have been sent before. Not stored
   // Requests from outside: a digest of what makes a repeat a repeat (who asks, what it says). Kept with the request:

@@ -111,8 +111,9 @@ void take(const HandOn& way, Message request, AnswerPlan plan, std::function<voi
 // An answer that the connection does not get, or not in every case.
 void answer_elsewhere(const HandOn& way, Envelope envelope, Asked asked, const net::HttpResponder& responder) {
   // §3.4: a fault goes where the reply goes unless wsa:FaultTo says otherwise.
-  AnswerPlan plan{envelope.reply_to, envelope.fault_to.address.empty() ? envelope.reply_to : envelope.fault_to,
-                  reply_action(asked.action), envelope.version == Version::k12, asked.lasting_base};
+  AnswerPlan plan{envelope.reply_to,          envelope.fault_to.address.empty() ? envelope.reply_to : envelope.fault_to,
+                  reply_action(asked.action), envelope.version == Version::k12,
+                  asked.addressing_2004,      asked.lasting_base};
   const auto said = [asked, responder, now = way.now](const Status& status) {
     responder.respond(status ? accepted() : undelivered(status.error(), asked, now()));
   };
@@ -137,6 +138,7 @@ Asked asked_of(const Envelope& envelope) {
           envelope.message.to,
           envelope.version,
           envelope.addressed,
+          envelope.message.addressing_2004,
           {},
           {},
           {}};
@@ -185,6 +187,7 @@ tl::expected<Envelope, HttpResponse> read_request(const net::HttpRequest& reques
 HttpResponse answered(Message reply, const Asked& asked) {
   if (reply.relates_to.empty()) reply.relates_to = asked.message_id;
   reply.operation = asked.operation;
+  reply.addressing_2004 = asked.addressing_2004;
   // Who asked needs no telling who it is.
   reply.caller.clear();
   reply.to.clear();
@@ -225,6 +228,7 @@ void hand_on(const HandOn& way, Envelope envelope, Asked asked, bool one_way, co
   if (!one_way && (envelope.reply_to.is_elsewhere() || envelope.fault_to.is_elsewhere())) {
     if (const auto fault = refusal(way, envelope)) return responder.respond(refused(*fault, way.now()));
     envelope.message.one_way = false;
+    envelope.message.reply_to.reset();
     return answer_elsewhere(way, std::move(envelope), std::move(asked), responder);
   }
   one_way = one_way || envelope.message.one_way;

@@ -24,6 +24,7 @@ struct Asked {
   std::string to;
   Version version = Version::k11;
   bool addressed = false;
+  bool addressing_2004 = false;
   // With what addresses of this process are told over the connection (soap/addresses.hpp), and where the answer goes
   // elsewhere; empty: as they are.
   std::string base = {};

@@ -9,6 +9,7 @@
 #include "env/posix.hpp"
 #include "exchange/test_world.hpp"
 #include "net/http_client.hpp"
+#include "soap/references.hpp"
 #include "soap/transport.hpp"
 #include "store/memory.hpp"
 
@@ -103,7 +104,7 @@ class Door : public ::testing::Test {
   }
   void serve(const HttpRequest& request, const HttpResponder& responder) {
     DecodeOptions decode;
-    decode.speaks_12 = decode.any_reply_address = decode.strict_addressing = true;
+    decode.speaks_12 = decode.any_reply_address = decode.strict_addressing = decode.addressing_2004 = true;
     auto envelope = read_request(request, decode, now());
     if (!envelope) return responder.respond(std::move(envelope.error()));
     envelope->message.to = std::string(request.path());
@@ -298,6 +299,27 @@ TEST_F(Door, AnswersGoNowhereElse) {
   forbidden_.clear();
   sends_elsewhere_ = false;
   EXPECT_THAT(post(Version::k11, request, op("echo")).body, HasSubstr("wsa:OnlyAnonymousAddressSupported"));
+}
+
+TEST_F(Door, TheSubmissionOfAddressingIsAnsweredInKind) {
+  const std::string ns = " xmlns='" + std::string(kAddressing2004) + "'";
+  const auto old = [&](const std::string& id, const std::string& address) {
+    return "<MessageID" + ns + ">" + id + "</MessageID><Action" + ns + ">urn:a:doRequest</Action><ReplyTo" + ns +
+           "><Address>" + address +
+           "</Address><ReferenceProperties><k xmlns='urn:k'>7</k></ReferenceProperties></ReplyTo>";
+  };
+  const auto here = post(Version::k11, old("urn:m:1", std::string(kAnonymous2004)), op("echo"));
+  EXPECT_EQ(here.status, 200) << here.body;
+  EXPECT_THAT(here.body, AllOf(HasSubstr(kAddressing2004), HasSubstr("<wsa:RelatesTo>urn:m:1<"),
+                               HasSubstr("<wsa:Action>urn:a:doResponse<"), Not(HasSubstr(kAddressing))));
+  Listener listener;
+  EXPECT_EQ(post(Version::k12, old("urn:m:2", listener.address()), op("echo")).status, 202);
+  EXPECT_THAT(listener.next().body,
+              AllOf(HasSubstr(kAddressing2004), HasSubstr("<wsa:RelatesTo>urn:m:2<"), HasSubstr("hello"),
+                    HasSubstr(">7<"), Not(HasSubstr("IsReferenceParameter")), Not(HasSubstr(kAddressing))));
+  EXPECT_EQ(post(Version::k11, old("urn:m:3", listener.address()), op("refuse")).status, 202);
+  EXPECT_THAT(listener.next().body, AllOf(HasSubstr("the cluster is frozen"),
+                                          HasSubstr("http://schemas.xmlsoap.org/ws/2004/08/addressing/fault")));
 }
 
 TEST_F(Door, PackedBodiesAreUnpacked) {

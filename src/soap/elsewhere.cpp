@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/record.hpp"
+#include "soap/references.hpp"
 
 namespace nuraghe::soap {
 namespace {
@@ -19,10 +20,11 @@ struct ElsewhereRow {
   std::string reply_address, reply_parameters, fault_address, fault_parameters, action;
   bool soap_12 = false;
   std::string base;
+  bool addressing_2004 = false;
   template <class V>
   void fields(V& v) {
     v(1, reply_address), v(2, reply_parameters), v(3, fault_address), v(4, fault_parameters), v(5, action),
-        v(6, soap_12), v(7, base);
+        v(6, soap_12), v(7, base), v(8, addressing_2004);
   }
 };
 
@@ -37,22 +39,6 @@ Result<AnswerAddress> address_of(std::string address, const std::string& paramet
   TRY_ASSIGN(xml::Document document, xml::Document::parse(parameters, {.source = "stored reference parameters"}));
   answer.parameters = std::move(document).share();
   return answer;
-}
-
-// The body behind the header blocks that the address asks for.
-xml::DocumentPtr with_parameters(const AnswerAddress& address, const xml::DocumentPtr& body) {
-  if (address.parameters == nullptr) return body;
-  xml::Document parts = address.parameters->clone();
-  if (body == nullptr) return std::move(parts).share();
-  xml::Node elements = parts.root().child(kParts, "body");
-  if (!body->root().is(kParts, "parts")) {
-    elements.append_copy(body->root());
-    return std::move(parts).share();
-  }
-  xml::Node blocks = parts.root().child(kParts, "header");
-  for (const xml::Node block : body->root().child(kParts, "header").children()) blocks.append_copy(block);
-  for (const xml::Node element : body->root().child(kParts, "body").children()) elements.append_copy(element);
-  return std::move(parts).share();
 }
 
 }  // namespace
@@ -73,7 +59,8 @@ Status Elsewhere::take(Turn& turn, Message request, const AnswerPlan& plan) {
                          text_of(plan.fault_to.parameters),
                          plan.action,
                          plan.soap_12,
-                         plan.base};
+                         plan.base,
+                         plan.addressing_2004};
   TRY(turn.transaction().put(table_, id, encode_record(row)));
   // The id that came is the answer's, and of this actor; the engine's answer to a repeat of this one is its first.
   request.message_id = id + "#elsewhere";
@@ -93,9 +80,10 @@ Status Elsewhere::answer(Turn& turn, const std::string& request_id, const Answer
   message.to_stranger = !resolver_;
   message.fault = reply.fault;
   if (message.fault) message.fault->detail = told_with(message.fault->detail, own_paths_, plan.base);
-  message.body = with_parameters(address, told_with(reply.body, own_paths_, plan.base));
+  message.body = with_header_blocks(address.parameters, told_with(reply.body, own_paths_, plan.base));
   message.action = reply.fault ? std::string(kFaultAction) : plan.action;
   message.soap_12 = plan.soap_12;
+  message.addressing_2004 = plan.addressing_2004;
   message.traceparent = reply.traceparent;
   if (resolver_) resolver_(message);
   return turn.send(std::move(message), "", turn.now() + kDelivery);
@@ -135,6 +123,7 @@ Status Elsewhere::on_reply(Turn& turn, const Message& reply, std::string_view to
   TRY_ASSIGN(plan.fault_to, address_of(std::move(row.fault_address), row.fault_parameters));
   plan.action = std::move(row.action);
   plan.soap_12 = row.soap_12;
+  plan.addressing_2004 = row.addressing_2004;
   plan.base = std::move(row.base);
   TRY(turn.transaction().erase(table_, token));
   return answer(turn, std::string(token), plan, reply);

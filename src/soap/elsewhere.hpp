@@ -24,6 +24,7 @@ struct AnswerPlan {
   AnswerAddress reply_to, fault_to;  // "none", or no address for a fault's: no message
   std::string action;                // of the reply
   bool soap_12 = false;
+  bool addressing_2004 = false;
   std::string base = {};  // with which addresses of this process are told; empty: as they are
 };
 

@@ -16,6 +16,10 @@ constexpr std::string_view kOpen11 = "<soap:Envelope xmlns:soap=\"http://schemas
 constexpr std::string_view kOpen12 = "<soap:Envelope xmlns:soap=\"http://www.w3.org/2003/05/soap-envelope\"";
 constexpr std::string_view kHeader =
     " xmlns:wsa=\"http://www.w3.org/2005/08/addressing\" xmlns:ctx=\"urn:nuraghe:context:1\"><soap:Header>";
+constexpr std::string_view kHeader2004 =
+    " xmlns:wsa=\"http://schemas.xmlsoap.org/ws/2004/08/addressing\" xmlns:ctx=\"urn:nuraghe:context:1\">"
+    "<soap:Header>";
+constexpr std::string_view kFaultAction2004 = "http://schemas.xmlsoap.org/ws/2004/08/addressing/fault";
 constexpr std::string_view kBody = "</soap:Header><soap:Body>";
 constexpr std::string_view kClose = "</soap:Body></soap:Envelope>";
 
@@ -110,19 +114,22 @@ std::string_view fault_action(const exchange::Fault& fault) {
 }
 
 void put_headers(std::string& out, const Message& message, const EncodeOptions& options) {
-  out += kHeader;
+  out += message.addressing_2004 ? kHeader2004 : kHeader;
   put(out, "wsa:MessageID", message.message_id);
   put(out, "wsa:To", message.to);
   if (message.fault) {
-    put(out, "wsa:Action", fault_action(*message.fault));
+    put(out, "wsa:Action", message.addressing_2004 ? kFaultAction2004 : fault_action(*message.fault));
   } else {
     put(out, "wsa:Action", options.action.empty() ? default_action(message) : options.action);
   }
   if (message.is_reply()) {
     put(out, "wsa:RelatesTo", message.relates_to);
-  } else {
+  } else if (!message.addressing_2004 || !message.one_way) {
+    // The submission has no address that says "none".
     fmt::format_to(std::back_inserter(out), "<wsa:ReplyTo><wsa:Address>{}</wsa:Address></wsa:ReplyTo>",
-                   message.one_way ? kNone : kAnonymous);
+                   message.one_way           ? kNone
+                   : message.addressing_2004 ? kAnonymous2004
+                                             : kAnonymous);
   }
   put(out, "ctx:vo", message.vo);
   put(out, "ctx:caller", message.caller);

@@ -6,11 +6,11 @@
 
 #include <algorithm>
 
+#include "soap/references.hpp"
+
 namespace nuraghe::soap {
 
 namespace {
-
-constexpr std::string_view kOldAddressing = "http://schemas.xmlsoap.org/ws/2004/08/addressing";
 
 using exchange::Fault;
 using exchange::Message;
@@ -46,7 +46,8 @@ struct Headers {
   std::string message_id, to, action, relates_to;
   AnswerAddress reply_to, fault_to;
   std::string vo, caller, conversation, traceparent;
-  bool addressed = false;
+  bool addressed = false, is_2004 = false;
+  xml::DocumentPtr reply_reference;
 };
 
 // Sets a field that may come once (WS-Addressing Core §3.2: cardinality).
@@ -55,19 +56,6 @@ bool set_once(std::string& field, std::string value, bool& seen) {
   seen = true;
   field = trimmed(std::move(value));
   return true;
-}
-
-// The element as a document of its own that keeps the prefixes in scope: its content may hold QNames.
-xml::DocumentPtr detach(xml::Node element) {
-  xml::Document document = xml::Document::copy_of(element);
-  const xml::Node root = document.root();
-  for (const auto& [prefix, uri] : element.namespaces_in_scope()) {
-    if (prefix.empty() || prefix == "xml" || uri == kEnvelope11 || uri == kEnvelope12 || uri == kAddressing ||
-        uri == kContext)
-      continue;
-    if (!root.namespace_of_prefix(prefix)) xml::Node(root).declare_namespace(prefix, uri);
-  }
-  return std::move(document).share();
 }
 
 class HeaderReader {
@@ -91,8 +79,10 @@ class HeaderReader {
   tl::expected<void, ProtocolFault> take(xml::Node block) {
     if (!is_for_us(block)) return {};
     const std::string_view ns = block.namespace_uri();
-    if (ns == kAddressing) {
+    const bool is_2004 = options_.addressing_2004 && ns == kAddressing2004;
+    if (ns == kAddressing || is_2004) {
       headers_.addressed = true;
+      headers_.is_2004 = is_2004;
       return take_addressing(block);
     }
     if (ns == kContext) {
@@ -103,8 +93,8 @@ class HeaderReader {
       blocks_.push_back(block);
       return {};
     }
-    // Of the submission before the standard the anonymous reply is all that is meant, and that is what is done.
-    if (ns == kOldAddressing) return {};
+    // Where the submission before the standard is not spoken, what it asks for is done over the connection.
+    if (ns == kAddressing2004) return {};
     const std::string must = trimmed(block.attribute_or("mustUnderstand", "0", envelope_));
     if (must == "0" || must == "false") return {};
     auto refused = refuse(Code::kMustUnderstand,
@@ -136,16 +126,18 @@ class HeaderReader {
       once = set_once(headers_.action, block.text(), seen_action_);
     } else if (name == "ReplyTo") {
       once = set_once(headers_.reply_to.address, address_of(block), seen_reply_to_);
-      headers_.reply_to.parameters = parameters_of(block);
+      headers_.reply_to.parameters = header_blocks_of(block);
+      if (options_.callbacks && headers_.reply_to.is_elsewhere()) headers_.reply_reference = reference_in(block);
     } else if (name == "FaultTo") {
       once = set_once(headers_.fault_to.address, address_of(block), seen_fault_to_);
-      headers_.fault_to.parameters = parameters_of(block);
+      headers_.fault_to.parameters = header_blocks_of(block);
     } else if (name == "From") {
       once = !std::exchange(seen_from_, true);
     } else if (name == "RelatesTo") {
       // Other relationship types than the reply's are somebody else's business.
       const std::string type = block.attribute_or("RelationshipType", "http://www.w3.org/2005/08/addressing/reply");
-      if (type == "http://www.w3.org/2005/08/addressing/reply") headers_.relates_to = trimmed(block.text());
+      if (type == "http://www.w3.org/2005/08/addressing/reply" || type.ends_with(":Reply"))
+        headers_.relates_to = trimmed(block.text());
     }
     if (!once) {
       return tl::unexpected(
@@ -168,20 +160,15 @@ class HeaderReader {
   }
 
   static std::string address_of(xml::Node reference) {
-    const xml::Node address = reference.child(kAddressing, "Address");
-    return address ? address.text() : std::string();
+    const xml::Node address = reference.child(reference.namespace_uri(), "Address");
+    std::string text = address ? trimmed(address.text()) : std::string();
+    return text == kAnonymous2004 ? std::string(kAnonymous) : text;
   }
 
-  // §3.4: each becomes a header block of the answer, marked.
-  static xml::DocumentPtr parameters_of(xml::Node reference) {
-    const xml::Node around = reference.child(kAddressing, "ReferenceParameters");
-    if (!around || !around.first_child()) return nullptr;
-    xml::Document parts = xml::Document::create({std::string(kParts), "parts"});
-    xml::Node header = parts.root().append_element(kParts, "header");
-    for (const xml::Node parameter : around.children())
-      header.append_copy(detach(parameter)->root()).set_attribute("IsReferenceParameter", "true", kAddressing);
-    parts.root().append_element(kParts, "body");
-    return std::move(parts).share();
+  static xml::DocumentPtr reference_in(xml::Node header) {
+    xml::Document reference = detached(header)->clone();
+    reference.root().rename({std::string(header.namespace_uri()), "EndpointReference"});
+    return std::move(reference).share();
   }
 
   const std::string_view envelope_;
@@ -271,17 +258,17 @@ Decoded<Parts> open_envelope(std::string_view text, const DecodeOptions& options
 // What stands for the envelope's content in a message: the only body element, or all of it as parts.
 xml::DocumentPtr content_of(xml::Node body, const std::vector<xml::Node>& blocks, std::string_view envelope) {
   const xml::Node first = body.first_child();
-  if (blocks.empty() && (!first || !first.next_sibling())) return first ? detach(first) : nullptr;
+  if (blocks.empty() && (!first || !first.next_sibling())) return first ? detached(first) : nullptr;
   xml::Document parts = xml::Document::create({std::string(kParts), "parts"});
   xml::Node header = parts.root().append_element(kParts, "header");
   for (const xml::Node block : blocks) {
-    xml::Node copy = header.append_copy(detach(block)->root());
+    xml::Node copy = header.append_copy(detached(block)->root());
     for (const char* attribute : {"mustUnderstand", "actor", "role", "relay"})
       copy.remove_attribute(attribute, envelope);
   }
   xml::Node elements = parts.root().append_element(kParts, "body");
   for (xml::Node element = first; element; element = element.next_sibling())
-    elements.append_copy(detach(element)->root());
+    elements.append_copy(detached(element)->root());
   return std::move(parts).share();
 }
 
@@ -299,10 +286,11 @@ std::string operation_of(std::string_view action, xml::Node body) {
   return std::string(rest);
 }
 
-void read_detail(xml::Node detail, Fault& fault) {
+// Of several entries the first one, or all of them in a document of parts.
+void read_detail(xml::Node detail, bool parts, Fault& fault) {
   const xml::Node entry = detail ? detail.first_child() : xml::Node();
   if (!entry) return;
-  fault.detail = detach(entry);
+  fault.detail = parts ? content_of(detail, {}, {}) : detached(entry);
   if (const auto code = exchange::code_of(entry)) fault.code = *code;
 }
 
@@ -316,7 +304,7 @@ void read_code(xml::Node word, Fault& fault) {
 }
 
 // SOAP 1.2 part 1 §5.4.
-Fault read_fault_12(xml::Node element) {
+Fault read_fault_12(xml::Node element, bool parts) {
   Fault fault;
   if (const xml::Node reason = element.child(kEnvelope12, "Reason")) {
     if (const xml::Node text = reason.child(kEnvelope12, "Text")) fault.reason = trimmed(text.text());
@@ -331,12 +319,12 @@ Fault read_fault_12(xml::Node element) {
     const xml::Node subcode = code.child(kEnvelope12, "Subcode");
     if (const xml::Node word = subcode ? subcode.child(kEnvelope12, "Value") : xml::Node()) read_code(word, fault);
   }
-  read_detail(element.child(kEnvelope12, "Detail"), fault);
+  read_detail(element.child(kEnvelope12, "Detail"), parts, fault);
   return fault;
 }
 
 // SOAP 1.1 §4.4.
-Fault read_fault(xml::Node element) {
+Fault read_fault(xml::Node element, bool parts) {
   Fault fault;
   if (const xml::Node reason = element.child("", "faultstring")) fault.reason = trimmed(reason.text());
   if (const xml::Node code = element.child("", "faultcode")) {
@@ -348,7 +336,7 @@ Fault read_fault(xml::Node element) {
     if (local == "MustUnderstand" || local == "VersionMismatch") fault.code = ErrorCode::kUnsupported;
     read_code(code, fault);
   }
-  read_detail(element.child("", "detail"), fault);
+  read_detail(element.child("", "detail"), parts, fault);
   return fault;
 }
 
@@ -459,6 +447,8 @@ Decoded<Envelope> decode_request(std::string_view text, const DecodeOptions& opt
     out.message.vo = out.claimed_vo;
     out.message.caller = std::move(headers->caller);
   }
+  out.message.addressing_2004 = headers->is_2004;
+  out.message.reply_to = std::move(headers->reply_reference);
   if (payload) out.message.operation = operation_of(out.action, payload);
   apply(std::move(*headers), out.message);
   out.message.body = content_of(parts->body, reader.blocks(), parts->envelope());
@@ -478,11 +468,12 @@ Result<Message> decode_reply(std::string_view text, const DecodeOptions& options
   apply(std::move(*headers), message);
   const xml::Node payload = parts->body.first_child();
   if (payload && payload.is(parts->envelope(), "Fault")) {
-    message.fault = parts->version == Version::k11 ? read_fault(payload) : read_fault_12(payload);
+    message.fault =
+        parts->version == Version::k11 ? read_fault(payload, options.parts) : read_fault_12(payload, options.parts);
   } else if (options.parts) {
     message.body = content_of(parts->body, reader.blocks(), parts->envelope());
   } else if (payload) {
-    message.body = detach(payload);
+    message.body = detached(payload);
   }
   return message;
 }

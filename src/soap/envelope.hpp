@@ -22,6 +22,7 @@ inline constexpr std::string_view kEnvelope11 = "http://schemas.xmlsoap.org/soap
 inline constexpr std::string_view kEnvelope12 = "http://www.w3.org/2003/05/soap-envelope";
 inline constexpr std::string_view kAddressing = "http://www.w3.org/2005/08/addressing";
 inline constexpr std::string_view kAnonymous = "http://www.w3.org/2005/08/addressing/anonymous";
+inline constexpr std::string_view kAnonymous2004 = "http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous";
 inline constexpr std::string_view kNone = "http://www.w3.org/2005/08/addressing/none";
 inline constexpr std::string_view kContext = "urn:nuraghe:context:1";
 inline constexpr std::string_view kFault = "urn:nuraghe:fault:1";
@@ -98,6 +99,8 @@ struct DecodeOptions {
   // The charset that the transport says, tried when the text is not what it says by itself; empty: none.
   std::string charset = {};
   bool any_reply_address = false;  // true: another wsa:ReplyTo than anonymous and none is no fault here
+  bool addressing_2004 = false;    // true: headers of WS-Addressing 2004/08 are taken as those of the standard
+  bool callbacks = false;          // true: a wsa:ReplyTo with an address is kept in message.reply_to
   // True: who uses WS-Addressing says an action (Core §3.1), the same as the SOAPAction header if both are there.
   bool strict_addressing = false;
   bool trust_context = false;  // true: vo and caller are taken from the headers, too (from a peer process)

@@ -206,6 +206,74 @@ def references(programs, folder):
             assert server.say("x").said == "partner: x", form
 
 
+def repeated(programs, folder):
+    """What a reference's parameters ask for travels in the headers, in the namespace of the reference."""
+    link = '<partnerLink name="other" partnerLinkType="t:L" partnerRole="service" initializePartnerRole="no"/>'
+    old, older = "http://schemas.xmlsoap.org/ws/2004/08/addressing", "http://schemas.xmlsoap.org/ws/2003/03/addressing"
+    with serving(programs, folder, memory=True) as server, Partner(
+            lambda body: (200, f'<said xmlns="urn:t">partner: {body.text}</said>')) as partner:
+        for namespace, kind, spoken in ((WSA, "Parameters", WSA), (old, "Properties", old), (older, "Properties", WSA)):
+            reference = ('<sref:service-ref xmlns:sref="http://docs.oasis-open.org/wsbpel/2.0/serviceref">'
+                         f'<w:EndpointReference xmlns:w="{namespace}"><w:Address>{partner.base}/p</w:Address><w:Reference{kind}>'
+                         f'<k:key xmlns:k="urn:k">7</k:key></w:Reference{kind}></w:EndpointReference></sref:service-ref>')
+            body = (world.receive() + f'<assign><copy><from><literal>{reference}</literal></from><to partnerLink="other"/></copy></assign>'
+                    '<invoke partnerLink="other" operation="say" inputVariable="in" outputVariable="out"/>'
+                    '<reply partnerLink="client" operation="say" variable="out"/>')
+            server.deploy({"talk.bpel": world.process(body, partners=link), "talk.wsdl": world.wsdl()})
+            assert server.say("x").said == "partner: x", namespace
+            text = partner.seen[-1][3]
+            blocks = ET.fromstring(text).find(f"{{{SOAP11}}}Header")
+            assert blocks.find(f"{{{spoken}}}To").text == partner.base + "/p", text
+            key = blocks.find("{urn:k}key")
+            assert key.text == "7" and (key.get(f"{{{WSA}}}IsReferenceParameter") == "true") == (namespace == WSA), text
+
+
+def callbacks(programs, folder):
+    """A one-way request says where the process shall call back, if nothing else does."""
+    link = '<partnerLink name="both" partnerLinkType="t:Both" myRole="service" partnerRole="client"/>'
+    both = ('<wsdl:portType name="Back"><wsdl:operation name="call"><wsdl:input message="t:said"/></wsdl:operation></wsdl:portType>'
+            '<plnk:partnerLinkType name="Both"><plnk:role name="service" portType="t:Talk"/>'
+            '<plnk:role name="client" portType="t:Back"/></plnk:partnerLinkType></wsdl:definitions>')
+    body = ('<receive partnerLink="both" operation="note" variable="noted" createInstance="yes"/>'
+            '<assign><copy><from><literal><t:said/></literal></from><to variable="out" part="p"/></copy>'
+            '<copy><from>$noted.p</from><to>$out.p</to></copy></assign>'
+            '<invoke partnerLink="both" operation="call" inputVariable="out"/>')
+    files = {"talk.bpel": world.process(body, partners=link, variables='<variable name="noted" messageType="t:note"/>'),
+             "talk.wsdl": world.wsdl().replace("</wsdl:definitions>", both)}
+    with serving(programs, folder, memory=True) as server, Callback() as partner:
+        server.deploy(files)
+        for count, namespace in ((1, WSA), (2, "http://schemas.xmlsoap.org/ws/2004/08/addressing")):
+            header = (f'<w:ReplyTo xmlns:w="{namespace}"><w:Address>{partner.base}/back</w:Address><w:ReferenceParameters>'
+                      f'<k:key xmlns:k="urn:k">7</k:key></w:ReferenceParameters></w:ReplyTo>')
+            assert server.say(f"note {count}", "note", header=header, path="/processes/talk/both").status == 202
+            _, _, element, text = partner.wait(count)
+            blocks = ET.fromstring(text).find(f"{{{SOAP11}}}Header")
+            assert element.text == f"note {count}" and blocks.find(f"{{{namespace}}}To").text == partner.base + "/back", text
+            assert blocks.find("{urn:k}key").text == "7", text
+        assert server.say("nowhere", "note", path="/processes/talk/both").status == 202
+        assert "is not known" in server.instances()[-1]["fault"], server.instances()
+
+
+def entries(programs, folder):
+    """The declared fault is found among what else a detail holds."""
+    detail = '<detail><trace xmlns="urn:trace">at line 1</trace><bad xmlns="urn:t">broken</bad></detail>'
+    fault = f"<e:Fault><faultcode>e:Server</faultcode><faultstring>no</faultstring>{detail}</e:Fault>"
+    handler = ('<faultHandlers><catch faultName="t:bad" faultVariable="why" faultMessageType="t:bad"><sequence>'
+               + world.answer("concat('caught ', $why.p)") + '</sequence></catch></faultHandlers>')
+    link = '<partnerLink name="other" partnerLinkType="t:L" partnerRole="service"/>'
+    body = (world.receive() + '<invoke partnerLink="other" operation="say" inputVariable="in" outputVariable="out"/>'
+            '<reply partnerLink="client" operation="say" variable="out"/>')
+    with serving(programs, folder, memory=True) as server, Partner(lambda _: (500, fault)) as partner:
+        for before, said in ((handler, "caught broken"), ("", None)):
+            server.deploy({"talk.bpel": world.process(body, partners=link, before=before), "talk.wsdl": world.wsdl("/p", partner.base),
+                           "deploy.xml": '<deploy xmlns="urn:nuraghe:deploy:1"><myRole partnerLink="client" path="/here"/></deploy>'})
+            answer = server.say("x", path="/here")
+            if said:
+                assert answer.said == said, answer.text
+        # Nobody catches it: the client gets all of it.
+        assert answer.status == 500 and "broken" in answer.text and "urn:trace" in answer.text, answer.text
+
+
 def unreachable(programs, folder):
     """A partner that cannot be reached is tried for a while, and may come back; then it is a fault that a process can catch."""
     link = '<partnerLink name="other" partnerLinkType="t:L" partnerRole="service"/>'
@@ -330,4 +398,5 @@ def values(programs, folder):
 
 
 if __name__ == "__main__":
-    world.main({test.__name__: test for test in (forms, to_partners, transports, references, unreachable, elsewhere, values)})
+    world.main({test.__name__: test for test in (forms, to_partners, transports, references, repeated, callbacks, entries,
+                                                   unreachable, elsewhere, values)})

@@ -9,14 +9,13 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "soap/references.hpp"
 
 namespace nuraghe::bpel {
 
 namespace {
 
 constexpr std::string_view kServiceRefNamespace = "http://docs.oasis-open.org/wsbpel/2.0/serviceref";
-constexpr std::string_view kAddressingNamespaces[] = {"http://www.w3.org/2005/08/addressing",
-                                                      "http://schemas.xmlsoap.org/ws/2004/08/addressing"};
 constexpr std::string_view kInstanceNamespace = "http://www.w3.org/2001/XMLSchema-instance";
 // A variable must stay readable: parsing accepts 256 levels, and messages put some around it.
 constexpr int kMaxDepth = 250;
@@ -326,8 +325,7 @@ bool is_reference(xml::Node node) {
   if (node.is(wsdl::kWsdlNamespace, "service") || node.is(wsdl::kSoapBindingNamespace, "address") ||
       node.is(wsdl::kSoap12BindingNamespace, "address"))
     return true;
-  return std::any_of(std::begin(kAddressingNamespaces), std::end(kAddressingNamespaces),
-                     [&](std::string_view ns) { return node.is(ns, "EndpointReference"); });
+  return soap::is_addressing(node.namespace_uri()) && node.local_name() == "EndpointReference";
 }
 
 Evaluated<void> write_partner_link(const ToSpec& to, const Source& source, Overlay& overlay) {
@@ -337,9 +335,7 @@ Evaluated<void> write_partner_link(const ToSpec& to, const Source& source, Overl
   const bool by_type = reference.namespace_uri().empty() && reference.first_child();
   if (reference.is(kServiceRefNamespace, "service-ref") || by_type) {
     const auto scheme = reference.attribute("reference-scheme");
-    const bool known = std::find(std::begin(kAddressingNamespaces), std::end(kAddressingNamespaces),
-                                 scheme.value_or("")) != std::end(kAddressingNamespaces);
-    if (scheme && !scheme->empty() && !known) {
+    if (scheme && !scheme->empty() && !soap::is_addressing(*scheme)) {
       return standard_fault(faults::kUnsupportedReference,
                             fmt::format("the reference scheme '{}' is not supported", *scheme));
     }

@@ -78,6 +78,8 @@ xml::DocumentPtr find_part(const wsdl::Part& part, const Content& content, const
 
 }  // namespace
 
+std::vector<xml::Node> body_elements(const xml::DocumentPtr& body) { return content_of(body).elements; }
+
 std::string lacking_part(const wsdl::Message& message, const xml::DocumentPtr& body) {
   const Content content = content_of(body);
   for (const auto& part : message.parts) {

@@ -232,7 +232,18 @@ bool Machine::accept(Region& region, const MessageEvent& event, const exchange::
   if (!open_request(region, event, message, node)) return false;
   const auto value = parts_of_body(*event.endpoint.input, message.body);
   if (!correlate(region, event.correlations, event.endpoint.input, value, true, node)) return false;
+  take_callback(region, event, message);
   return bind(region, event.into, value, node);
+}
+
+// A partner whose address nothing else tells is where the message says that it wants something in return.
+void Machine::take_callback(Region& region, const MessageEvent& event, const exchange::Message& message) {
+  if (message.reply_to == nullptr || event.endpoint.link->partner_role.empty()) return;
+  current_ = &region;
+  const auto known = endpoint_reference(event.endpoint.partner_link, false);
+  if (!known || *known != nullptr) return;
+  const auto stored = store_endpoint_reference(event.endpoint.partner_link, message.reply_to);
+  if (!stored) fail(internal(stored.error().message));
 }
 
 // What a copy of the part to a variable gives (§8.4.2).

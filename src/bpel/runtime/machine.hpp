@@ -80,6 +80,8 @@ struct BodyForm {
 };
 // `binding` null: as the description says that the engine makes of an abstract port type.
 BodyForm body_form(const wsdl::Binding* binding, const Endpoint& endpoint, const wsdl::Message& message, bool response);
+// The elements that a body or a fault's detail holds; they belong to it.
+std::vector<xml::Node> body_elements(const xml::DocumentPtr& body);
 // The parts of what an envelope held (soap::kParts where it is not one element) that stands for a WSDL message, and
 // back: document/literal and rpc/literal. Null: nothing stands in the envelope.
 VariableValue parts_of_body(const wsdl::Message& message, const xml::DocumentPtr& body);
@@ -302,8 +304,16 @@ class Machine : public AssignContext {
                  const VariableValue& value, bool request, NodeIndex node);
   void begin_reply(Region& region, Frame& frame);
   void begin_invoke(Region& region, Frame& frame);
-  Evaluated<std::string> partner_address(const Endpoint& endpoint);
+  struct Partner {
+    std::string address;
+    xml::DocumentPtr blocks;  // header blocks that its reference asks for; null: none
+    bool addressing_2004 = false;
+  };
+  Evaluated<Partner> partner_of(const Endpoint& endpoint);
+  void take_callback(Region& region, const MessageEvent& event, const exchange::Message& message);
   void invoke_done(Region& region, Frame& frame, const exchange::Message& reply);
+  bool is_declared_fault(const Invoke& invoke, const wsdl::OperationFault& declared, xml::Node entry,
+                         FaultRow& fault) const;
   FaultRow fault_of_reply(const Invoke& invoke, const exchange::Message& reply) const;
   void close_request(const std::string& key, const OpenRequestRow& row);
   // Answers the requests that are bound to this region (or all, for null) with the fault.

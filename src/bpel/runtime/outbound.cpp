@@ -6,6 +6,7 @@
 
 #include "base/check.hpp"
 #include "bpel/runtime/machine.hpp"
+#include "soap/references.hpp"
 
 namespace nuraghe::bpel::runtime {
 namespace {
@@ -34,17 +35,27 @@ std::string soap_address_in(xml::Node node) {
   return {};
 }
 
-std::string address_in(const xml::DocumentPtr& reference) {
-  const auto root = reference->root();
+// The wsa:EndpointReference that the root is or holds; the root itself when it is an address alone.
+xml::Node reference_in(xml::Node root) {
+  const std::string_view ns = root.namespace_uri();
+  if (soap::is_addressing(ns)) return root;
+  for (const xml::Node child : root.children()) {
+    if (soap::is_addressing(child.namespace_uri()) && child.local_name() == "EndpointReference") return child;
+  }
+  return {};
+}
+
+std::string address_in(const xml::DocumentPtr& document) {
+  const auto root = document->root();
   if (root.is(wsdl::kWsdlNamespace, "service") || root.local_name() == "address") {
     if (auto location = soap_address_in(root); !location.empty()) return location;
   }
-  for (const std::string_view ns :
-       {"http://www.w3.org/2005/08/addressing", "http://schemas.xmlsoap.org/ws/2004/08/addressing"}) {
-    if (root.is(ns, "Address")) return root.text();
-    if (auto address = root.child(ns, "Address")) return address.text();
-    if (auto inner = root.child(ns, "EndpointReference")) {
-      if (auto address = inner.child(ns, "Address")) return address.text();
+  if (const xml::Node reference = reference_in(root)) {
+    const std::string_view ns = reference.namespace_uri();
+    if (reference.local_name() == "Address") return reference.text();
+    if (const auto address = reference.child(ns, "Address")) return address.text();
+    if (const auto inner = reference.child(ns, "EndpointReference")) {
+      if (const auto address = inner.child(ns, "Address")) return address.text();
     }
   }
   return root.has_element_children() ? std::string() : root.text();
@@ -213,14 +224,19 @@ void Machine::answer_early() {
 
 // ---- invoke ----
 
-Evaluated<std::string> Machine::partner_address(const Endpoint& endpoint) {
-  TRY_ASSIGN(const auto reference, endpoint_reference(endpoint.partner_link, false));
-  auto address = reference ? trimmed(address_in(reference)) : std::string();
-  if (address.empty()) {
+Evaluated<Machine::Partner> Machine::partner_of(const Endpoint& endpoint) {
+  TRY_ASSIGN(const auto document, endpoint_reference(endpoint.partner_link, false));
+  Partner partner;
+  if (document) partner.address = trimmed(address_in(document));
+  if (partner.address.empty()) {
     return standard_fault(faults::kUninitializedPartnerRole,
                           fmt::format("the address of the partner of {} is not known", endpoint.link->name));
   }
-  return address;
+  if (const xml::Node reference = reference_in(document->root())) {
+    partner.blocks = soap::header_blocks_of(reference);
+    partner.addressing_2004 = reference.namespace_uri() == soap::kAddressing2004;
+  }
+  return partner;
 }
 
 void Machine::begin_invoke(Region& region, Frame& frame) {
@@ -232,18 +248,20 @@ void Machine::begin_invoke(Region& region, Frame& frame) {
   CHECK(endpoint.input != nullptr);
   if (!correlate(region, invoke.correlations, endpoint.input, *value, true, node)) return;
   current_ = &region;
-  auto address = partner_address(endpoint);
-  if (!address) return throw_fault(region, address.error(), node);
+  auto partner = partner_of(endpoint);
+  if (!partner) return throw_fault(region, partner.error(), node);
   exchange::Message message;
-  const auto* binding = definition_.wsdl().binding_at(endpoint.port_type->name, *address);
+  const auto* binding = definition_.wsdl().binding_at(endpoint.port_type->name, partner->address);
   if (const auto missing = missing_part(*endpoint.input, *value); !missing.empty()) {
     return throw_standard(region, faults::kUninitializedVariable,
                           fmt::format("the part {} of the request has no value", missing), node);
   }
-  message.body = body_of_parts(*endpoint.input, *value, body_form(binding, endpoint, *endpoint.input, false));
+  message.body = soap::with_header_blocks(
+      partner->blocks, body_of_parts(*endpoint.input, *value, body_form(binding, endpoint, *endpoint.input, false)));
   const auto& header = instance_.header;
   message.message_id = name_uuid(turn_.now(), {header.id, std::to_string(frame.number)});
-  message.to = std::move(*address);
+  message.to = std::move(partner->address);
+  message.addressing_2004 = partner->addressing_2004;
   message.operation = endpoint.operation->name;
   message.one_way = endpoint.operation->one_way();
   message.soap_12 = binding != nullptr && binding->soap_version == 12;
@@ -311,27 +329,35 @@ FaultRow Machine::fault_of_reply(const Invoke& invoke, const exchange::Message& 
   fault.ns = kEngineNamespace;
   fault.local = "remoteFault";
   if (!answer.detail) return fault;
-  const auto element = answer.detail->root().name();
-  fault.element_ns = element.ns;
-  fault.element_local = element.local;
-  fault.data.push_back({"", fault.detail});
+  const auto entries = body_elements(answer.detail);
   for (const auto& declared : invoke.endpoint.operation->faults) {
-    const auto* message = definition_.wsdl().message(declared.message);
-    if (message == nullptr || message->parts.size() != 1) continue;
-    const auto& part = message->parts.front();
-    const bool by_type = part.element.empty() && element.local == part.name;
-    if (!by_type && part.element != element) continue;
-    if (by_type) fault.data.front().xml = named_as(answer.detail, {"", part.name})->root().to_string();
-    fault.ns = invoke.endpoint.port_type->name.ns;
-    fault.local = declared.name;
-    fault.message_ns = message->name.ns;
-    fault.message_local = message->name.local;
-    fault.element_ns.clear();
-    fault.element_local.clear();
-    fault.data.front().name = message->parts.front().name;
-    break;
+    for (const xml::Node entry : entries) {
+      if (is_declared_fault(invoke, declared, entry, fault)) return fault;
+    }
   }
+  if (entries.empty()) return fault;
+  fault.element_ns = entries.front().name().ns;
+  fault.element_local = entries.front().name().local;
+  fault.data.push_back({"", entries.size() == 1 ? fault.detail : entries.front().to_string()});
   return fault;
+}
+
+// Whether the entry of a fault's detail is of the message that the operation declares; then `fault` is that one.
+bool Machine::is_declared_fault(const Invoke& invoke, const wsdl::OperationFault& declared, xml::Node entry,
+                                FaultRow& fault) const {
+  const auto* message = definition_.wsdl().message(declared.message);
+  if (message == nullptr || message->parts.size() != 1) return false;
+  const auto& part = message->parts.front();
+  const bool by_type = part.element.empty() && entry.local_name() == part.name;
+  if (!by_type && part.element != entry.name()) return false;
+  fault.ns = invoke.endpoint.port_type->name.ns;
+  fault.local = declared.name;
+  fault.message_ns = message->name.ns;
+  fault.message_local = message->name.local;
+  auto content = xml::Document::copy_of(entry);
+  if (by_type) content.root().rename({"", part.name});
+  fault.data.push_back({part.name, content.root().to_string()});
+  return true;
 }
 
 }  // namespace nuraghe::bpel::runtime
