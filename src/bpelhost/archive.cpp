@@ -2,6 +2,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fmt/format.h>
+#include <locale.h>
 
 #include <algorithm>
 #include <memory>
@@ -13,6 +14,24 @@ namespace {
 
 constexpr std::size_t kMaxBytes = 64ULL * 1024 * 1024;
 constexpr int kMaxEntries = 4096;  // folders and what is left out too
+
+// Names of zips are in UTF-8, and libarchive gives them in the locale of the thread.
+class Utf8Names {
+ public:
+  Utf8Names() : locale_(newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)) {
+    if (locale_ != nullptr) before_ = uselocale(locale_);
+  }
+  ~Utf8Names() {
+    if (locale_ == nullptr) return;
+    uselocale(before_);
+    freelocale(locale_);
+  }
+  Utf8Names(const Utf8Names&) = delete;
+  Utf8Names& operator=(const Utf8Names&) = delete;
+
+ private:
+  locale_t locale_ = nullptr, before_ = nullptr;
+};
 
 struct Closer {
   void operator()(archive* a) const { archive_read_free(a); }
@@ -76,6 +95,7 @@ void strip_common_folder(bpel::Package& package) {
 }  // namespace
 
 Result<bpel::Package> read_zip(std::string_view bytes) {
+  const Utf8Names names;
   const std::unique_ptr<archive, Closer> reader(archive_read_new());
   archive* const a = reader.get();
   if (archive_read_support_format_zip(a) != ARCHIVE_OK ||

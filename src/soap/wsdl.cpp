@@ -92,6 +92,19 @@ std::size_t common_tail(std::string_view left, std::string_view right) {
   return steps;
 }
 
+// The only file whose path differs in capital letters alone, as on systems where these do not count.
+std::string only_file_like(const Files& files, std::string_view path) {
+  const auto small = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  const auto same = [&](char a, char b) { return small(a) == small(b); };
+  std::string found;
+  for (const auto& [candidate, text] : files) {
+    if (!std::ranges::equal(candidate, path, same)) continue;
+    if (!found.empty()) return {};
+    found = candidate;
+  }
+  return found;
+}
+
 }  // namespace
 
 std::string find_file(const Files& files, std::string_view base, std::string_view location) {
@@ -101,7 +114,7 @@ std::string find_file(const Files& files, std::string_view base, std::string_vie
   const std::string plain = plain_location(location);
   path = resolve_location(base, plain);
   if (files.contains(path)) return path;
-  if (!has_scheme(plain)) return {};
+  if (!has_scheme(plain)) return only_file_like(files, path);
   std::string best;
   std::size_t most = 0;
   for (const auto& [candidate, text] : files) {

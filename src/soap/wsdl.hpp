@@ -34,8 +34,8 @@ using Files = std::map<std::string, std::string>;
 // a scheme (http:, urn:) is returned as it is.
 std::string resolve_location(std::string_view base, std::string_view location);
 // The file that a location means which stands in the file `base`: the one that it names, as it is or with its percent
-// escapes and backslashes undone; for one with a scheme (http:, project:) the file whose path ends like it, when there
-// is only one. Empty: none.
+// escapes and backslashes undone, else the only one that differs in capital letters alone; for one with a scheme
+// (http:, project:) the file whose path ends like it, when there is only one. Empty: none.
 std::string find_file(const Files& files, std::string_view base, std::string_view location);
 
 struct Where {

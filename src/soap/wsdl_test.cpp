@@ -90,6 +90,8 @@ TEST(Wsdl, FindsTheFileThatALocationMeans) {
   EXPECT_EQ(find_file(given, "a/b.wsdl", "http://host/x/y/m.xsd"), "x/y/m.xsd");
   EXPECT_EQ(find_file(given, "a/b.wsdl", "http://host/y/m.xsd"), "");  // two would fit
   EXPECT_EQ(find_file(given, "a/b.wsdl", "v.xsd"), "");
+  EXPECT_EQ(find_file(given, "A/b.wsdl", "C%20d.XSD"), "a/c d.xsd") << "the only one but for capital letters";
+  EXPECT_EQ(find_file({{"t.xsd", ""}, {"T.xsd", ""}}, "b.wsdl", "T.XSD"), "");
   EXPECT_EQ(find_file(given, "a/b.wsdl", ""), "");
 }
 

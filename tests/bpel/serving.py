@@ -54,6 +54,11 @@ def zip_of_a_folder(programs, folder):
     with serving(programs, folder) as server:
         made = server.deploy({"folder/" + path: text for path, text in world.echo().items()})
         assert made["processes"][0]["file"] == "talk.bpel", made
+        # Names in UTF-8; capital letters that count on some systems alone.
+        text = world.echo()["talk.bpel"]
+        for location, path in (("d\u00e9finition.wsdl", "d\u00e9finition.wsdl"), ("Talk.WSDL", "talk.wsdl")):
+            server.deploy({"talk.bpel": text.replace("talk.wsdl", location), path: world.wsdl()})
+            assert server.say("x").said == "x", location
         # What macOS packs beside.
         made = server.deploy({**world.echo(), "._talk.bpel": "\0\5\26\7", "__MACOSX/._talk.wsdl": "\0", ".DS_Store": "\0"})
         assert [one["file"] for one in made["processes"]] == ["talk.bpel"], made
