@@ -5,11 +5,16 @@
 
 #include "base/log.hpp"
 #include "bpel/engine_state.hpp"
+#include "bpel/runtime/machine.hpp"
 
 namespace nuraghe::bpel {
 namespace {
 
 using runtime::SetKey;
+
+// Of the instances, of all processes, that have the same values of a correlation set.
+constexpr std::size_t kInstancesLookedAt = 10'000;
+constexpr std::size_t kRowsAtOnce = 100;
 
 // The values of correlation sets in one message, each computed once.
 class MessageValues {
@@ -64,6 +69,25 @@ std::vector<std::vector<SetKey>> candidate_sets(const Registry::Entry& entry, Me
     }
   }
   return lists;
+}
+
+// Whether the instance has a correlation set of the receiver with other values than the message's. A set without values
+// may get them before the message is wanted.
+bool contradicts(const runtime::Instance& instance, const Registry::Entry& entry, const std::vector<SetKey>& sets) {
+  for (const auto& correlation : entry.receiver->event->correlations) {
+    const auto names = runtime::property_names(*correlation.declaration);
+    const auto wanted = std::ranges::find(sets, names, &SetKey::properties);
+    if (correlation.initiate == Initiate::kYes || wanted == sets.end()) continue;
+    bool other = false, same = false;
+    for (const auto& [path, region] : instance.regions) {
+      if (region->row.kind != runtime::RegionKind::kScope || region->row.scope != correlation.set.scope) continue;
+      for (const auto& has : region->row.sets) {
+        if (has.slot == correlation.set.slot) (has.values == wanted->values ? same : other) = true;
+      }
+    }
+    if (other && !same) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -135,12 +159,11 @@ Status Engine::Implementation::route(exchange::Turn& turn, const exchange::Messa
     auto lists = candidate_sets(entry, values);
     if (lists.empty() || lists.back().empty()) continue;
     const auto& sets = lists.front().empty() ? lists.back() : lists.front();
-    TRY_ASSIGN(const auto rows,
-               turn.transaction().scan(tables.correlation, runtime::correlation_key(sets.front()), {}, 1));
-    if (rows.empty()) continue;
+    TRY_ASSIGN(const auto id, correlated(turn, entry, sets));
+    if (id.empty()) continue;
     event.kind = journal::EventKind::kEarly;
     event.key = runtime::subscription_key(entry.receiver->key, request.operation, sets);
-    return dispatch(turn, rows.front().value, event);
+    return dispatch(turn, id, event);
   }
   if (entries.empty()) {
     return refuse(turn, request,
@@ -149,6 +172,29 @@ Status Engine::Implementation::route(exchange::Turn& turn, const exchange::Messa
   return refuse(
       turn, request,
       not_found(fmt::format("no running process waits for {} at {} with these values", request.operation, path)));
+}
+
+// The running instance of the receiver's process that has values of one of the sets, and no other values of the others;
+// empty: there is none. Processes may share properties, so the values alone do not tell whose they are.
+Result<std::string> Engine::Implementation::correlated(exchange::Turn& turn, const Registry::Entry& entry,
+                                                       const std::vector<SetKey>& sets) {
+  for (const auto& set : sets) {
+    const auto prefix = runtime::correlation_key(set);
+    std::string after;
+    for (std::size_t seen = 0; seen < kInstancesLookedAt;) {
+      TRY_ASSIGN(const auto rows, turn.transaction().scan(tables.correlation, prefix, after, kRowsAtOnce));
+      for (const auto& row : rows) {
+        TRY_ASSIGN(const auto runs, turn.transaction().get(tables.running, entry.program->id + '\0' + row.value));
+        if (!runs) continue;
+        TRY_ASSIGN(const Live* const live, load(turn, row.value));
+        if (live != nullptr && !contradicts(*live->instance, entry, sets)) return row.value;
+      }
+      if (rows.size() < kRowsAtOnce) break;
+      seen += rows.size();
+      after = rows.back().key;
+    }
+  }
+  return std::string();
 }
 
 // What own instances send was made by processes that were checked when they were deployed: its names are enough.

@@ -113,6 +113,8 @@ struct Engine::Implementation {
 
   // ---- engine_routing.cpp ----
   Status route(exchange::Turn& turn, const exchange::Message& request);
+  Result<std::string> correlated(exchange::Turn& turn, const Registry::Entry& entry,
+                                 const std::vector<runtime::SetKey>& sets);
   Status check_content(const exchange::Message& request, const Registry::Entry& entry);
   Status refuse(exchange::Turn& turn, const exchange::Message& request, const Error& error);
 };

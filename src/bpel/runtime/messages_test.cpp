@@ -79,6 +79,59 @@ TEST(Messages, EarlyOnesWaitForTheirReceive) {
   world.expect_replays();
 }
 
+// Two processes with the same property, and instances with the same value of it.
+TEST(Messages, EarlyOnesAreOfTheirOwnProcess) {
+  const auto process = [](const std::string& name) {
+    return process_text("<sequence>" + kCreate + "@call(" + name + ")" + receive("more", "no") +
+                            set_reply("'" + name + "'") + kReplyMore + kReply + "</sequence>",
+                        kSets, "", "", name);
+  };
+  World world(std::map<std::string, std::string>{{"a.bpel", process("A")}, {"b.bpel", process("B")}});
+  world.script = [](const std::string&, const auto&) { return Answer{Answer::Kind::kDefer, ""}; };
+  const std::string content = "<id>1</id>";
+  for (const char* path : {"/processes/B/client", "/processes/A/client"}) world.send("start", content, {}, "vo1", path);
+  world.run();
+  const auto of_a = world.send("more", content, {}, "vo1", "/processes/A/client");
+  const auto of_b = world.send("more", content, {}, "vo1", "/processes/B/client");
+  world.run();
+  EXPECT_EQ(world.rows("bpel_early"), 2U);
+  world.answer("A");
+  world.answer("B");
+  EXPECT_EQ(world.answer_text(of_a), "A");
+  EXPECT_EQ(world.answer_text(of_b), "B");
+  world.expect_clean();
+  world.expect_replays();
+}
+
+// No instance waits for them, or ever will.
+TEST(Messages, EarlyOnesWithOtherValuesAreRefused) {
+  const std::string both =
+      "<correlations><correlation set=\"c\" initiate=\"@\"/><correlation set=\"d\" "
+      "initiate=\"@\"/></correlations></receive>";
+  const auto with = [&](const std::string& initiate) {
+    std::string text = both;
+    for (auto at = text.find('@'); at != std::string::npos; at = text.find('@')) text.replace(at, 1, initiate);
+    return text;
+  };
+  const std::string begin = "<receive partnerLink=\"client\" portType=\"t:P\" variable=\"request\" operation=\"";
+  World world(process_text("<sequence>" + begin + "start\" createInstance=\"yes\">" + with("yes") + "@call(A)" + begin +
+                               "more\">" + with("no") + set_reply("'more'") + kReplyMore + kReply + "</sequence>",
+                           "<correlationSets><correlationSet name=\"c\" properties=\"t:id\"/><correlationSet "
+                           "name=\"d\" properties=\"t:code\"/></correlationSets>"));
+  world.script = [](const std::string&, const auto&) { return Answer{Answer::Kind::kDefer, ""}; };
+  world.request("start", "<id>1</id><code>x</code>");
+  for (const char* other : {"<id>1</id><code>y</code>", "<id>2</id><code>x</code>"}) {
+    const auto refused = world.request("more", other);
+    ASSERT_TRUE(world.answers[refused].fault.has_value()) << other;
+    EXPECT_EQ(world.answers[refused].fault->code, ErrorCode::kNotFound);
+  }
+  const auto early = world.request("more", "<id>1</id><code>x</code>");
+  world.answer("A");
+  EXPECT_EQ(world.answer_text(early), "more");
+  world.expect_clean();
+  world.expect_replays();
+}
+
 TEST(Messages, EarlyOnesAreAnsweredWhenNobodyTakesThem) {
   World world(process_text("<sequence>" + kCreate + "@call(A)<if><condition>1=2</condition>" + receive("more", "no") +
                                "</if>" + set_reply("'done'") + kReply + "</sequence>",
