@@ -37,6 +37,7 @@ struct Work {
   std::string message;                                        // the first one
   std::size_t longest_text = 0;                               // that concat() may make
   int loaded = 0;
+  bool is_newer = false;  // a style sheet says another version than 1.0 and 1.1
 };
 thread_local Work* work = nullptr;
 
@@ -67,6 +68,13 @@ void on_message(void*, const char* format, ...) {
   work->message += piece;
 }
 
+// XSLT 1.0 §2.5: such a style sheet is processed as far as it is known, and no error before what is not is reached.
+bool is_of_newer_version(Node root) {
+  constexpr std::string_view kXsl = "http://www.w3.org/1999/XSL/Transform";
+  const auto version = root.namespace_uri() == kXsl ? root.attribute("version") : root.attribute("version", kXsl);
+  return version && *version != "1.0" && *version != "1.1";
+}
+
 xmlDoc* parse_stylesheet(const std::string& path) {
   const auto file = work->files->find(path);
   if (file == work->files->end()) {
@@ -82,6 +90,7 @@ xmlDoc* parse_stylesheet(const std::string& path) {
     work->message = document.error().message();
     return nullptr;
   }
+  work->is_newer = work->is_newer || is_of_newer_version(document->root());
   xmlDoc* const copy = xmlCopyDoc(document->raw(), 1);
   CHECK(copy != nullptr);
   if (copy->URL != nullptr) xmlFree(const_cast<xmlChar*>(copy->URL));
@@ -246,7 +255,8 @@ Result<Stylesheet> Stylesheet::compile(const std::string& path, const std::map<s
     xmlFreeDoc(document);  // libxslt leaves it to the caller then
     return invalid(fmt::format("{}: {}", path, now.message.empty() ? "no XSLT 1.0 style sheet" : now.message));
   }
-  if (compiled->sheet->errors > 0 || !now.message.empty())
+  // What is no error is a warning: of a newer version it says no more than that.
+  if (compiled->sheet->errors > 0 || (!now.is_newer && !now.message.empty()))
     return invalid(fmt::format("{}: {}", path, now.message.empty() ? "no XSLT 1.0 style sheet" : now.message));
   return Stylesheet(std::move(compiled));
 }

@@ -37,6 +37,23 @@ TEST(Xslt, MakesADocumentOrAText) {
   EXPECT_THAT(run(root("<a/><b/>")), ::testing::StartsWith("error invalid"));
 }
 
+TEST(Xslt, ANewerVersionIsProcessedAsFarAsItIsKnown) {
+  const auto newer = [](const std::string& inside) {
+    return "<xsl:stylesheet version='2.0' xmlns:xsl='http://www.w3.org/1999/XSL/Transform'>" + inside +
+           "</xsl:stylesheet>";
+  };
+  EXPECT_EQ(run(newer("<xsl:template match='/'><out><xsl:value-of select='sum(/in/a)'/></out></xsl:template>")),
+            "<out>3</out>");
+  EXPECT_EQ(run(newer("<xsl:template match='/'><out><xsl:analyze-string><xsl:fallback>old</xsl:fallback>"
+                      "</xsl:analyze-string></out></xsl:template>")),
+            "<out>old</out>");
+  EXPECT_EQ(run(Files{{"main.xsl", sheet("<xsl:include href='part.xsl'/>")},
+                      {"part.xsl", newer("<xsl:template match='/'><out/></xsl:template>")}}),
+            "<out/>");
+  EXPECT_THAT(run(newer("<xsl:template match='/'><out><xsl:value-of select='1 +'/></out></xsl:template>")),
+              ::testing::StartsWith("error invalid"));
+}
+
 TEST(Xslt, TakesParametersOfEveryType) {
   const auto document = Document::parse("<list xmlns='urn:q'><x>7</x><x>8</x></list>");
   const std::vector<XsltParameter> parameters = {{{"", "text"}, std::string("it's \"quoted\"")},
