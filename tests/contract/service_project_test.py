@@ -333,6 +333,12 @@ class Behind:
     def greet(self, name, **options):
         return self.world.soap("greeting", "greet", f"<x:name>{name}</x:name>", namespace=GREETING, **options)
 
+    def wsrf(self, path, text, token=""):
+        """The answer to a message at a path below /services; g: is the service's prefix."""
+        words = (f'xmlns:g="{GREETING}" xmlns:rp="http://docs.oasis-open.org/wsrf/rp-2" xmlns:rl="http://docs.oasis-open.org/wsrf/rl-2" '
+                 f'xmlns:n="{WSNT}" xmlns:a="{WSA}"')
+        return self.world.soap_text(path, f'<s:Envelope xmlns:s="{SOAP11}" {words}><s:Body>{text}</s:Body></s:Envelope>', token=token)
+
     def fault(self, code, call, *arguments, **options):
         with self.test.assertRaises(Fault) as caught:
             call(*arguments, **options)
@@ -416,12 +422,6 @@ class Container(Behind):
         with test.assertRaises(Fault):
             self.world.soap_text("greeting", text, token=viewer)
         test.assertNotIn("Eva", self.ask("GET", "/greetings")[1]["name"])
-
-    def wsrf(self, path, text, token=""):
-        """The answer to a message at a path below /services; g: is the service's prefix."""
-        words = (f'xmlns:g="{GREETING}" xmlns:rp="http://docs.oasis-open.org/wsrf/rp-2" xmlns:rl="http://docs.oasis-open.org/wsrf/rl-2" '
-                 f'xmlns:n="{WSNT}" xmlns:a="{WSA}"')
-        return self.world.soap_text(path, f'<s:Envelope xmlns:s="{SOAP11}" {words}><s:Body>{text}</s:Body></s:Envelope>', token=token)
 
     def check_resources(self, nuraghed):
         """Its WS-Resources, at nuraghed: who may what is what the methods behind them say."""
