@@ -239,7 +239,8 @@ Status ExchangeImpl::go_on_within(Batch& batch, std::size_t effects_before) {
   std::vector<RequestEvent> requests;
   for (std::size_t i = effects_before; i < batch.effects.size() && requests.size() < kMostWithin;) {
     auto* const sent = std::get_if<SendEffect>(&batch.effects[i]);
-    auto within = sent != nullptr ? router_.within(sent->message, *mailbox_) : std::nullopt;
+    const bool overtakes_nothing = sent != nullptr && sent->message.starts_conversation;
+    auto within = overtakes_nothing ? router_.within(sent->message, *mailbox_) : std::nullopt;
     if (!within) {
       ++i;
       continue;

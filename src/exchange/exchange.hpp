@@ -19,7 +19,8 @@
 // is harmless. Such an answer does not wait for the batch's commit either, unless its actor wrote in the same batch.
 //
 // What the turn of a request from outside sends to actors of the same exchange is handled at once, in the same batch,
-// so that they share its commit; what those send goes after it, as everything else that leaves a turn.
+// so that they share its commit, when it begins a conversation (Message::starts_conversation) and so overtakes nothing;
+// what those send goes after it, as everything else that leaves a turn.
 //
 // With threads, the next turns run while the disk syncs a commit. They see what it changed; no effect of theirs is
 // released before their own commit is synced, which the disk does later.
@@ -96,10 +97,10 @@ class Turn {
   virtual std::int64_t newest_event() const = 0;
   virtual env::Random& random() = 0;
 
-  // Sends a request after the commit. message_id must be set (deterministic in an engine; env::make_uuid_urn in a
-  // service). Its reply arrives at this actor's on_reply with `token`; an undeliverable message is retried with growing
-  // pauses until `deadline`, or until tries have failed for as long as `patience`, and then answered by a fault
-  // kUnavailable. One-way messages get no reply but a receipt, if they want one.
+  // Sends a request, after the commit or as a part of it. message_id must be set (deterministic in an engine;
+  // env::make_uuid_urn in a service). Its reply arrives at this actor's on_reply with `token`; an undeliverable message
+  // is retried with growing pauses until `deadline`, or until tries have failed for as long as `patience`, and then
+  // answered by a fault kUnavailable. One-way messages get no reply but a receipt, if they want one.
   virtual Status send(Message request, std::string token, TimePoint deadline, Duration patience) = 0;
   Status send(Message request, std::string token, TimePoint deadline) {
     return send(std::move(request), std::move(token), deadline, Duration::max());

@@ -33,7 +33,10 @@ struct Message {
   bool is_first_try = false;     // by an exchange of this process: no receiver has seen the message_id. Not stored, not
                                  // sent to other processes
   bool is_from_outside = false;  // no exchange of this process sent it. Not stored, not sent to other processes
-  bool is_passed_on = false;     // to Turn::send: the message_id may have been sent before. Not stored
+  // To Turn::send: the sender has sent nothing in this conversation before this turn, so the message overtakes nothing
+  // when it is handled at once. Not stored, not sent to other processes.
+  bool starts_conversation = false;
+  bool is_passed_on = false;  // to Turn::send: the message_id may have been sent before. Not stored
   // Requests from outside: a digest of what makes a repeat a repeat (who asks, what it says). Kept with the request:
   // the same message_id with another fingerprint is refused. Not sent to other processes.
   std::string fingerprint{};

@@ -63,8 +63,8 @@ struct Arrival {
   bool ran = false;  // a turn was run; else its first answer was found
 };
 
-// One group commit: the transaction and what is to be done after it. Vectors only grow, so a turn is undone by cutting
-// them back to their sizes before it.
+// One group commit: the transaction and what is to be done after it. Vectors only grow while a turn runs, so it is
+// undone by cutting them back to their sizes before it.
 struct Batch {
   std::unique_ptr<store::Transaction> transaction;
   std::vector<Effect> effects;

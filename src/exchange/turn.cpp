@@ -112,6 +112,7 @@ Status ActorTurn::send(Message request, std::string token, TimePoint deadline, D
   row.message = encode_message(request);
   TRY(rows().insert(state_.tables.outbox, request.message_id, encode_record(row)));
   request.is_first_try = !request.is_passed_on;
+  request.is_from_outside = false;
   batch_.effects.emplace_back(SendEffect{std::move(request), {deadline, patience}});
   return {};
 }

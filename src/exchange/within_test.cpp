@@ -22,7 +22,9 @@ struct Asker : FunctionActor {
     request = [this, to, count](Turn& turn, const Message& message) -> Status {
       for (int i = 0; i < count; ++i) {
         const std::string id = fmt::format("{}/{}", message.message_id, i);
-        TRY(turn.send(request_to(to, "ask", id, std::to_string(i)), message.message_id, turn.now() + 1min));
+        Message asks = request_to(to, "ask", id, std::to_string(i));
+        asks.starts_conversation = begins;
+        TRY(turn.send(std::move(asks), message.message_id, turn.now() + 1min));
       }
       left = count;
       return put(turn, message.message_id, "asked");
@@ -34,6 +36,7 @@ struct Asker : FunctionActor {
     };
   }
   int left = 0;
+  bool begins = true;
 };
 
 // Writes a row for each request and answers with what it got.
@@ -121,7 +124,9 @@ TEST(Within, WhatAnActorSendsByItselfGoesAfterTheCommit) {
   asker.timer = [&asker](Turn& turn, std::string_view) -> Status {
     TRY(asker.put(turn, "rung", "yes"));
     asker.left = 1;
-    return turn.send(request_to("/services/keeper", "ask", "urn:timer", "0"), "timer", turn.now() + 1min);
+    Message asks = request_to("/services/keeper", "ask", "urn:timer", "0");
+    asks.starts_conversation = true;
+    return turn.send(std::move(asks), "timer", turn.now() + 1min);
   };
   asker.start = [](Turn& turn) { return turn.set_timer("bell", turn.now() + 1s); };
   world.add("one", {&asker, &keeper});
@@ -129,6 +134,23 @@ TEST(Within, WhatAnActorSendsByItselfGoesAfterTheCommit) {
   world.run();
   EXPECT_EQ(keeper.order, std::vector<std::string>{"0"});
   EXPECT_EQ(commits.count(), 3);
+}
+
+TEST(Within, WhatMayOvertakeAnotherGoesAfterTheCommit) {
+  World world;
+  Asker asker("asker", "/services/keeper");
+  Keeper keeper;
+  asker.begins = false;
+  // A turn that sends before, in the same batch.
+  asker.timer = [](Turn& turn, std::string_view) -> Status {
+    return turn.send(request_to("/services/keeper", "ask", "urn:timer", "first"), "timer", turn.now() + 1min);
+  };
+  asker.start = [](Turn& turn) { return turn.set_timer("bell", turn.now() + 1s); };
+  world.add("one", {&asker, &keeper});
+  world.drain();
+  world.clock.set(world.clock.now() + 1s);
+  accepted(world, "/services/asker", "urn:1");
+  EXPECT_EQ(keeper.order, (std::vector<std::string>{"first", "0"}));
 }
 
 TEST(Within, ARequestThatIsRefusedLeavesItsSendersTurn) {

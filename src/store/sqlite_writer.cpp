@@ -229,10 +229,8 @@ Result<Done> SqliteWriter::transact(const Work& work) {
 
 Status SqliteWriter::append(const std::vector<Piece>& pieces) {
   if (journal_.wants_part(applied_, pieces.front().number)) TRY(begin_part());
-  if (const auto lock = wal_index_.try_lock()) {
-    TRY(append_locked(pieces));
-  } else {
-    // It waits for who has the lock.
+  TRY_ASSIGN(const bool appended, try_append(pieces));
+  if (!appended) {
     const auto done = transact<bool>([&]() -> Result<bool> {
       TRY(journal_.append(pieces));
       return true;
@@ -243,9 +241,16 @@ Status SqliteWriter::append(const std::vector<Piece>& pieces) {
   return {};
 }
 
-Status SqliteWriter::append_locked(const std::vector<Piece>& pieces) {
-  TRY(verify_newest());
-  return journal_.append(pieces);
+Result<bool> SqliteWriter::try_append(const std::vector<Piece>& pieces) {
+  const auto lock = wal_index_.try_lock();
+  if (!lock) return false;
+  // Whatever else there is to be found out, SQLite does in a transaction.
+  const auto header = wal_index_.header();
+  if (!header || header != known_header_) return false;
+  TRY_ASSIGN(const bool grown, journal_.has_grown());
+  if (grown) return false;
+  TRY(journal_.append(pieces));
+  return true;
 }
 
 // Others learn by the table that they know the journal's end no longer.

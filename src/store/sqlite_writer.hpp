@@ -89,7 +89,8 @@ class SqliteWriter {
   Status begin_part();
   // Under the write lock: kUnavailable when another connection was first, kConflict when it was a newer owner.
   Status verify_newest();
-  Status append_locked(const std::vector<Piece>& pieces);
+  // Without a transaction. False: it takes one, because somebody writes or may have written.
+  Result<bool> try_append(const std::vector<Piece>& pieces);
   Result<bool> is_database_behind();
   // Within a transaction: everything up to there is in the tables.
   Status note_applied(std::int64_t number);

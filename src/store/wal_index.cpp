@@ -1,10 +1,13 @@
 #include "store/wal_index.hpp"
 
+#include <algorithm>
+
 namespace nuraghe::store {
 namespace {
 
 constexpr int kRegionBytes = 32 * 1024;  // in which SQLite maps the index
 constexpr int kWriteLock = 0;            // WAL_WRITE_LOCK's number
+constexpr std::ptrdiff_t kCopyWords = 12;
 
 }  // namespace
 
@@ -13,6 +16,7 @@ void WalIndex::open(Connection& connection) {
   sqlite3_file* file = nullptr;
   const int code = sqlite3_file_control(connection.handle(), "main", SQLITE_FCNTL_FILE_POINTER, &file);
   if (code != SQLITE_OK || file == nullptr || file->pMethods == nullptr || file->pMethods->iVersion < 2) return;
+  if (file->pMethods->xShmMap == nullptr || file->pMethods->xShmLock == nullptr) return;
   file_ = file;
 }
 
@@ -25,6 +29,7 @@ std::optional<WalIndex::Header> WalIndex::header() {
   const auto* words = static_cast<const volatile std::uint32_t*>(region);
   Header header;
   for (std::size_t i = 0; i < header.size(); ++i) header[i] = words[i];
+  if (!std::equal(header.begin(), header.begin() + kCopyWords, header.begin() + kCopyWords)) return std::nullopt;
   return header;
 }
 

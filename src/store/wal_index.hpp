@@ -4,7 +4,8 @@
 // The header of the log's index changes with every commit of any connection. The lock is SQLite's own: whoever begins
 // to write waits for it as for another transaction. Source: sqlite.org/walformat.html §2.1 (the index's header), §2.3.1
 // (WAL_WRITE_LOCK). Threading: of one connection, as that: one thread at a time, and none of its statements may be
-// writing.
+// writing. While the lock is held the connection runs no statement: one that repairs the index would take the lock as
+// its own.
 #pragma once
 
 #include <array>
@@ -18,13 +19,14 @@ namespace nuraghe::store {
 
 class WalIndex {
  public:
-  using Header = std::array<std::uint32_t, 12>;
+  using Header = std::array<std::uint32_t, 24>;  // its two copies
 
   // `connection` is open in WAL mode, has read something, and outlives this. Where its VFS shares no memory, header()
   // is never there and try_lock() never succeeds.
   void open(Connection& connection);
 
-  // As it stands now; a commit that happens meanwhile may show in a part of it. nullopt: it cannot be seen.
+  // As it stands now. nullopt: it cannot be seen, or its copies differ, because somebody is writing it or was killed at
+  // that.
   std::optional<Header> header();
 
   // Releases the lock at its end.

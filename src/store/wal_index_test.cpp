@@ -60,6 +60,22 @@ TEST_P(WalIndexTest, ItChangesWhenTheLogBeginsAnew) {
   EXPECT_NE(index_.header(), emptied);
 }
 
+// As a writer that was killed while it wrote the header.
+TEST_P(WalIndexTest, CopiesThatDifferAreNoHeader) {
+  sqlite3_file* file = nullptr;
+  ASSERT_EQ(sqlite3_file_control(one_.handle(), "main", SQLITE_FCNTL_FILE_POINTER, static_cast<void*>(&file)),
+            SQLITE_OK);
+  void volatile* region = nullptr;
+  ASSERT_EQ(file->pMethods->xShmMap(file, 0, 32 * 1024, 0, &region), SQLITE_OK);
+  ASSERT_TRUE(index_.header());
+  auto* words = static_cast<volatile std::uint32_t*>(region);
+  words[14] = words[14] + 1;
+  EXPECT_FALSE(index_.header());
+  // SQLite repairs it.
+  ASSERT_TRUE(other_.execute("INSERT INTO t VALUES (1)"));
+  EXPECT_TRUE(index_.header());
+}
+
 // The disk in memory has no locks: it is for one thread.
 TEST(WalIndex, ItsLockKeepsWritersOffAndReadersNot) {
   const Folder folder;

@@ -273,6 +273,7 @@ void Machine::begin_invoke(Region& region, Frame& frame) {
   message.traceparent = header.traceparent;
   message.tracestate = header.tracestate;
   message.conversation = header.id;
+  message.starts_conversation = header.next_history == 1;  // in the turn that makes the instance
   digest_.add(message.message_id);
   digest_.add(message.to);
   digest_.add(message.operation);
