@@ -13,9 +13,15 @@
 namespace nuraghe::net {
 namespace {
 
-constexpr int kWindow = 15;    // of gzip and zlib: the largest
-constexpr int kAnyFrame = 32;  // zlib finds out whether it is its own frame or gzip's
+constexpr int kWindow = 15;         // of gzip and zlib: the largest
+constexpr Bytef kGzipMagic = 0x1f;  // the first byte of a member
+constexpr int kAnyFrame = 32;       // zlib finds out whether it is its own frame or gzip's
 constexpr std::size_t kStep = 64 * 1024;
+// Of one body: each may be as long as the limit when it is unpacked, and a long chain of them is nobody's but who wants
+// to keep us busy.
+constexpr std::size_t kMostCodings = 2;
+
+Error not_coded() { return invalid("the body is not in the coding that its Content-Encoding says"); }
 
 // Ends what inflateInit2 began.
 struct Unpacking {
@@ -43,8 +49,12 @@ Result<std::string> unpacked(std::string_view body, int window, Bytes limit) {
     if (out.size() > static_cast<std::size_t>(limit.count))
       return exhausted(fmt::format("the body is longer than {} bytes when it is unpacked", limit.count));
     const bool goes_on = state == Z_OK && (stream.avail_in > 0 || out.size() > before);
-    if (state != Z_STREAM_END && !goes_on)
-      return invalid("the body is not in the coding that its Content-Encoding says");
+    if (state != Z_STREAM_END && !goes_on) return not_coded();
+    // RFC 1952 §2.2: members of gzip may follow one another.
+    if (state == Z_STREAM_END && stream.avail_in > 0) {
+      if (*stream.next_in != kGzipMagic || inflateReset(&stream) != Z_OK) return not_coded();
+      state = Z_OK;
+    }
   }
   return out;
 }
@@ -68,6 +78,10 @@ std::vector<std::string_view> names_in(std::string_view list) {
 Result<std::string> without_codings(std::string_view codings, std::string_view body, Bytes limit) {
   std::string text(body);
   const auto names = names_in(codings);
+  if (names.size() > kMostCodings) {
+    return unsupported(fmt::format("the body has {} content codings, one over the other: {} are taken at most",
+                                   names.size(), kMostCodings));
+  }
   // The one that was applied last comes last.
   for (auto name = names.rbegin(); name != names.rend(); ++name) {
     const bool deflate = equal_without_case(*name, "deflate");

@@ -44,5 +44,19 @@ TEST(ContentCoding, WhatIsWrongIsSaid) {
             ErrorCode::kExhausted);
 }
 
+TEST(ContentCoding, MembersOfGzipFollowOneAnother) {
+  const std::string first = packed("one ", Frame::kGzip);
+  EXPECT_EQ(without_codings("gzip", first + packed("two", Frame::kGzip), mib(1)).value(), "one two");
+  EXPECT_EQ(without_codings("gzip", first + "what is this", mib(1)).error().code(), ErrorCode::kInvalid);
+  EXPECT_EQ(without_codings("gzip", first + packed(std::string(2 << 20, ' '), Frame::kGzip), mib(1)).error().code(),
+            ErrorCode::kExhausted);
+}
+
+TEST(ContentCoding, ALongChainIsRefusedUnread) {
+  const auto refused = without_codings("gzip, gzip,gzip", "not even gzip", mib(1));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::kUnsupported);
+}
+
 }  // namespace
 }  // namespace nuraghe::net

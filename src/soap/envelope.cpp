@@ -156,7 +156,8 @@ class HeaderReader {
     if (name == "caller") field = &headers_.caller;
     if (name == "conversation") field = &headers_.conversation;
     if (name == "traceparent") field = &headers_.traceparent;
-    if (field != nullptr) *field = trimmed(block.text());
+    // The first stands: what a reference had us repeat comes behind our own.
+    if (field != nullptr && field->empty()) *field = trimmed(block.text());
   }
 
   static std::string address_of(xml::Node reference) {

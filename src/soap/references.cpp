@@ -12,6 +12,11 @@ constexpr std::string_view kNamespaces[] = {kAddressing, kAddressing2004,
                                             "http://schemas.xmlsoap.org/ws/2004/03/addressing",
                                             "http://schemas.xmlsoap.org/ws/2003/03/addressing"};
 
+// What says where a message goes, in whose name, and what it is: no reference may say that of our messages.
+bool is_ours(std::string_view ns) {
+  return is_addressing(ns) || ns == kContext || ns == kEnvelope11 || ns == kEnvelope12;
+}
+
 }  // namespace
 
 bool is_addressing(std::string_view ns) { return std::ranges::find(kNamespaces, ns) != std::end(kNamespaces); }
@@ -37,6 +42,7 @@ xml::DocumentPtr header_blocks_of(xml::Node reference) {
     const xml::Node around = reference.child(ns, list);
     if (!around) return;
     for (const xml::Node one : around.children()) {
+      if (is_ours(one.namespace_uri())) continue;
       xml::Node block = header.append_copy(detached(one)->root());
       if (is_standard) block.set_attribute("IsReferenceParameter", "true", kAddressing);
     }

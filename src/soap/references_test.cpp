@@ -56,5 +56,20 @@ TEST(References, ABodyIsPutBehindTheBlocks) {
   EXPECT_EQ(body_element(with_header_blocks(blocks, nullptr)), xml::Node());
 }
 
+// Who names an address does not say in whose name our message comes, nor what it is.
+TEST(References, WhatIsOursIsNotRepeated) {
+  const std::string text = "<w:EndpointReference xmlns:w='" + std::string(kAddressing) + "' xmlns:c='" +
+                           std::string(kContext) + "' xmlns:o='" + std::string(kAddressing2004) +
+                           "'><w:Address>http://a.test/</w:Address><w:ReferenceParameters><c:vo>other</c:vo>"
+                           "<c:caller>token:admin</c:caller><w:To>http://b.test/</w:To><o:MessageID>urn:1</o:MessageID>"
+                           "<s:Fault xmlns:s='" +
+                           std::string(kEnvelope11) +
+                           "'/><k xmlns='urn:k'>7</k></w:ReferenceParameters></w:EndpointReference>";
+  const auto document = xml::Document::parse(text, {}).value().share();
+  const auto blocks = header_blocks_of(document->root());
+  ASSERT_EQ(blocks_of(blocks).size(), 1U);
+  EXPECT_EQ(blocks_of(blocks)[0].text(), "7");
+}
+
 }  // namespace
 }  // namespace nuraghe::soap
