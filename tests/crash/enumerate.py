@@ -216,7 +216,8 @@ class Release:
     @staticmethod
     def send(world):
         [deployment] = children(world.soap("hades", "list_deployments"), "deployment")
-        world.soap("hades", "release", f"<x:deployment>{child(deployment, 'id')}</x:deployment>", "urn:test:release")
+        world.soap("hades", "release", f"<x:deployment>{child(deployment, 'id')}</x:deployment><x:wipe>full</x:wipe>",
+                   "urn:test:release")
 
     @staticmethod
     def verify(world):

@@ -32,7 +32,7 @@ def available(world, *names):
 
 
 def gone(world, name):
-    world.cli("machine", "release", name, "--yes")
+    world.cli("machine", "release", name, "--wipe", "full", "--yes")
     world.cli("machine", "rm", name, "--yes")
 
 
@@ -165,11 +165,16 @@ def unwiped(world):
     assert "no deployment" in world.http("GET", "/deployments/" + deployment, headers={"Nuraghe-VO": "physics"})[1].decode()
     world.cli("machine", "release", "m1", "--wipe", "none", "--yes")
     said = world.cli("--vo", "physics", "machine", "deploy", "m1", "node.xml", check=5).stderr
-    assert "released without a wipe" in said, said
+    assert "released without a full wipe" in said, said
+    # A quick wipe leaves the blocks, so it is not enough.
     world.cli("machine", "deploy", "m1", "node.xml")
-    world.cli("machine", "release", "m1", "--yes")
+    world.cli("machine", "release", "m1", "--wipe", "quick", "--yes")
+    said = world.cli("--vo", "physics", "machine", "deploy", "m1", "node.xml", check=5).stderr
+    assert "machine release m1 --wipe full" in said, said
+    world.cli("machine", "deploy", "m1", "node.xml")
+    world.cli("machine", "release", "m1", "--wipe", "full", "--yes")
     world.cli("--vo", "physics", "machine", "deploy", "m1", "node.xml")
-    world.cli("--vo", "physics", "machine", "release", "m1", "--yes")
+    world.cli("--vo", "physics", "machine", "release", "m1", "--wipe", "full", "--yes")
     world.cli("machine", "rm", "m1", "--yes")
     check_nothing_is_left(world)
 
@@ -265,6 +270,11 @@ def resources(world):
     refused(lambda: client.ask("/services/hades/machines/m1", "<rl:Destroy/>"), "ResourceNotDestroyedFault")
     client.ask(path, "<rl:Destroy/>")
     assert world.json("machine", "show", "m1")["state"] == "available"
+    # Destroying the deployment wiped quickly: the blocks are still the VO's.
+    refused(lambda: client.ask("/services/hades/machines/m1", "<rl:Destroy/>"), "ResourceNotDestroyedFault")
+    world.cli("machine", "uncordon", "m1")
+    world.cli("machine", "deploy", "m1", "node.xml")
+    world.cli("machine", "release", "m1", "--wipe", "full", "--yes")
     client.ask("/services/hades/machines/m1", "<rl:Destroy/>")
     refused(lambda: client.get("/services/hades/machines/m1", "hades:State"), "ResourceUnknownFault")
     check_nothing_is_left(world)

@@ -31,11 +31,12 @@ struct SimMachine {
   std::string partitioned;  // by this deployment; empty: no partition table
   std::string formatted, populated, configured;
   std::string image;
-  std::string address;  // that the hardware was described by
+  std::string address;                // that the hardware was described by
+  std::vector<std::string> leftover;  // serial numbers of other disks, whose blocks still hold what was on them
   template <class V>
   void fields(V& v) {
     v(1, hardware), v(2, power), v(3, boot_device), v(4, runs), v(5, serial), v(6, partitioned), v(7, formatted),
-        v(8, populated), v(9, configured), v(10, image), v(11, address);
+        v(8, populated), v(9, configured), v(10, image), v(11, address), v(12, leftover);
   }
   bool can_boot() const { return !configured.empty() && configured == populated; }
 };
@@ -234,6 +235,16 @@ Status Machines::wait_system(const Target& target, System system, const Control&
                                  system == System::kDeployment ? "in the deployment system" : "in its new system"));
 }
 
+// The disk that is worked on is wiped: of every block, or of what makes it look used.
+void forget(SimMachine& machine) {
+  machine.serial.clear();
+  machine.partitioned.clear();
+  machine.formatted.clear();
+  machine.populated.clear();
+  machine.configured.clear();
+  machine.image.clear();
+}
+
 // What the order builds on must be there; then its effect is.
 Status apply(SimMachine& machine, const AgentOrder& order) {
   const auto& id = order.deployment;
@@ -243,12 +254,11 @@ Status apply(SimMachine& machine, const AgentOrder& order) {
   };
   switch (order.work) {
     case Work::kPartition:
+      if (!machine.serial.empty()) machine.leftover.push_back(machine.serial);
+      forget(machine);
+      std::erase(machine.leftover, order.disk.serial);
       machine.serial = order.disk.serial;
       machine.partitioned = id;
-      machine.formatted.clear();
-      machine.populated.clear();
-      machine.configured.clear();
-      machine.image.clear();
       return {};
     case Work::kMakeFilesystems:
       TRY(needs(machine.partitioned, "partitions"));
@@ -265,12 +275,11 @@ Status apply(SimMachine& machine, const AgentOrder& order) {
       machine.configured = id;
       return {};
     case Work::kWipe:
-      machine.serial.clear();
-      machine.partitioned.clear();
-      machine.formatted.clear();
-      machine.populated.clear();
-      machine.configured.clear();
-      machine.image.clear();
+      if (machine.serial == order.disk.serial) {
+        forget(machine);
+        machine.leftover.push_back(order.disk.serial);
+      }
+      if (order.wipes_all) std::erase(machine.leftover, order.disk.serial);
       return {};
   }
   return internal("an order without work");
@@ -319,7 +328,7 @@ Status Machines::replace_hardware(const Target& target, Hardware hardware) {
 Result<bool> Machines::is_blank(const Target& target) {
   const std::lock_guard lock(mutex_);
   TRY_ASSIGN(const auto machine, find(target));
-  return machine.serial.empty();
+  return machine.serial.empty() && machine.leftover.empty();
 }
 
 }  // namespace

@@ -58,7 +58,7 @@ class SimMachines : public PowerDriver, public Agent {
  public:
   // From now on its inventory says this: somebody changed the machine.
   virtual Status replace_hardware(const Target& target, Hardware hardware) = 0;
-  // Whether its disk holds anything of anybody.
+  // Whether no block of its disks holds anything of anybody; a quick wipe leaves the blocks.
   virtual Result<bool> is_blank(const Target& target) = 0;
 };
 

@@ -3,6 +3,7 @@
 
 #include "env/env.hpp"
 #include "model/node.hpp"
+#include "services/hades/disks.hpp"
 #include "services/hades/hades.hpp"
 #include "services/hades/proposal.hpp"
 
@@ -73,10 +74,11 @@ Status Service::begin_deployment(exchange::Turn& turn, const exchange::Message& 
                                 machine.name, machine.cordon_reason.empty() ? "" : ": ", machine.cordon_reason,
                                 machine.name));
   if (!machine.unwiped.empty() && machine.unwiped != request.vo)
-    return conflict(
-        fmt::format("machine {} was released without a wipe and may hold data of another VO; that VO has "
-                    "to deploy on it and release it with a wipe",
-                    machine.name));
+    return conflict(fmt::format(
+        "machine {} was released without a full wipe and may hold data of another VO on its disks ({}); that "
+        "VO has to deploy on it again and release it with wipe full ('nuraghe machine release {} --wipe "
+        "full')",
+        machine.name, serials_of(row), machine.name));
   DeploymentRow begun;
   auto& deployment = begun.deployment;
   deployment.id = env::make_id(turn.random(), "dep");
@@ -148,6 +150,9 @@ Status Service::begin_release(exchange::Turn& turn, const exchange::Message& req
   TRY(enter(turn, held, model::MachineEvent::kReleaseBegun));
   row.deployment.state = api::DeploymentState::kReleasing;
   row.deployment.since = turn.now();
+  // What an earlier end left behind is not of this release.
+  row.deployment.condition.clear();
+  row.is_stopping = false;
   row.wipe = input.wipe.value_or(api::WipePolicy::kQuick);
   TRY(put(turn, held));
   TRY(put(turn, row));
@@ -155,7 +160,7 @@ Status Service::begin_release(exchange::Turn& turn, const exchange::Message& req
   response.deployment = row.deployment.id;
   response.timeout = timeout;
   response.wipe = row.wipe;
-  response.needs_wipe = row.wipe != api::WipePolicy::kNone && !row.disk.serial.empty() && !row.is_wiped;
+  response.needs_wipe = !to_wipe(held, row.wipe).empty();
   return answer(turn, request.message_id, response);
 }
 
@@ -181,7 +186,7 @@ Status Service::end_release(exchange::Turn& turn, const exchange::Message& reque
     TRY(end(turn, row));
     TRY(announce(turn, deployment, "deployment.released", "info",
                  fmt::format("machine {} is {} again{}", deployment.machine, api::to_string(held.machine.state),
-                             held.machine.unwiped.empty() ? "" : ", for the same VO alone: it was not wiped")));
+                             held.machine.unwiped.empty() ? "" : ", for the same VO alone: it was not wiped in full")));
     return answer(turn, request.message_id, api::EndReleaseResponse{});
   }
   deployment.state = api::DeploymentState::kFailed;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "services/hades/disks.hpp"
+
 namespace nuraghe::services::hades {
 namespace {
 
@@ -54,6 +56,7 @@ Status Service::on_job(exchange::Turn& turn, const exchange::Job& job, const Res
 Result<MachineRow> Service::machine(exchange::Turn& turn, const std::string& name) const {
   TRY_ASSIGN(auto row, machines_.find(turn.transaction(), name));
   if (!row) return not_found(fmt::format("there is no machine '{}'; 'nuraghe machine ls' lists what there is", name));
+  recall_touched(*row);
   return std::move(*row);
 }
 

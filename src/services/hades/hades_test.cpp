@@ -67,18 +67,18 @@ class HadesTest : public ::testing::Test {
     EXPECT_TRUE(got) << got.error().to_string();
     return got ? got->deployment : api::Deployment{};
   }
-  exchange::Message partition(const std::string& id, const std::string& vo = "vo1") {
-    return world_.ask(api::make_partition(kAddress, {id, machine().hardware->disk.front()}), vo);
+  exchange::Message partition(const std::string& id, const std::string& vo = "vo1", std::size_t disk = 0) {
+    return world_.ask(api::make_partition(kAddress, {id, machine().hardware->disk.at(disk)}), vo);
   }
   // Every step of a deployment; the first fault.
-  std::string steps(const std::string& id, const std::string& vo = "vo1") {
+  std::string steps(const std::string& id, const std::string& vo = "vo1", std::size_t disk = 0) {
     api::PopulateRequest populate;
     populate.deployment = id;
     populate.image = {"tiny", "1", "sha256:00", "/images"};
-    for (auto message :
-         {api::make_start_system(kAddress, {id}), api::make_partition(kAddress, {id, machine().hardware->disk.front()}),
-          api::make_make_filesystems(kAddress, {id}), api::make_populate(kAddress, populate),
-          api::make_configure(kAddress, {id}), api::make_boot(kAddress, {id})}) {
+    for (auto message : {api::make_start_system(kAddress, {id}),
+                         api::make_partition(kAddress, {id, machine().hardware->disk.at(disk)}),
+                         api::make_make_filesystems(kAddress, {id}), api::make_populate(kAddress, populate),
+                         api::make_configure(kAddress, {id}), api::make_boot(kAddress, {id})}) {
       const auto answer = world_.ask(std::move(message), vo);
       if (answer.fault) return answer.fault->reason;
     }
@@ -98,6 +98,20 @@ class HadesTest : public ::testing::Test {
     ASSERT_EQ(World::fault_of(world_.ask(api::make_power_off(kAddress, {id}), vo)), "");
     ASSERT_EQ(World::fault_of(world_.ask(api::make_end_release(kAddress, {id, true, std::nullopt}), vo)), "");
   }
+  api::BeginReleaseResponse begin_release(const std::string& id, api::WipePolicy policy) {
+    const auto begun =
+        api::parse_begin_release_response(world_.ask(api::make_begin_release(kAddress, {id, policy, std::nullopt})));
+    EXPECT_TRUE(begun) << begun.error().to_string();
+    return begun ? *begun : api::BeginReleaseResponse{};
+  }
+  // The id of a deployment on machine m1 that is up, on its nth disk.
+  std::string deployed(std::size_t disk = 0) {
+    const auto id = begun();
+    EXPECT_EQ(steps(id, "vo1", disk), "");
+    end(id, true);
+    return id;
+  }
+  void deployed_and_released(api::WipePolicy policy, std::size_t disk = 0) { release(deployed(disk), policy); }
   std::vector<std::string> kinds() {
     std::vector<std::string> found;
     world_.read_events(0, [&](const exchange::Event& event) { found.push_back(event.kind); });
@@ -173,7 +187,7 @@ TEST_F(HadesTest, AMachineIsDeployedStepByStepAndReleased) {
   EXPECT_EQ(deployment(id).image, "tiny:1@sha256:00");
   ASSERT_EQ(deployment(id).step.size(), 6U);
   for (const auto& step : deployment(id).step) EXPECT_EQ(step.state, api::StepState::kDone);
-  release(id, api::WipePolicy::kQuick);
+  release(id, api::WipePolicy::kFull);
   EXPECT_EQ(machine().state, api::MachineState::kAvailable);
   EXPECT_EQ(machine().vo + machine().deployment + machine().unwiped, "");
   EXPECT_TRUE(is_blank());
@@ -234,20 +248,81 @@ TEST_F(HadesTest, ADiskOfAnotherSizeThanWasSaidIsNotTouched) {
 
 TEST_F(HadesTest, AMachineThatWasNotWipedGoesToNobodyElse) {
   available("m1");
-  const auto id = begun();
-  ASSERT_EQ(steps(id), "");
-  end(id, true);
-  release(id, api::WipePolicy::kNone);
-  EXPECT_EQ(machine().unwiped, "vo1");
-  const auto refused = begin("m1", "vo2");
-  EXPECT_EQ(World::fault_of(refused), "conflict");
-  EXPECT_THAT(refused.fault->reason, HasSubstr("released without a wipe"));
-  EXPECT_EQ(World::fault_of(world_.ask(api::make_remove_machine(kAddress, {"m1", std::nullopt}))), "conflict");
-  const auto again = begun("m1", "vo1");
-  ASSERT_EQ(steps(again), "");
-  end(again, true);
-  release(again, api::WipePolicy::kQuick);
+  // A quick wipe leaves the blocks, so it is no better here than none.
+  for (const auto policy : {api::WipePolicy::kNone, api::WipePolicy::kQuick}) {
+    deployed_and_released(policy);
+    EXPECT_EQ(machine().unwiped, "vo1");
+    EXPECT_FALSE(is_blank());
+    const auto refused = begin("m1", "vo2");
+    EXPECT_EQ(World::fault_of(refused), "conflict");
+    EXPECT_THAT(refused.fault->reason, HasSubstr("released without a full wipe"));
+    EXPECT_THAT(refused.fault->reason, HasSubstr("machine release m1 --wipe full"));
+    EXPECT_EQ(World::fault_of(world_.ask(api::make_remove_machine(kAddress, {"m1", std::nullopt}))), "conflict");
+  }
+  deployed_and_released(api::WipePolicy::kFull);
+  EXPECT_EQ(machine().unwiped, "");
+  EXPECT_TRUE(is_blank());
   EXPECT_EQ(World::fault_of(begin("m1", "vo2")), "");
+}
+
+TEST_F(HadesTest, EveryDiskThatWasTouchedIsWipedBeforeAMachinePassesOn) {
+  ASSERT_EQ(World::fault_of(enrol("m1", "sim", "cpus=4,memory=8GiB,disk=64GiB,disk=32GiB")), "");
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_inspect_machine(kAddress, {"m1"}))), "");
+  deployed_and_released(api::WipePolicy::kNone, 0);
+  deployed_and_released(api::WipePolicy::kNone, 1);
+  // Twice in one deployment, too.
+  const auto id = begun();
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_start_system(kAddress, {id}))), "");
+  for (const std::size_t disk : {1, 0}) ASSERT_EQ(World::fault_of(partition(id, "vo1", disk)), "");
+  end(id, false);
+  release(id, api::WipePolicy::kFull);
+  EXPECT_TRUE(is_blank());
+  EXPECT_EQ(machine().unwiped, "");
+}
+
+TEST_F(HadesTest, AMachineStaysItsVosWhileOneOfItsDisksCouldNotBeWiped) {
+  reopen({{.verb = "wipe", .every = 2}});
+  ASSERT_EQ(World::fault_of(enrol("m1", "sim", "cpus=4,memory=8GiB,disk=64GiB,disk=32GiB")), "");
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_inspect_machine(kAddress, {"m1"}))), "");
+  deployed_and_released(api::WipePolicy::kNone, 0);
+  const auto id = deployed(1);
+  begin_release(id, api::WipePolicy::kFull);
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_start_system(kAddress, {id}))), "");
+  EXPECT_EQ(World::fault_of(world_.ask(api::make_wipe(kAddress, {id, api::WipePolicy::kFull}))), "unavailable");
+  EXPECT_EQ(machine().unwiped, "vo1");
+  // The first is done and is not done again.
+  EXPECT_EQ(World::fault_of(world_.ask(api::make_wipe(kAddress, {id, api::WipePolicy::kFull}))), "");
+  EXPECT_EQ(machine().unwiped, "");
+  EXPECT_THAT(deployment(id).step.back().log, Not(HasSubstr(machine().hardware->disk.front().serial)));
+  EXPECT_TRUE(is_blank());
+}
+
+TEST_F(HadesTest, AFullWipeIsDoneAlsoAfterAQuickOne) {
+  available("m1");
+  const auto id = deployed();
+  EXPECT_TRUE(begin_release(id, api::WipePolicy::kQuick).needs_wipe);
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_start_system(kAddress, {id}))), "");
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_wipe(kAddress, {id, api::WipePolicy::kQuick}))), "");
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_end_release(kAddress, {id, false, "no power"}))), "");
+  EXPECT_FALSE(begin_release(id, api::WipePolicy::kQuick).needs_wipe);
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_end_release(kAddress, {id, false, "no power"}))), "");
+  EXPECT_TRUE(begin_release(id, api::WipePolicy::kFull).needs_wipe);
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_wipe(kAddress, {id, api::WipePolicy::kFull}))), "");
+  EXPECT_TRUE(is_blank());
+  EXPECT_EQ(machine().unwiped, "");
+}
+
+TEST_F(HadesTest, AReleaseBeginsAnewWhateverEndedBefore) {
+  available("m1");
+  const auto id = begun();
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_start_system(kAddress, {id}))), "");
+  ASSERT_EQ(World::fault_of(partition(id)), "");
+  end(id, false);
+  EXPECT_EQ(deployment(id).condition, "because");
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_stop_step(kAddress, {id}))), "");
+  release(id, api::WipePolicy::kFull);
+  EXPECT_EQ(deployment(id).state, api::DeploymentState::kReleased);
+  EXPECT_EQ(deployment(id).condition, "");
 }
 
 TEST_F(HadesTest, WhatIsBeingEndedTakesNoStepButToSwitchOff) {

@@ -232,8 +232,8 @@ Status Service::remove_machine(exchange::Turn& turn, const exchange::Message& re
     return conflict(fmt::format("machine {} failed; release it first, or remove it by force", machine.name));
   if (!is_forced && !machine.unwiped.empty())
     return conflict(
-        fmt::format("the disks of machine {} may still hold data of the VO {}; wipe them first, or remove "
-                    "the machine by force",
+        fmt::format("the disks of machine {} may still hold data of the VO {}, until that VO deploys on it again and "
+                    "releases it with wipe full; or remove the machine by force",
                     machine.name, machine.unwiped));
   TRY(enter(turn, row, model::MachineEvent::kRemoved));
   if (!machine.deployment.empty()) {

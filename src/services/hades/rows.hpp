@@ -15,12 +15,33 @@ namespace nuraghe::services::hades {
 
 namespace api = contracts::hades;
 
+// A disk to which a VO's deployment wrote, or may have written.
+struct TouchedDisk {
+  api::Disk disk;
+  api::WipePolicy wiped = api::WipePolicy::kNone;  // the strongest wipe since then
+  template <class V>
+  void fields(V& v) {
+    v(1, disk), v(2, wiped);
+  }
+};
+
 struct MachineRow {
   api::Machine machine;
   std::optional<Duration> last_deployment;  // how long it took
+  std::vector<TouchedDisk> touched;         // those that may hold data of machine.unwiped
   template <class V>
   void fields(V& v) {
-    v(1, machine), v(2, last_deployment);
+    v(1, machine), v(2, last_deployment), v(3, touched);
+  }
+};
+
+// An end that waits until no step is at work.
+struct WaitingEnd {
+  std::string request;  // message id
+  std::string reason;
+  template <class V>
+  void fields(V& v) {
+    v(1, request), v(2, reason);
   }
 };
 
@@ -29,14 +50,14 @@ struct DeploymentRow {
   std::string fragment;                    // the node as it came
   api::Disk disk;                          // that may have been written to; without a serial number: none
   bool is_stopping = false;                // nothing but power-off is done any more
-  bool is_wiped = false;                   // since it was written to
   std::vector<std::string> stop_requests;  // message ids that wait until no step is at work
   api::WipePolicy wipe = api::WipePolicy::kQuick;
   Duration timeout{0};
+  std::vector<WaitingEnd> ends;  // failures to be recorded as soon as no step is at work
   template <class V>
   void fields(V& v) {
-    v(1, deployment), v(2, fragment), v(3, disk), v(4, is_stopping), v(5, is_wiped), v(6, stop_requests), v(7, wipe),
-        v(8, timeout);
+    v(1, deployment), v(2, fragment), v(3, disk), v(4, is_stopping), v(6, stop_requests), v(7, wipe), v(8, timeout),
+        v(9, ends);
   }
   bool is_at_work() const {
     return !deployment.step.empty() && deployment.step.back().state == api::StepState::kRunning;
@@ -57,10 +78,11 @@ struct Order {
   api::Disk disk;
   contracts::vhir::ImageReference image;
   bool wipes_all = false;
+  std::vector<api::Disk> disks;  // to be wiped
   template <class V>
   void fields(V& v) {
     v(1, verb), v(2, request), v(3, driver), v(4, machine), v(5, action), v(6, device), v(7, deployment), v(8, step),
-        v(9, fragment), v(10, disk), v(11, image), v(12, wipes_all);
+        v(9, fragment), v(10, disk), v(11, image), v(12, wipes_all), v(13, disks);
   }
 };
 
@@ -71,9 +93,10 @@ struct Outcome {
   std::optional<api::PowerState> power;
   std::optional<api::Hardware> hardware;
   std::vector<api::Sensor> sensors;
+  std::vector<std::string> wiped;  // serial numbers, also when another disk could not be
   template <class V>
   void fields(V& v) {
-    v(1, log), v(2, error_code), v(3, error), v(4, power), v(5, hardware), v(6, sensors);
+    v(1, log), v(2, error_code), v(3, error), v(4, power), v(5, hardware), v(6, sensors), v(7, wiped);
   }
 };
 

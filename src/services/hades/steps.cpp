@@ -1,6 +1,7 @@
 // The single steps of a deployment and of a release: each a request of a workflow, and a job.
 #include <fmt/format.h>
 
+#include "services/hades/disks.hpp"
 #include "services/hades/hades.hpp"
 #include "services/hades/values.hpp"
 
@@ -72,13 +73,11 @@ Status Service::start_system(exchange::Turn& turn, const exchange::Message& requ
 
 Status Service::partition(exchange::Turn& turn, const exchange::Message& request, const api::PartitionRequest& input) {
   TRY_ASSIGN(auto row, deployment(turn, request.vo, input.deployment));
-  if (input.disk.serial.empty()) return invalid("a disk is named by its serial number; this one has none");
-  // From this commit on the disk may hold the VO's data, whatever becomes of the job.
   TRY_ASSIGN(auto held, machine(turn, row.deployment.machine));
-  row.disk = input.disk;
-  row.is_wiped = false;
-  row.deployment.disk = input.disk.serial;
-  held.machine.unwiped = row.deployment.vo;
+  TRY_ASSIGN(row.disk, disk_of(held.machine, input.disk));
+  row.deployment.disk = row.disk.serial;
+  // From this commit on the disk may hold the VO's data, whatever becomes of the job.
+  note_touched(held, row.disk);
   TRY(put(turn, held));
   return start_step(turn, request, std::move(row), api::Step::kPartition, {});
 }
@@ -107,8 +106,10 @@ Status Service::boot(exchange::Turn& turn, const exchange::Message& request, con
 Status Service::wipe(exchange::Turn& turn, const exchange::Message& request, const api::WipeRequest& input) {
   TRY_ASSIGN(auto row, deployment(turn, request.vo, input.deployment));
   if (input.policy == api::WipePolicy::kNone) return invalid("'none' wipes nothing; there are quick and full");
-  if (row.disk.serial.empty() || row.is_wiped) return answer(turn, request.message_id, api::WipeResponse{});
+  TRY_ASSIGN(const auto held, machine(turn, row.deployment.machine));
   Order order;
+  order.disks = to_wipe(held, input.policy);
+  if (order.disks.empty()) return answer(turn, request.message_id, api::WipeResponse{});
   order.wipes_all = input.policy == api::WipePolicy::kFull;
   return start_step(turn, request, std::move(row), api::Step::kWipe, std::move(order));
 }
@@ -173,10 +174,9 @@ Status Service::step_ended(exchange::Turn& turn, const Order& order, const Outco
     // What failed may have been said to it, or not.
     if (!is_done) held.machine.boot_device.reset();
   }
-  if (order.step == api::Step::kWipe && is_done) {
-    row->is_wiped = true;
-    held.machine.unwiped.clear();
-  }
+  // Also what was done before the step failed.
+  for (const auto& serial : outcome.wiped)
+    note_wiped(held, serial, order.wipes_all ? api::WipePolicy::kFull : api::WipePolicy::kQuick);
   for (const auto& waiting : row->stop_requests) TRY(answer(turn, waiting, api::StopStepResponse{}));
   row->stop_requests.clear();
   TRY(put(turn, held));

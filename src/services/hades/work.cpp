@@ -149,8 +149,14 @@ Status Worker::agent_work(const Order& order, const MachineDriver& driver, const
   }
   work.image_digest = order.image.digest;
   work.image_location = order.image.location;
+  if (order.step != api::Step::kWipe) return driver.agent->run(order.machine, work, control, outcome.log);
   work.wipes_all = order.wipes_all;
-  return driver.agent->run(order.machine, work, control, outcome.log);
+  for (const auto& disk : order.disks) {
+    work.disk = driver_value(disk);
+    TRY(driver.agent->run(order.machine, work, control, outcome.log));
+    outcome.wiped.push_back(disk.serial);
+  }
+  return {};
 }
 
 }  // namespace nuraghe::services::hades
