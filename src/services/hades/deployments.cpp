@@ -1,6 +1,8 @@
 // What becomes of a machine as a whole: proposal, deployment, release.
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "env/env.hpp"
 #include "model/node.hpp"
 #include "services/hades/disks.hpp"
@@ -9,6 +11,8 @@
 
 namespace nuraghe::services::hades {
 namespace {
+
+constexpr std::size_t kEndLimit = 16;  // ends that wait for one step
 
 Result<model::Node> node_of(const xml::DocumentPtr& fragment) {
   if (!fragment) return invalid("the request lacks the node: an element of urn:nuraghe:node:1");
@@ -100,15 +104,49 @@ Status Service::begin_deployment(exchange::Turn& turn, const exchange::Message& 
 
 Status Service::end_deployment(exchange::Turn& turn, const exchange::Message& request,
                                const api::EndDeploymentRequest& input) {
-  TRY_ASSIGN(auto row, this->deployment(turn, request.vo, input.deployment));
+  TRY_ASSIGN(auto row, deployment(turn, request.vo, input.deployment));
+  const auto reason = input.reason.value_or("unknown");
+  if (row.deployment.state == api::DeploymentState::kDeploying) {
+    if (row.is_at_work()) return end_later(turn, request, std::move(row), input.succeeded, reason);
+    TRY(close_deployment(turn, std::move(row), input.succeeded, reason));
+  }
+  return answer(turn, request.message_id, api::EndDeploymentResponse{});
+}
+
+Status Service::end_later(exchange::Turn& turn, const exchange::Message& request, DeploymentRow row, bool is_success,
+                          const std::string& reason) {
+  const auto word = api::to_string(row.deployment.step.back().step);
+  if (is_success || row.ends.size() >= kEndLimit)
+    return unavailable(
+        fmt::format("machine {}: {} is at work; end it again when that is done", row.deployment.machine, word));
+  row.is_stopping = true;
+  row.ends.push_back({request.message_id, reason});
+  TRY(turn.cancel_job(step_key(row.deployment.id)));
+  return put(turn, row);
+}
+
+Status Service::close_waiting(exchange::Turn& turn, const std::string& id) {
+  TRY_ASSIGN(auto row, deployments_.find(turn.transaction(), id));
+  if (!row || row->ends.empty()) return {};
+  const auto waiting = std::exchange(row->ends, {});
+  const auto& reason = waiting.front().reason;
+  if (row->deployment.state == api::DeploymentState::kReleasing) {
+    TRY(close_release(turn, std::move(*row), false, reason));
+    for (const auto& one : waiting) TRY(answer(turn, one.request, api::EndReleaseResponse{}));
+    return {};
+  }
+  TRY(close_deployment(turn, std::move(*row), false, reason));
+  for (const auto& one : waiting) TRY(answer(turn, one.request, api::EndDeploymentResponse{}));
+  return {};
+}
+
+Status Service::close_deployment(exchange::Turn& turn, DeploymentRow row, bool is_success, const std::string& reason) {
   auto& deployment = row.deployment;
-  if (deployment.state != api::DeploymentState::kDeploying)
-    return answer(turn, request.message_id, api::EndDeploymentResponse{});
   TRY_ASSIGN(auto held, machine(turn, deployment.machine));
   const Duration took = turn.now() - deployment.created;
   deployment.since = turn.now();
   row.is_stopping = false;
-  if (input.succeeded) {
+  if (is_success) {
     deployment.state = api::DeploymentState::kDeployed;
     held.last_deployment = took;
     TRY(enter(turn, held, model::MachineEvent::kDeployed));
@@ -117,9 +155,9 @@ Status Service::end_deployment(exchange::Turn& turn, const exchange::Message& re
     TRY(announce(
         turn, deployment, "deployment.deployed", "info",
         fmt::format("{} is up on machine {} after {}", deployment.name, deployment.machine, format_duration(took))));
-    return answer(turn, request.message_id, api::EndDeploymentResponse{});
+    return {};
   }
-  deployment.condition = input.reason.value_or("unknown");
+  deployment.condition = reason;
   const bool is_touched = !row.disk.serial.empty();
   const std::string text =
       fmt::format("deployment of {} on machine {} failed after {}{}: {}", deployment.name, deployment.machine,
@@ -137,8 +175,7 @@ Status Service::end_deployment(exchange::Turn& turn, const exchange::Message& re
     TRY(end(turn, row));
   }
   TRY(put(turn, held));
-  TRY(announce(turn, deployment, is_touched ? "deployment.failed" : "deployment.undone", "error", text));
-  return answer(turn, request.message_id, api::EndDeploymentResponse{});
+  return announce(turn, deployment, is_touched ? "deployment.failed" : "deployment.undone", "error", text);
 }
 
 Status Service::begin_release(exchange::Turn& turn, const exchange::Message& request,
@@ -166,17 +203,24 @@ Status Service::begin_release(exchange::Turn& turn, const exchange::Message& req
 
 Status Service::end_release(exchange::Turn& turn, const exchange::Message& request,
                             const api::EndReleaseRequest& input) {
-  auto found = this->deployment(turn, request.vo, input.deployment);
+  auto found = deployment(turn, request.vo, input.deployment);
   if (!found && found.error().code() == ErrorCode::kNotFound)
     return answer(turn, request.message_id, api::EndReleaseResponse{});
   TRY_ASSIGN(auto row, std::move(found));
+  const auto reason = input.reason.value_or("unknown");
+  if (row.deployment.state == api::DeploymentState::kReleasing) {
+    if (row.is_at_work()) return end_later(turn, request, std::move(row), input.succeeded, reason);
+    TRY(close_release(turn, std::move(row), input.succeeded, reason));
+  }
+  return answer(turn, request.message_id, api::EndReleaseResponse{});
+}
+
+Status Service::close_release(exchange::Turn& turn, DeploymentRow row, bool is_success, const std::string& reason) {
   auto& deployment = row.deployment;
-  if (deployment.state != api::DeploymentState::kReleasing)
-    return answer(turn, request.message_id, api::EndReleaseResponse{});
   TRY_ASSIGN(auto held, machine(turn, deployment.machine));
   deployment.since = turn.now();
   row.is_stopping = false;
-  if (input.succeeded) {
+  if (is_success) {
     deployment.state = api::DeploymentState::kReleased;
     TRY(enter(turn, held, model::MachineEvent::kReleased));
     held.machine.vo.clear();
@@ -187,17 +231,17 @@ Status Service::end_release(exchange::Turn& turn, const exchange::Message& reque
     TRY(announce(turn, deployment, "deployment.released", "info",
                  fmt::format("machine {} is {} again{}", deployment.machine, api::to_string(held.machine.state),
                              held.machine.unwiped.empty() ? "" : ", for the same VO alone: it was not wiped in full")));
-    return answer(turn, request.message_id, api::EndReleaseResponse{});
+    return {};
   }
   deployment.state = api::DeploymentState::kFailed;
-  deployment.condition = fmt::format("release failed: {}", input.reason.value_or("unknown"));
+  deployment.condition = fmt::format("release failed: {}", reason);
   held.machine.condition = deployment.condition;
   TRY(enter(turn, held, model::MachineEvent::kReleaseFailed));
   TRY(put(turn, held));
   TRY(put(turn, row));
   TRY(announce(turn, deployment, "deployment.failed", "error",
-               fmt::format("release of machine {} failed: {}", deployment.machine, input.reason.value_or("unknown"))));
-  return answer(turn, request.message_id, api::EndReleaseResponse{});
+               fmt::format("release of machine {} failed: {}", deployment.machine, reason)));
+  return {};
 }
 
 }  // namespace nuraghe::services::hades

@@ -102,6 +102,14 @@ class Service final : public api::Skeleton {
   Status put(exchange::Turn& turn, const DeploymentRow& row) const;
   // It is over and only remembered.
   Status end(exchange::Turn& turn, const DeploymentRow& row) const;
+  // The deployment or release is over, as it went; nothing when it was before. No step is at work.
+  Status close_deployment(exchange::Turn& turn, DeploymentRow row, bool is_success, const std::string& reason);
+  Status close_release(exchange::Turn& turn, DeploymentRow row, bool is_success, const std::string& reason);
+  // Ends the step at work; the failure is recorded and answered when it is over. kUnavailable for a success, which
+  // cannot be while a step is at work.
+  Status end_later(exchange::Turn& turn, const exchange::Message& request, DeploymentRow row, bool is_success,
+                   const std::string& reason);
+  Status close_waiting(exchange::Turn& turn, const std::string& deployment);
   Status start_step(exchange::Turn& turn, const exchange::Message& request, DeploymentRow row, api::Step step,
                     Order order);
   Status begin_step(exchange::Turn& turn, const exchange::Message& request, const std::string& deployment,

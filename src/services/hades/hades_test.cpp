@@ -325,6 +325,56 @@ TEST_F(HadesTest, AReleaseBeginsAnewWhateverEndedBefore) {
   EXPECT_EQ(deployment(id).condition, "");
 }
 
+TEST_F(HadesTest, AMachineWithTwoDisksOfOneSerialNumberIsNotMadeAvailable) {
+  ASSERT_EQ(World::fault_of(enrol("m1")), "");
+  deploy::Hardware hardware{2,  gib(8), "x86_64", "uefi", {{"disk1", "TWIN", gib(64)}, {"disk2", "TWIN", gib(32)}},
+                            {}, {}};
+  ASSERT_TRUE(machines_->replace_hardware({"m1", machine().address, {}}, std::move(hardware)));
+  const auto refused = world_.ask(api::make_inspect_machine(kAddress, {"m1"}));
+  EXPECT_EQ(World::fault_of(refused), "invalid");
+  EXPECT_THAT(refused.fault->reason, HasSubstr("several disks with the serial number 'TWIN'"));
+  EXPECT_EQ(machine().state, api::MachineState::kEnrolled);
+}
+
+TEST_F(HadesTest, ADeploymentIsNotOverWhileItsStepIsAtWork) {
+  available("m1");
+  const auto id = begun();
+  const auto step = world_.send(api::make_start_system(kAddress, {id}), "vo1", {}, false);
+  const auto success = world_.send(api::make_end_deployment(kAddress, {id, true, std::nullopt}), "vo1", {}, false);
+  const auto failure = world_.send(api::make_end_deployment(kAddress, {id, false, "late"}), "vo1", {}, false);
+  world_.run();
+  EXPECT_EQ(World::fault_of(world_.answers.at(success)), "unavailable");
+  EXPECT_THAT(world_.answers.at(success).fault->reason, HasSubstr("start-system is at work"));
+  EXPECT_EQ(World::fault_of(world_.answers.at(failure)), "");
+  EXPECT_TRUE(world_.answers.contains(step));
+  const auto over = deployment(id);
+  EXPECT_EQ(over.state, api::DeploymentState::kUndone);
+  EXPECT_EQ(over.condition, "late");
+  EXPECT_NE(over.step.back().state, api::StepState::kRunning) << "the step was recorded before the end";
+  EXPECT_EQ(machine().state, api::MachineState::kAvailable);
+}
+
+TEST_F(HadesTest, AReleaseIsNotOverWhileItsWipeIsAtWork) {
+  available("m1");
+  const auto id = deployed();
+  begin_release(id, api::WipePolicy::kFull);
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_start_system(kAddress, {id}))), "");
+  const auto wipe = world_.send(api::make_wipe(kAddress, {id, api::WipePolicy::kFull}), "vo1", {}, false);
+  const auto success = world_.send(api::make_end_release(kAddress, {id, true, std::nullopt}), "vo1", {}, false);
+  world_.run();
+  EXPECT_EQ(World::fault_of(world_.answers.at(success)), "unavailable");
+  EXPECT_EQ(World::fault_of(world_.answers.at(wipe)), "");
+  EXPECT_EQ(machine().state, api::MachineState::kReleasing);
+  const auto off = world_.send(api::make_power_off(kAddress, {id}), "vo1", {}, false);
+  const auto failure = world_.send(api::make_end_release(kAddress, {id, false, "late"}), "vo1", {}, false);
+  world_.run();
+  EXPECT_TRUE(world_.answers.contains(off));
+  EXPECT_EQ(World::fault_of(world_.answers.at(failure)), "");
+  EXPECT_EQ(machine().state, api::MachineState::kFailed);
+  EXPECT_EQ(deployment(id).condition, "release failed: late");
+  EXPECT_NE(deployment(id).step.back().state, api::StepState::kRunning);
+}
+
 TEST_F(HadesTest, WhatIsBeingEndedTakesNoStepButToSwitchOff) {
   available("m1");
   const auto id = begun();

@@ -27,10 +27,16 @@ void check_disks(const api::Hardware& hardware, const model::Node& node, api::Pr
   }
   auto disks = hardware.disk;
   std::ranges::stable_sort(disks, {}, &api::Disk::size);
+  std::vector<std::string> serials;
+  for (const auto& disk : disks) serials.push_back(disk.serial);
   std::string seen;
   for (auto& disk : disks) {
-    seen += fmt::format("{}{} of {}", seen.empty() ? "" : ", ", disk.serial, disk.size.to_string());
-    if (disk.size < demand) continue;
+    const auto same = std::ranges::count(serials, disk.serial);
+    const std::string name = disk.serial.empty() ? disk.name + " without a serial number" : disk.serial;
+    seen += fmt::format("{}{} of {}{}", seen.empty() ? "" : ", ", name, disk.size.to_string(),
+                        same > 1 && !disk.serial.empty() ? ", one of several of that serial number" : "");
+    // An order names a disk by its serial number.
+    if (disk.size < demand || disk.serial.empty() || same > 1) continue;
     if (!proposal.disk)
       proposal.disk = std::move(disk);
     else
@@ -39,6 +45,21 @@ void check_disks(const api::Hardware& hardware, const model::Node& node, api::Pr
   if (!proposal.disk)
     proposal.reason.push_back(
         fmt::format("it asks for a disk of {}; there is {}", demand.to_string(), seen.empty() ? "none" : seen));
+}
+
+// What a node of a cluster may say and a machine's agent does not do: better refused than left out silently.
+void check_wishes(const model::Node& node, std::vector<std::string>& reasons) {
+  if (!node.boot.parameters.empty())
+    reasons.push_back(fmt::format("it asks for the kernel parameters '{}'; a machine boots with its image's own so far",
+                                  node.boot.parameters));
+  if (!node.boot.ready.empty())
+    reasons.push_back(
+        fmt::format("it is to be ready by '{}'; a machine is ready when its new system answers", node.boot.ready));
+  if (node.initial_conditions != model::Node().initial_conditions)
+    reasons.push_back(fmt::format("it asks for the initial conditions '{}'; a machine starts {} alone",
+                                  node.initial_conditions, model::Node().initial_conditions));
+  if (!node.seed_digest.empty())
+    reasons.push_back(fmt::format("it brings the seed {}; a machine takes none so far", node.seed_digest));
 }
 
 std::string disks_text(const std::vector<api::Disk>& disks) {
@@ -94,6 +115,7 @@ api::Proposal propose(const std::optional<api::Hardware>& hardware, const model:
   if (!node.nics.empty())
     reasons.push_back(fmt::format("it asks for the network {}; networks of clusters are not laid to machines so far",
                                   node.nics.front().network));
+  check_wishes(node, reasons);
   check_disks(*hardware, node, proposal);
   proposal.feasible = reasons.empty();
   return proposal;

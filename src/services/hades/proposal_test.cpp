@@ -7,6 +7,7 @@ namespace nuraghe::services::hades {
 namespace {
 
 namespace api = contracts::hades;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -70,6 +71,31 @@ TEST(Proposal, AMachineThatWasNeverInspectedIsNotFeasible) {
   const auto proposal = propose(std::nullopt, node());
   EXPECT_FALSE(proposal.feasible);
   EXPECT_THAT(proposal.reason, ElementsAre("it was never inspected"));
+}
+
+TEST(Proposal, WhatAMachineDoesNotDoIsRefusedByName) {
+  auto wanted = node();
+  wanted.boot.parameters = "quiet";
+  wanted.boot.ready = "console:login: ";
+  wanted.initial_conditions = "warm";
+  wanted.seed_digest = "sha256:5eed";
+  const auto proposal = propose(machine(), wanted);
+  EXPECT_FALSE(proposal.feasible);
+  EXPECT_THAT(proposal.reason, ElementsAre(HasSubstr("kernel parameters 'quiet'"), HasSubstr("'console:login: '"),
+                                           HasSubstr("conditions 'warm'"), HasSubstr("seed sha256:5eed")));
+}
+
+TEST(Proposal, ADiskThatNoOrderCouldNameIsNotProposed) {
+  auto hardware = machine();
+  hardware.disk = {{"disk1", "", gib(20)}, {"disk2", "TWIN", gib(30)}, {"disk3", "TWIN", gib(40)}};
+  const auto refused = propose(hardware, node());
+  EXPECT_FALSE(refused.feasible || refused.disk);
+  EXPECT_THAT(refused.reason, ElementsAre(AllOf(HasSubstr("disk1 without a serial number"),
+                                                HasSubstr("TWIN of 30GiB, one of several"))));
+  hardware.disk.push_back({"disk4", "OWN", gib(50)});
+  const auto proposal = propose(hardware, node());
+  EXPECT_TRUE(proposal.feasible && proposal.alternative.empty());
+  EXPECT_EQ(proposal.disk->serial, "OWN");
 }
 
 TEST(Differences, EachThingThatIsOtherwiseIsOneSentence) {

@@ -64,6 +64,9 @@ struct DeploymentRow {
   }
 };
 
+// Of the job that does a step; one at a time.
+inline std::string step_key(const std::string& deployment) { return "step/" + deployment; }
+
 // What a job has to do. Its key is "machine/NAME" for what an administrator orders, "sensors/NAME", or "step/ID".
 struct Order {
   std::string verb;     // inspect, power, boot-device, sensors, step

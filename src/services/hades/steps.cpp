@@ -11,8 +11,6 @@ namespace {
 constexpr std::size_t kLogLimit = 8192;  // bytes of a step's log that are kept: the last ones
 constexpr std::size_t kStepLimit = 100;  // steps of one deployment that are remembered
 
-std::string step_key(const std::string& deployment) { return "step/" + deployment; }
-
 // Whether the state of the deployment is one in which a workflow may order this.
 bool is_step_of(api::DeploymentState state, api::Step step) {
   const bool is_of_both = step == api::Step::kStartSystem || step == api::Step::kPowerOff;
@@ -181,13 +179,16 @@ Status Service::step_ended(exchange::Turn& turn, const Order& order, const Outco
   row->stop_requests.clear();
   TRY(put(turn, held));
   TRY(put(turn, *row));
-  if (!is_done)
-    return fail(turn, order.request,
-                Error(error_code_from_name(outcome.error_code), outcome.error)
-                    .with(fmt::format("{} of machine {}", word, order.machine.name)));
-  TRY(announce(turn, deployment, "deployment.step", "info",
-               fmt::format("{}: {} is done on machine {}", deployment.name, word, deployment.machine)));
-  return answer_step(turn, order);
+  if (is_done) {
+    TRY(announce(turn, deployment, "deployment.step", "info",
+                 fmt::format("{}: {} is done on machine {}", deployment.name, word, deployment.machine)));
+    TRY(answer_step(turn, order));
+  } else {
+    TRY(fail(turn, order.request,
+             Error(error_code_from_name(outcome.error_code), outcome.error)
+                 .with(fmt::format("{} of machine {}", word, order.machine.name))));
+  }
+  return close_waiting(turn, deployment.id);
 }
 
 }  // namespace nuraghe::services::hades

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "model/node.hpp"
+#include "services/hades/disks.hpp"
 #include "services/hades/values.hpp"
 
 namespace nuraghe::services::hades {
@@ -86,7 +87,13 @@ Status Worker::inspect(const Order& order, const MachineDriver& driver, const de
   TRY_ASSIGN(const auto power, driver.power->status(order.machine, short_control));
   outcome.power = contract_value(power);
   TRY_ASSIGN(const auto hardware, driver.power->inventory(order.machine, short_control));
-  outcome.hardware = contract_value(hardware);
+  auto found = contract_value(hardware);
+  if (const auto serial = double_serial(found.disk); !serial.empty())
+    return invalid(
+        fmt::format("it has several disks with the serial number '{}', which no order could tell apart; give each its "
+                    "own, or take all but one out, and inspect it again",
+                    serial));
+  outcome.hardware = std::move(found);
   return {};
 }
 
