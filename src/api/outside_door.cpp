@@ -9,6 +9,8 @@
 #include "api/access.hpp"
 #include "api/problem.hpp"
 #include "api/trace.hpp"
+#include "contracts/operation.hpp"
+#include "services/registry/registry.hpp"
 
 namespace nuraghe::api {
 
@@ -18,6 +20,7 @@ namespace {
 constexpr std::array kRequestHeaders{"Accept", "If-Match", "If-None-Match", "Idempotency-Key", "Prefer"};
 constexpr std::array kResponseHeaders{
     "ETag", "Location", "Link", "Vary", "Cache-Control", "Allow", "Accept", "Retry-After", "Preference-Applied"};
+constexpr std::string_view kNotification = "http://docs.oasis-open.org/wsn/b-2";
 constexpr Duration kLongestAnswer = std::chrono::minutes(15);  // as of SOAP: operations take minutes
 
 struct Call {
@@ -90,7 +93,27 @@ net::ClientRequest handed_on(HttpRequest request, const std::string& base, const
   return out;
 }
 
+// Of the method that shows a WS-Resource of Nuraghe's own; kViewer: nothing of it is at that path.
+contracts::Access access_of_own_news(const std::string& path) {
+  const auto place = service_path(path);
+  const auto* service = place ? contracts::find_service(place->service) : nullptr;
+  if (service == nullptr) return contracts::Access::kViewer;
+  const auto kind = services::registry::first_segment(place->rest);
+  const auto resource = std::ranges::find(service->resources, kind, &contracts::ResourceInfo::path);
+  const auto* get = resource == service->resources.end() ? nullptr : contracts::find_operation(*service, resource->get);
+  return get == nullptr ? contracts::Access::kViewer : get->access;
+}
+
 }  // namespace
+
+Status may_be_told(const OutsideTable* table, const Identity& identity, const exchange::Message& request) {
+  if (request.body->root().namespace_uri() != kNotification) return {};
+  auto access = access_of_own_news(request.to);
+  if (table != nullptr && table->has(request.to)) {
+    TRY_ASSIGN(access, table->access_of_news(request.to));
+  }
+  return may(identity, access, fmt::format("{} at {}", request.operation, request.to));
+}
 
 Result<OutsideOperation> may_call_outside(const OutsideTable& table, const Identity& identity,
                                           const exchange::Message& request) {

@@ -14,6 +14,12 @@ namespace nuraghe::api {
 Result<OutsideOperation> may_call_outside(const OutsideTable& table, const Identity& identity,
                                           const exchange::Message& request);
 
+// Whether somebody may be told what happens at the request's address, where they subscribe (a message of
+// WS-BaseNotification; any other passes): the changes of a WS-Resource's properties tell whatever the method shows that
+// reads it. `table`: null when there are no services of other programs. Errors as api::may; kNotFound: a service of
+// another program has no such resource.
+Status may_be_told(const OutsideTable* table, const Identity& identity, const exchange::Message& request);
+
 // Whether a path is of a REST route of such a service.
 bool is_outside_path(const GatewayOptions& options, std::string_view path);
 // A REST request for one.

@@ -158,33 +158,41 @@ std::string description_of(const Place& place) {
   return out + (place.is_group ? "-group" : "");
 }
 
-// The methods that set what a change names, however it names it.
-void add_setters(std::vector<std::string>& methods, const contracts::registry::Resource& resource, std::string_view ns,
-                 xml::Node node) {
-  for (const xml::Node child : node.children()) {
-    const std::string named = child.attribute_or("ResourceProperty", "");
-    const std::string_view local = std::string_view(named).substr(named.rfind(':') + 1);
+// The methods that set what a change names, however it names it. kInvalid: it names what the program cannot read.
+Status add_setters(std::vector<std::string>& methods, const contracts::registry::Resource& resource,
+                   std::string_view ns, xml::Node node) {
+  const auto by_name = [&](const xml::QName& name) {
     for (const auto& property : resource.property) {
-      if (property.set && (child.is(ns, property.name) || (!named.empty() && local == property.name)))
-        methods.push_back(*property.set);
+      if (property.set && name.ns == ns && name.local == property.name) methods.push_back(*property.set);
     }
-    add_setters(methods, resource, ns, child);
+  };
+  for (const xml::Node child : node.children()) {
+    by_name(child.name());
+    if (const auto named = child.attribute("ResourceProperty")) {
+      // As the program reads it: blanks around a name are none of it.
+      const auto name = child.resolve_qname(*named);
+      if (name) by_name(*name);
+      // Within a property's value it is the value's own, and names nothing.
+      if (!name && child.namespace_uri() == kProperties) return invalid(name.error().message());
+    }
+    TRY(add_setters(methods, resource, ns, child));
   }
+  return {};
 }
 
 // The methods that an operation of WSRF, or one on the life of the resource, stands for; empty: there is no such one.
-std::vector<std::string> methods_behind(const Place& place, std::string_view ns, std::string_view operation,
-                                        xml::Node body) {
+Result<std::vector<std::string>> methods_behind(const Place& place, std::string_view ns, std::string_view operation,
+                                                xml::Node body) {
   const auto& resource = *place.resource;
   const auto doing = wsrf::doing_of(operation);
   if (place.is_group) return doing == wsrf::Doing::kReads ? std::vector{resource.list} : std::vector<std::string>{};
   std::vector<std::string> methods;
   switch (doing) {
     case wsrf::Doing::kReads:
-      return {resource.get};
+      return std::vector{resource.get};
     case wsrf::Doing::kChanges:
       methods = {resource.get};
-      if (body) add_setters(methods, resource, ns, body);
+      if (body) TRY(add_setters(methods, resource, ns, body));
       return methods;
     case wsrf::Doing::kEnds:
       return resource.destroy ? std::vector{resource.get, *resource.destroy} : methods;
@@ -258,15 +266,19 @@ std::shared_ptr<const OutsideTable::Service> OutsideTable::service_at(std::strin
 
 bool OutsideTable::has(std::string_view path) const { return service_at(path) != nullptr; }
 
-std::optional<OutsideOperation> OutsideTable::find(const Service& service, std::string_view rest,
-                                                   std::string_view operation, xml::Node body) {
+Result<OutsideOperation> OutsideTable::find(const Service& service, std::string_view rest, std::string_view operation,
+                                            xml::Node body) {
+  const auto absent = [&] {
+    return not_found(fmt::format("there is no operation {} at /services/{}{}", operation, service.name, rest));
+  };
   const auto place = place_of(service.resources, rest);
   if (rest.empty() || !place) {
     const auto found = std::ranges::find(service.operations, operation, &OutsideOperation::name);
-    return found == service.operations.end() ? std::nullopt : std::optional(*found);
+    if (found == service.operations.end()) return absent();
+    return *found;
   }
-  const auto behind = methods_behind(*place, service.name_space, operation, body);
-  if (behind.empty()) return std::nullopt;
+  TRY_ASSIGN(const auto behind, methods_behind(*place, service.name_space, operation, body));
+  if (behind.empty()) return absent();
   OutsideOperation out;
   out.service = service.name;
   out.name = operation;
@@ -281,22 +293,37 @@ std::optional<OutsideOperation> OutsideTable::find(const Service& service, std::
 
 std::optional<OutsideOperation> OutsideTable::operation_at(std::string_view path, std::string_view operation) const {
   const auto service = service_at(path);
-  return service ? find(*service, service_path(path)->rest, operation, {}) : std::nullopt;
+  if (!service) return std::nullopt;
+  auto found = find(*service, service_path(path)->rest, operation, {});
+  return found ? std::optional(std::move(*found)) : std::nullopt;
 }
 
 Result<OutsideOperation> OutsideTable::operation_at(std::string_view path, std::string_view operation,
                                                     xml::Node body) const {
   const auto service = service_at(path);
-  const std::string rest = service ? service_path(path)->rest : std::string();
-  auto found = service ? find(*service, rest, operation, body) : std::nullopt;
-  if (!found) return not_found(fmt::format("there is no operation {} at {}", operation, path));
+  if (!service) return not_found(fmt::format("there is no operation {} at {}", operation, path));
+  const std::string rest = service_path(path)->rest;
+  TRY_ASSIGN(auto found, find(*service, rest, operation, body));
   const bool is_of_wsrf = place_of(service->resources, rest) && wsrf::doing_of(operation) != wsrf::Doing::kOther;
   const std::string_view ns = body.namespace_uri();
   const bool is_its = is_of_wsrf ? ns == kProperties || ns == kLifetime : ns == service->name_space;
   if (!is_its || body.local_name() != operation)
     return invalid(
         fmt::format("the body of {} is the element {} of another namespace or name", operation, body.local_name()));
-  return std::move(*found);
+  return found;
+}
+
+Result<contracts::Access> OutsideTable::access_of_news(std::string_view path) const {
+  const auto service = service_at(path);
+  if (!service) return not_found(fmt::format("nothing is served at {}", path));
+  const std::string rest = service_path(path)->rest;
+  if (rest.empty() || rest == "/") return contracts::Access::kViewer;
+  // Whatever is behind it is the key, as for who tells of it.
+  const std::string_view kind = services::registry::first_segment(rest);
+  const auto resource = std::ranges::find(service->resources, kind, &contracts::registry::Resource::path);
+  if (resource == service->resources.end()) return not_found(fmt::format("{} is no resource", path));
+  const auto get = std::ranges::find(service->operations, resource->get, &OutsideOperation::name);
+  return get == service->operations.end() ? contracts::Access::kInternal : get->access;
 }
 
 std::optional<std::string> OutsideTable::address_of(std::string_view path) const {

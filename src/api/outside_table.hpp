@@ -44,10 +44,13 @@ class OutsideTable {
   bool has(std::string_view path) const;
   // What is called there; at a WS-Resource of the service (/services/NAME/PATH/KEY) the operations of WSRF, too, which
   // need what the methods behind them need. kNotFound: no such operation; kInvalid: the body (an element) is not that
-  // operation's, in whose words the program reads it.
+  // operation's, in whose words the program reads it, or names a property in a way that cannot be read.
   Result<OutsideOperation> operation_at(std::string_view path, std::string_view operation, xml::Node body) const;
   // Likewise, whatever the body: nullopt, there is none.
   std::optional<OutsideOperation> operation_at(std::string_view path, std::string_view operation) const;
+  // What somebody needs who is told what happens there: at a WS-Resource, whose properties' changes are told, what the
+  // method needs that shows it. kNotFound: there is no such service or resource.
+  Result<contracts::Access> access_of_news(std::string_view path) const;
   // Where its program is asked for what is at that path; nullopt: nobody is.
   std::optional<std::string> address_of(std::string_view path) const;
 
@@ -71,8 +74,8 @@ class OutsideTable {
   using Services = std::map<std::string, std::shared_ptr<const Service>, std::less<>>;
   std::shared_ptr<const Services> services() const;
   std::shared_ptr<const Service> service_at(std::string_view path) const;
-  static std::optional<OutsideOperation> find(const Service& service, std::string_view rest, std::string_view operation,
-                                              xml::Node body);
+  static Result<OutsideOperation> find(const Service& service, std::string_view rest, std::string_view operation,
+                                       xml::Node body);
 
   mutable std::mutex mutex_;
   std::shared_ptr<const Services> services_;

@@ -148,8 +148,8 @@ TEST(OutsideTable, WhoMayCallIsWhatItsDefinitionSays) {
 constexpr const char* kProperties = "http://docs.oasis-open.org/wsrf/rp-2";
 constexpr const char* kLifetime = "http://docs.oasis-open.org/wsrf/rl-2";
 
-// The code of the refusal at a path below the service's; empty: it may.
-std::string ask_at(const std::string& path, Role role, const std::string& body, std::string* access = nullptr) {
+// With a resource that one may list whom one may not read.
+ServiceRow with_guests() {
   auto row = greeting();
   row.operations.push_back({"set_mood", RegistryAccess::kOwner, false, false, std::nullopt, std::nullopt});
   row.operations.push_back({"set_hat", RegistryAccess::kOperator, false, false, std::nullopt, std::nullopt});
@@ -161,7 +161,14 @@ std::string ask_at(const std::string& path, Role role, const std::string& body, 
                     "list",
                     "remove",
                     {{"Mood", "mood", "set_mood"}, {"Hat", "hat", "set_hat"}, {"Name", "name", {}}},
-                    {"greet"}}};
+                    {"greet"}},
+                   {"Diary", "diaries", "secret", "name", "diary", "list", {}, {{"Page", "page", {}}}, {}}};
+  return row;
+}
+
+// The code of the refusal at a path below the service's; empty: it may.
+std::string ask_at(const std::string& path, Role role, const std::string& body, std::string* access = nullptr) {
+  const auto row = with_guests();
   OutsideTable table;
   table.set("greeting", &row);
   exchange::Message message;
@@ -208,6 +215,54 @@ TEST(OutsideTable, WhoMayDoSomethingWithAResourceIsWhoMayCallTheMethodsBehindIt)
   // The program reads what the body is: one that is not of WSRF is none of its messages.
   EXPECT_EQ(ask_at("/guests/Ada", Role::kOwner, own("Destroy")), "invalid");
   EXPECT_EQ(ask_at("/guests/Ada", Role::kOwner, wsrf("greet")), "invalid");
+}
+
+TEST(OutsideTable, APropertyThatAChangeNamesIsReadAsTheProgramReadsIt) {
+  const auto named = [](const std::string& name) {
+    return wsrf("SetResourceProperties", fmt::format("<w:Delete ResourceProperty=\"{}\"/>", name));
+  };
+  for (const char* name : {"g:Hat", " g:Hat", "g:Hat ", "&#10;g:Hat&#10;", "&#9; g:Hat&#13;"}) {
+    EXPECT_EQ(ask_at("/guests/Ada", Role::kViewer, named(name)), "denied") << name;
+    EXPECT_EQ(ask_at("/guests/Ada", Role::kOperator, named(name)), "") << name;
+  }
+  const std::string by_default = fmt::format("<w:Delete xmlns=\"{}\" ResourceProperty=\" Hat \"/>", kNamespace);
+  EXPECT_EQ(ask_at("/guests/Ada", Role::kViewer, wsrf("SetResourceProperties", by_default)), "denied");
+  // It is no property of the service: its program says so.
+  EXPECT_EQ(ask_at("/guests/Ada", Role::kViewer, named("w:Hat")), "");
+  for (const char* name : {"", " ", "z:Hat", "g:g:Hat", ":Hat", "g: Hat :"})
+    EXPECT_EQ(ask_at("/guests/Ada", Role::kOwner, named(name)), "invalid") << name;
+  const auto value = wsrf("SetResourceProperties", "<w:Update><g:Hat><x ResourceProperty='z:y'/></g:Hat></w:Update>");
+  EXPECT_EQ(ask_at("/guests/Ada", Role::kOperator, value), "") << "a value says what it likes";
+}
+
+TEST(OutsideTable, WhoIsToldOfAResourceIsWhoMayReadIt) {
+  OutsideTable table;
+  const auto row = with_guests();
+  table.set("greeting", &row);
+  const auto subscribe = [&](const std::string& path, Role role, const char* ns, const OutsideTable* at) {
+    exchange::Message message;
+    message.to = path;
+    message.operation = "Subscribe";
+    message.body = std::make_shared<const xml::Document>(xml::Document::create(xml::QName{ns, message.operation}));
+    const Status may = may_be_told(at, Identity{"somebody", "physics", role}, message);
+    return may ? std::string() : std::string(error_code_name(may.error().code()));
+  };
+  const char* kNews = "http://docs.oasis-open.org/wsn/b-2";
+  const std::string guest = "/services/greeting/guests/Ada", diary = "/services/greeting/diaries/Ada";
+  EXPECT_EQ(subscribe(guest, Role::kViewer, kNews, &table), "");
+  EXPECT_EQ(subscribe(diary, Role::kViewer, kNews, &table), "denied");
+  EXPECT_EQ(subscribe(diary + "/of/hers", Role::kOwner, kNews, &table), "denied") << "a key with slashes";
+  EXPECT_EQ(subscribe(diary, Role::kAdministrator, kNews, &table), "");
+  EXPECT_EQ(subscribe("/services/greeting/absent/Ada", Role::kViewer, kNews, &table), "not-found");
+  for (const char* path : {"/services/greeting", "/services/greeting/", "/services/notification"})
+    EXPECT_EQ(subscribe(path, Role::kViewer, kNews, &table), "") << path;
+  EXPECT_EQ(subscribe(diary, Role::kViewer, kProperties, &table), "") << "that is asked of the service";
+  // Nuraghe's own have such resources, too.
+  for (const OutsideTable* at : {static_cast<const OutsideTable*>(&table), static_cast<const OutsideTable*>(nullptr)}) {
+    EXPECT_EQ(subscribe("/services/hades/machines/a", Role::kOwner, kNews, at), "denied");
+    EXPECT_EQ(subscribe("/services/hades/machines/a", Role::kAdministrator, kNews, at), "");
+    EXPECT_EQ(subscribe("/services/hades/deployments/a", Role::kViewer, kNews, at), "");
+  }
 }
 
 TEST(OutsideTable, AResourceHasADescriptionOfItsOwn) {

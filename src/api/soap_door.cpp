@@ -32,7 +32,8 @@ void set_context(Message& message, const Identity& identity, const HttpRequest& 
 }
 
 // Who may do something with a resource is who may call what it stands for.
-Status may_ask(const Identity& identity, const Message& message) {
+Status may_ask(const GatewayOptions& options, const Identity& identity, const Message& message) {
+  TRY(may_be_told(options.outside, identity, message));
   if (const auto address = wsrf::find_address(message.to)) {
     const auto methods = wsrf::methods_behind(*address, message.operation, message.body->root());
     for (const auto* method : methods)
@@ -150,7 +151,7 @@ void serve_soap(const GatewayOptions& options, HttpRequest request, const HttpRe
     if (!operation->read_only && message.traceparent.empty())
       message.traceparent = traceparent_of(request.header("traceparent"), *options.random);
     one_way = operation->one_way;
-  } else if (const Status may = may_ask(identity, message); !may) {
+  } else if (const Status may = may_ask(options, identity, message); !may) {
     return refuse(may.error());
   }
   if (identity.role == Role::kViewer) message.precondition = services::notification::only_by_subscriber(message);
