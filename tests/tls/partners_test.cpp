@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <set>
+
 #include "net/http_client.hpp"
 #include "net/testing.hpp"
 
@@ -43,6 +45,29 @@ TEST(PartnersTest, NothingIsSentToWhereAMemberWasUntilAnotherProgramIsThere) {
   EXPECT_NE(peer_of(bases.partner_at(kBase, all), nullptr).refusal, "") << "it joined anew at another address";
   bases.set("c", kBase + "/services/c", true);
   EXPECT_EQ(peer_of(bases.partner_at(kBase, all), nullptr).expected_name, pki::dns_name(pki::Kind::kHost, "c"));
+}
+
+TEST(PartnersTest, OfSeveralAtOneAddressTheLatestThatCountsIsThere) {
+  const auto members = [](std::set<std::string> names) {
+    return [names = std::move(names)](const std::string& name) { return names.contains(name); };
+  };
+  RegisteredBases bases;
+  bases.set("a", kBase + "/services/a", true);
+  bases.set("b", kAddress, true);
+  EXPECT_EQ(bases.name_of(kBase), "b");
+  EXPECT_EQ(bases.partner_at(kBase, members({"b"})).name, "b") << "the certificates of a were withdrawn";
+  EXPECT_TRUE(bases.partner_at(kBase, members({"b"})).counts);
+  EXPECT_EQ(bases.partner_at(kBase, members({"a", "b"})).name, "b");
+  EXPECT_EQ(bases.partner_at(kBase, members({"a"})).name, "a");
+  EXPECT_THAT(peer_of(bases.partner_at(kBase, nobody), nullptr).refusal, HasSubstr("of b"));
+  bases.set("a", kBase + "/services/a", true);
+  EXPECT_EQ(bases.partner_at(kBase, members({"a", "b"})).name, "a") << "it has registered anew";
+  bases.set("a", "", false);
+  EXPECT_EQ(bases.partner_at(kBase, members({"b"})).name, "b");
+  bases.set("t", kBase + "/services/t", false);
+  EXPECT_TRUE(is_by_token(bases.partner_at(kBase, members({"b"}))));
+  bases.set("b", kAddress, true);
+  EXPECT_FALSE(is_by_token(bases.partner_at(kBase, nobody))) << "what was withdrawn is shown no token of another's";
 }
 
 TEST(PartnersTest, WhoCameByTheSitesTokenIsShownIt) {

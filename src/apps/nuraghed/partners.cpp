@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
 #include <utility>
 
 #include "net/http.hpp"
@@ -38,7 +40,7 @@ void RegisteredBases::set(const std::string& name, const std::string& address, b
     places_.erase(name);
     return;
   }
-  places_[name] = {url->base(), by_certificate};
+  places_[name] = {url->base(), by_certificate, ++came_};
   left_.erase(url->base());
 }
 
@@ -47,31 +49,40 @@ bool RegisteredBases::has(const std::string& name) const {
   return places_.contains(name);
 }
 
+std::vector<std::pair<std::string, RegisteredBases::Place>> RegisteredBases::at(std::string_view base) const {
+  std::vector<std::pair<std::string, Place>> out;
+  std::ranges::copy_if(places_, std::back_inserter(out), [&](const auto& one) { return one.second.base == base; });
+  std::ranges::sort(out, std::ranges::greater(), [](const auto& one) { return one.second.came; });
+  return out;
+}
+
 std::string RegisteredBases::name_of(std::string_view base) const {
   const std::lock_guard lock(mutex_);
-  const auto found =
-      std::find_if(places_.begin(), places_.end(), [&](const auto& one) { return one.second.base == base; });
-  return found == places_.end() ? std::string() : found->first;
+  const auto there = at(base);
+  return there.empty() ? std::string() : there.front().first;
 }
 
 Partner RegisteredBases::partner_at(std::string_view base,
                                     const std::function<bool(const std::string& name)>& is_member) const {
-  Partner partner;
+  std::vector<std::pair<std::string, Place>> there;
   {
     const std::lock_guard lock(mutex_);
-    const auto found =
-        std::find_if(places_.begin(), places_.end(), [&](const auto& one) { return one.second.base == base; });
-    if (found != places_.end()) {
-      partner.name = found->first;
-      partner.by_certificate = found->second.by_certificate;
-    } else if (const auto left = left_.find(base); left != left_.end()) {
-      partner.name = left->second;
-      partner.by_certificate = true;
-      return partner;  // whatever counts now was not shown from there
-    }
+    there = at(base);
+    // Whatever counts now was not shown from there.
+    if (const auto left = left_.find(base); there.empty() && left != left_.end())
+      return {pki::Kind::kHost, left->second, true, false};
   }
-  partner.counts = !partner.name.empty() && is_member(partner.name);
-  return partner;
+  Partner latest;
+  for (const auto& [name, place] : there) {
+    Partner partner{pki::Kind::kHost, name, place.by_certificate, is_member(name)};
+    if (partner.counts) return partner;
+    if (!latest.name.empty()) continue;
+    latest = std::move(partner);
+    // Who came by the site's token has nothing that could be withdrawn. One that came before a member is where no token
+    // is shown any more.
+    if (!latest.by_certificate) break;
+  }
+  return latest;
 }
 
 }  // namespace nuraghe::daemon

@@ -2,6 +2,7 @@
 // that registered with a certificate is reached as long as that counts, and not at all afterwards.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -9,6 +10,8 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "net/tls.hpp"
 #include "pki/pki.hpp"
@@ -40,16 +43,22 @@ class RegisteredBases {
   void set(const std::string& name, const std::string& address, bool by_certificate);
   // Whether there is a controller of that name.
   bool has(const std::string& name) const;
-  // The name of the controller at that base ("https://10.0.0.2:8471"); empty: there is none.
+  // The name of the controller that came last to that base ("https://10.0.0.2:8471"); empty: there is none.
   std::string name_of(std::string_view base) const;
-  // Who is there; `is_member`: whether a controller has a certificate that counts.
+  // Who is there: of several the one that came last and counts, for what was withdrawn may have left the address to
+  // another. `is_member`: whether a controller has a certificate that counts.
   Partner partner_at(std::string_view base, const std::function<bool(const std::string& name)>& is_member) const;
 
  private:
   struct Place {
     std::string base;
     bool by_certificate = false;
+    std::uint64_t came = 0;  // the higher, the later
   };
+  // Who is at a base, the latest first. With the lock held.
+  std::vector<std::pair<std::string, Place>> at(std::string_view base) const;
+
+  std::uint64_t came_ = 0;
   mutable std::mutex mutex_;
   std::map<std::string, Place> places_;                   // by name
   std::map<std::string, std::string, std::less<>> left_;  // base → name of who was there with a certificate

@@ -14,6 +14,7 @@
 // Invariant: a physical host's `reserved` is the sum of the rows in vhf_host that hold resources on it.
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -37,12 +38,17 @@ struct PhysicalRow {
   Duration interval{0};
   std::vector<std::string> images;  // names of images that were used there, the newest last
   bool is_silent = false;           // it did not renew in time, left, or was revoked, and that was told
-  bool by_certificate = false;      // registered with one of the site's, else by the site's token
+  // Registered with one of the site's, else by the site's token; empty: an older Nuraghe did not say.
+  std::optional<bool> by_certificate;
   template <class V>
   void fields(V& v) {
     v(1, host), v(2, interval), v(3, images), v(4, is_silent), v(5, by_certificate);
   }
 };
+// Where that is not said, it is reached as a member of the site wherever that can be.
+inline bool is_by_certificate(const PhysicalRow& row) {
+  return row.by_certificate.value_or(row.host.address.starts_with("https://"));
+}
 
 struct HostRow {
   api::VirtualHost host;

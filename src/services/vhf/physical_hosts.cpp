@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "net/http.hpp"
 #include "services/entered.hpp"
 #include "services/vcf/member_keys.hpp"
 #include "services/vhf/vhf.hpp"
@@ -29,6 +30,26 @@ Status Factory::check_registration(const exchange::Message& request,
   if (!came_by_certificate(request) || input.address.starts_with("https://")) return {};
   return denied(fmt::format("'{}' is not https: a controller that has joined the site is reached with TLS",
                             xml::printable(input.address)));
+}
+
+// Whom nuraghed expects at an address is known by its base alone. Controllers that came by the site's token have what
+// they would take from each other, and those within one process share an address.
+Status Factory::check_address(exchange::Turn& turn, const exchange::Message& request,
+                              const api::RegisterPhysicalHostRequest& input) const {
+  const auto url = net::parse_url(input.address);
+  if (!url) return {};
+  TRY_ASSIGN(const auto rows, book_.physical_hosts(turn.transaction()));
+  for (const auto& row : rows) {
+    const auto there = net::parse_url(row.host.address);
+    const bool is_there = row.host.name != input.name && there && there->base() == url->base();
+    const bool can_be_told_apart = came_by_certificate(request) || is_by_certificate(row);
+    if (!is_there || !can_be_told_apart || is_revoked(row) || !alive(row, turn.now())) continue;
+    return conflict(fmt::format(
+        "{} is where the controller {} is: let {} listen at an address of its own, or take {} away first (nuraghe host "
+        "forget {})",
+        url->base(), row.host.name, input.name, row.host.name, row.host.name));
+  }
+  return {};
 }
 
 Result<std::vector<api::ShutOut>> Factory::shut_out_of(exchange::Turn& turn,

@@ -73,7 +73,7 @@ Status Factory::check_presence(exchange::Turn& turn, std::string_view name) cons
 }
 
 bool Factory::is_revoked(const PhysicalRow& row) const {
-  return row.by_certificate && !(options_.is_member && options_.is_member(row.host.name));
+  return is_by_certificate(row) && !(options_.is_member && options_.is_member(row.host.name));
 }
 
 Status Factory::end_revoked(exchange::Turn& turn) const {

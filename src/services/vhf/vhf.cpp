@@ -104,8 +104,10 @@ Status Factory::on_start(exchange::Turn& turn) {
   TRY(correct_accounts(turn));
   TRY(watch_presence(turn));
   if (options_.on_controller) {
-    TRY_ASSIGN(const auto rows, book_.physical_hosts(turn.transaction()));
-    for (const auto& row : rows) options_.on_controller(row.host.name, row.host.address, row.by_certificate);
+    TRY_ASSIGN(auto rows, book_.physical_hosts(turn.transaction()));
+    // As they came: of several at one address the latest is there.
+    std::ranges::stable_sort(rows, {}, [](const PhysicalRow& row) { return row.host.last_seen; });
+    for (const auto& row : rows) options_.on_controller(row.host.name, row.host.address, is_by_certificate(row));
   }
   return turn.set_timer(kSweepTimer, turn.now() + kSweepInterval);
 }
@@ -199,6 +201,7 @@ Status Factory::register_physical_host(exchange::Turn& turn, const exchange::Mes
                                        const api::RegisterPhysicalHostRequest& input) {
   TRY(check_is_controller(request, input.name));
   TRY(check_registration(request, input));
+  TRY(check_address(turn, request, input));
   TRY_ASSIGN(auto found, book_.physical_host(turn.transaction(), input.name));
   const bool is_new = !found;
   PhysicalRow row = found.value_or(PhysicalRow{});
@@ -220,7 +223,7 @@ Status Factory::register_physical_host(exchange::Turn& turn, const exchange::Mes
   if (is_revoked(row)) return denied(fmt::format("the certificates of {} were withdrawn: join anew", input.name));
   TRY(note_present(turn, row, input.interval));
   TRY(book_.put_physical(turn.transaction(), row));
-  if (options_.on_controller) options_.on_controller(row.host.name, row.host.address, row.by_certificate);
+  if (options_.on_controller) options_.on_controller(row.host.name, row.host.address, is_by_certificate(row));
   if (is_new) {
     exchange::Event event;
     event.kind = "physical_host.registered";

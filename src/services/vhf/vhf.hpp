@@ -18,9 +18,9 @@ namespace nuraghe::services::vhf {
 struct FactoryOptions {
   placement::Weights weights;  // of the policy `optimise`
   PastLimits past;             // what is remembered of single hosts that are gone; its age: of physical hosts too
-  // Told of every controller in the registry when the factory starts, registers or renews one; with an empty address:
-  // that it was forgotten. Within the turn: should that be undone, the next renewal tells what is so. Must not block.
-  // `by_certificate`: it is reached as a member of the site or not at all.
+  // Told of every controller in the registry when the factory starts (as they were seen), or registers one; with an
+  // empty address: that it was forgotten. Within the turn: should that be undone, the next renewal tells what is so.
+  // Must not block. `by_certificate`: it is reached as a member of the site or not at all.
   std::function<void(const std::string& name, const std::string& address, bool by_certificate)> on_controller;
   // Whether a controller has a certificate that counts; empty: none has. Thread safe, does not block.
   std::function<bool(const std::string& name)> is_member;
@@ -84,6 +84,8 @@ class Factory final : public api::Skeleton {
   // ---- who renews (presence.cpp) ----
   // Whether a controller may have the name, and be at the address, that it says.
   Status check_registration(const exchange::Message& request, const api::RegisterPhysicalHostRequest& input) const;
+  Status check_address(exchange::Turn& turn, const exchange::Message& request,
+                       const api::RegisterPhysicalHostRequest& input) const;
   Status watch_presence(exchange::Turn& turn) const;
   Status check_presence(exchange::Turn& turn, std::string_view name) const;
   bool is_revoked(const PhysicalRow& row) const;

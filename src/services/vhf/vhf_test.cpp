@@ -347,6 +347,61 @@ TEST_F(HostFactoryTest, WhoCameByCertificateIsRegisteredAsLongAsThatCounts) {
   EXPECT_TRUE(is_alive("b"));
 }
 
+TEST_F(HostFactoryTest, AnAddressIsOneControllersAsLongAsItCounts) {
+  const auto join = [&](const std::string& name, const std::string& base, bool by_certificate = true) {
+    api::RegisterPhysicalHostRequest input;
+    input.name = name;
+    input.address = base + "/services/" + name;
+    input.interval = 10s;
+    auto message = contracts::vhf::make_register_physical_host(kAddress, input);
+    message.caller = "vhc:" + name;
+    if (by_certificate) message.reached_at = "https://10.0.0.1:8470";
+    return World::fault_of(world_.ask(std::move(message)));
+  };
+  const std::string base = "https://10.0.0.2:8471", local = "https://127.0.0.1:8471";
+  members_ = {"a", "b"};
+  EXPECT_EQ(join("a", base), "");
+  EXPECT_EQ(join("b", base), "conflict");
+  EXPECT_EQ(join("t", base, false), "conflict");
+  EXPECT_FALSE(controllers_.contains("b"));
+  EXPECT_EQ(join("a", base), "") << "its own";
+  members_ = {"b"};
+  EXPECT_EQ(join("b", base), "") << "the certificates of a were withdrawn";
+  members_ = {"a", "b"};
+  EXPECT_EQ(join("a", base), "conflict");
+  world_.advance(1min, 1min);
+  EXPECT_EQ(join("a", base), "") << "b is gone";
+  // Those of the site's token are within one process, or could be.
+  EXPECT_EQ(join("t", local, false), "");
+  EXPECT_EQ(join("u", local, false), "");
+  EXPECT_EQ(join("b", local), "conflict");
+}
+
+TEST_F(HostFactoryTest, AnOlderNuragheDidNotSayHowAControllerCame) {
+  register_physical("a");
+  for (const bool is_https : {false, true}) {
+    world_.close();
+    {
+      auto row = decode_record<PhysicalRow>(world_.values("vhf_physical").front());
+      ASSERT_TRUE(row) << row.error().to_string();
+      row->by_certificate.reset();
+      if (is_https) row->host.address = "https://10.0.0.2:8471/services/a";
+      auto store = store::open_memory(world_.disk);
+      const auto table = store->table("vhf_physical");
+      ASSERT_TRUE(table);
+      auto transaction = store->begin();
+      ASSERT_TRUE(transaction);
+      ASSERT_TRUE((*transaction)->put(*table, "a", encode_record(*row)));
+      ASSERT_TRUE((*transaction)->commit());
+    }
+    by_certificate_.clear();
+    factory_ = std::make_unique<Factory>(options_);
+    world_.open({factory_.get()});
+    EXPECT_EQ(by_certificate_, (std::map<std::string, bool>{{"a", is_https}}));
+    EXPECT_EQ(renew("a"), is_https ? "denied" : "");
+  }
+}
+
 TEST_F(HostFactoryTest, WhoDoesNotRenewIsToldOnceAndWhoReturnsToo) {
   register_physical("a");
   register_physical("b");
