@@ -47,8 +47,10 @@ Status Herald::pump(exchange::Turn& turn) {
   std::int64_t last = after;
   for (const store::Row& row : rows) {
     TRY_ASSIGN(const auto event, decode_record<exchange::Event>(row.value));
+    const bool is_told = options_.topics.contains(event.kind);
+    if (is_told && !input.event.empty() && after < alone_until_) break;
     last = event.sequence;
-    if (options_.topics.contains(event.kind)) input.event.push_back(told(event));
+    if (is_told) input.event.push_back(told(event));
   }
   if (input.event.empty()) return have_told(turn, last);
   TRY_ASSIGN(const auto program, programs_.find(turn.transaction(), ProgramRow::kSelf));
@@ -73,9 +75,14 @@ Status Herald::on_reply(exchange::Turn& turn, const exchange::Message& reply, st
   std::from_chars(token.data(), token.data() + token.size(), last);
   if (!reply.fault) return have_told(turn, last);
   const Error error = exchange::error_of(*reply.fault);
-  // It will never be taken: who comes after it must not wait.
+  // One event will never be taken: those beside it are told, and who comes after it must not wait.
   if (error.code() == ErrorCode::kInvalid) {
-    log_error("herald", "nuraghed does not take events", {{"error", error.to_string()}});
+    if (last > alone_until_) {
+      alone_until_ = last;
+      return turn.set_timer(kAgain, turn.now());
+    }
+    log_error("herald", "nuraghed does not take an event; it is told nobody",
+              {{"sequence", std::to_string(last)}, {"error", error.to_string()}});
     return have_told(turn, last);
   }
   return turn.set_timer(kAgain, turn.now() + options_.retry);

@@ -58,6 +58,8 @@ class Herald final : public exchange::Actor {
   RowTable<ProgramRow> programs_;
   store::Table events_;
   bool is_telling_ = false;
+  // Up to this sequence one event is told at a time, for nuraghed refused a page that ends there.
+  std::int64_t alone_until_ = 0;
   std::atomic<bool> pump_is_due_ = false;
 };
 

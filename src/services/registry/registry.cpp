@@ -109,8 +109,10 @@ Status check_topic(const std::string& service, const std::string& topic) {
 
 Status check_event(const ServiceRow& row, const api::Event& event) {
   const bool is_topic = std::ranges::find(row.topics, event.kind) != row.topics.end();
+  // Its program may have learned of it since: once that has registered anew it is told.
   if (!is_topic)
-    return invalid(fmt::format("'{}' is no topic that {} has registered", xml::printable(event.kind), row.name));
+    return not_found(fmt::format("'{}' is no topic that {} has registered: it has to register anew",
+                                 xml::printable(event.kind), row.name));
   const bool is_severity = event.severity == "info" || event.severity == "warning" || event.severity == "error";
   std::size_t size = event.text.size() + event.vo.size();
   for (const auto& attribute : event.attribute) size += attribute.name.size() + attribute.value.size();
@@ -156,6 +158,17 @@ std::string owner_of(std::string_view segment) {
     for (const auto& operation : service.operations) {
       if (!operation.rest_path.empty() && first_segment(operation.rest_path) == segment)
         return std::string(service.name);
+    }
+  }
+  return {};
+}
+
+// One of Nuraghe's topics that begins with a service's name, as the service's own would; empty: there is none.
+std::string_view own_topic_of(std::string_view service) {
+  for (const auto& info : contracts::all_services()) {
+    for (const auto& topic : info.topics) {
+      const std::string_view name = topic.name;
+      if (name.substr(0, name.find('.')) == service) return name;
     }
   }
   return {};
@@ -228,8 +241,8 @@ Status Registry::on_start(exchange::Turn& turn) {
   for (auto& row : rows) {
     const std::string& name = row.name;
     // The operator gave the name to a controller, or another Nuraghe to a service of its own.
-    const bool is_taken =
-        contracts::find_service(name) != nullptr || (options_.is_controller && options_.is_controller(name));
+    const bool is_taken = contracts::find_service(name) != nullptr || !own_topic_of(name).empty() ||
+                          (options_.is_controller && options_.is_controller(name));
     TRY_ASSIGN(auto texts, texts_.find(turn.transaction(), name));
     // Without a word on how it came in nothing can be sent to it, and an older Nuraghe kept its texts elsewhere: its
     // program registers anew when it renews.
@@ -281,6 +294,9 @@ Status Registry::end_revoked(exchange::Turn& turn) {
 Status Registry::check_free(exchange::Turn& turn, const api::RegisterServiceRequest& input) const {
   if (contracts::find_service(input.name) != nullptr)
     return conflict(fmt::format("{} is one of Nuraghe's own services: call yours otherwise", input.name));
+  if (const auto topic = own_topic_of(input.name); !topic.empty())
+    return conflict(
+        fmt::format("Nuraghe's own topics begin with {}, such as {}: call the service otherwise", input.name, topic));
   if (options_.is_controller && options_.is_controller(input.name))
     return conflict(fmt::format("{} is a controller of the site: call the service otherwise", input.name));
   const auto segments = segments_of(input.operation);
