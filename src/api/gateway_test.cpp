@@ -309,6 +309,15 @@ TEST_F(GatewayTest, WhatConcernsEveryVoIsForAdministrators) {
   EXPECT_EQ(soap_call("/services/vhf", "list_physical_hosts", "", kMember).status, 200);
 }
 
+TEST_F(GatewayTest, WhoSubscribesAtAResourceMayReadIt) {
+  const auto subscribe = [&](const std::string& path, const std::string& token) {
+    return call(soap(path, envelope("<Subscribe xmlns='http://docs.oasis-open.org/wsn/b-2'/>"), token)).body;
+  };
+  EXPECT_THAT(subscribe("/services/hades/machines/a", kMember), HasSubstr("it needs an administrator"));
+  EXPECT_THAT(subscribe("/services/hades/machines/a", kAdmin), Not(HasSubstr("it needs an administrator")));
+  EXPECT_THAT(subscribe("/services/hades/deployments/a", kMember), Not(HasSubstr("it needs an administrator")));
+}
+
 TEST_F(GatewayTest, SeedsAndImagesAreForControllersAlone) {
   const std::string content(3'000'000, 'i');
   ASSERT_TRUE(env::write_file_durably(folder_ + "/part", content));
