@@ -53,7 +53,7 @@ TEST(Catalogue, EveryMethodFromOutsideHasARestRoute) {
 
 TEST(Catalogue, WhatIsMadeIsFoundWhereItsLocationSays) {
   EXPECT_EQ(operation("vcm", "create_vc").rest_location, "/clusters/{cluster}");
-  EXPECT_EQ(operation("vhir", "import_image").rest_location, "/images/{image.name}");
+  EXPECT_EQ(operation("vhir", "import_image").rest_location, "/images/{image.reference}");
   EXPECT_EQ(operation("vhc", "create_host").rest_location, "/controllers/{controller}/hosts/{id}");
 }
 

@@ -108,7 +108,8 @@ TEST(Contracts, StepsOfWorkflowsAreNobodysFromOutside) {
           "vhc.create_host", "vhc.wait_host", "vhc.pause_host", "vhc.resume_host", "vhc.freeze_host", "vhc.thaw_host",
           "vhc.destroy_host", "vhc.abort_host", "vhc.create_network", "vhc.destroy_network"));
   EXPECT_THAT(names_of(Access::kController),
-              testing::UnorderedElementsAre("registry.register_service", "registry.renew_service", "trace.record_spans",
+              testing::UnorderedElementsAre("registry.register_service", "registry.renew_service",
+                                            "registry.publish_events", "trace.record_spans",
                                             "vhf.register_physical_host", "vhf.renew_physical_host", "vhf.report"));
 }
 
