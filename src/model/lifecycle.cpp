@@ -115,11 +115,7 @@ std::string sources_of(ClusterOperation operation) {
 }
 
 std::string host_lifecycle_diagram() {
-  std::string text = "stateDiagram-v2\n  [*] --> initial\n";
-  for (const HostTransition& transition : kHostTransitions)
-    text += fmt::format("  {} --> {}: {}\n", name_of(transition.source), name_of(transition.destination),
-                        name_of(transition.event));
-  return text + "  destroyed --> [*]\n";
+  return "stateDiagram-v2\n  [*] --> initial\n" + diagram_of(kHostTransitions) + "  destroyed --> [*]\n";
 }
 
 std::string cluster_lifecycle_diagram() {

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "base/result.hpp"
+#include "model/transitions.hpp"
 
 namespace nuraghe::model {
 
@@ -34,11 +35,7 @@ inline constexpr std::array kHostEvents = {
     HostEvent::kStarted,      HostEvent::kPaused,    HostEvent::kResumed, HostEvent::kFrozen, HostEvent::kThawed,
     HostEvent::kThawedPaused, HostEvent::kDeparting, HostEvent::kArrived, HostEvent::kStayed, HostEvent::kDestroyed};
 
-struct HostTransition {
-  HostState source;
-  HostEvent event;
-  HostState destination;
-};
+using HostTransition = Transition<HostState, HostEvent>;
 inline constexpr std::array kHostTransitions = {
     HostTransition{HostState::kInitial, HostEvent::kStarted, HostState::kRunning},
     HostTransition{HostState::kRunning, HostEvent::kPaused, HostState::kPaused},
@@ -58,9 +55,7 @@ inline constexpr std::array kHostTransitions = {
 };
 
 constexpr std::optional<HostState> next_state(HostState state, HostEvent event) {
-  for (const HostTransition& transition : kHostTransitions)
-    if (transition.source == state && transition.event == event) return transition.destination;
-  return std::nullopt;
+  return next_in(kHostTransitions, state, event);
 }
 // kConflict when the event is not legal in the state.
 Result<HostState> apply(HostState state, HostEvent event);

@@ -56,11 +56,7 @@ std::string sources_of(MachineEvent event) {
 }
 
 std::string machine_lifecycle_diagram() {
-  std::string text = "stateDiagram-v2\n  [*] --> enrolled\n";
-  for (const MachineTransition& transition : kMachineTransitions)
-    text += fmt::format("  {} --> {}: {}\n", name_of(transition.source), name_of(transition.destination),
-                        name_of(transition.event));
-  return text + "  removed --> [*]\n";
+  return "stateDiagram-v2\n  [*] --> enrolled\n" + diagram_of(kMachineTransitions) + "  removed --> [*]\n";
 }
 
 }  // namespace nuraghe::model

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/result.hpp"
+#include "model/transitions.hpp"
 
 namespace nuraghe::model {
 
@@ -42,11 +43,7 @@ inline constexpr std::array kMachineEvents = {
     MachineEvent::kDeploymentUndone, MachineEvent::kDeploymentFailed, MachineEvent::kReleaseBegun,
     MachineEvent::kReleased,         MachineEvent::kReleaseFailed,    MachineEvent::kRemoved};
 
-struct MachineTransition {
-  MachineState source;
-  MachineEvent event;
-  MachineState destination;
-};
+using MachineTransition = Transition<MachineState, MachineEvent>;
 inline constexpr std::array kMachineTransitions = {
     MachineTransition{MachineState::kEnrolled, MachineEvent::kInspected, MachineState::kAvailable},
     MachineTransition{MachineState::kAvailable, MachineEvent::kInspected, MachineState::kAvailable},
@@ -66,9 +63,7 @@ inline constexpr std::array kMachineTransitions = {
 };
 // nullopt: not legal in this state.
 constexpr std::optional<MachineState> next_state(MachineState state, MachineEvent event) {
-  for (const MachineTransition& transition : kMachineTransitions)
-    if (transition.source == state && transition.event == event) return transition.destination;
-  return std::nullopt;
+  return next_in(kMachineTransitions, state, event);
 }
 // A workflow's steps are at work on it: nobody else gives it orders.
 constexpr bool is_in_transit(MachineState state) {
