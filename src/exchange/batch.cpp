@@ -69,7 +69,7 @@ bool ExchangeImpl::take_turns() {
 
 Status ExchangeImpl::begin_work() {
   open_ = std::make_unique<Work>();
-  state_.jobs_waiting = static_cast<std::int64_t>(lanes_.waiting());
+  state_.jobs_waiting = static_cast<std::int64_t>(jobs_waiting());
   if (unsynced_) state_.jobs_waiting += unsynced_->batch.jobs_started;
   TRY_ASSIGN(open_->batch.transaction, store_->begin());
   return {};

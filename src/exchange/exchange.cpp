@@ -35,15 +35,13 @@ ExchangeImpl::ExchangeImpl(std::unique_ptr<store::Store> store, Router& router, 
       router_(router),
       mailbox_(std::make_shared<Mailbox>(options_.mailbox_limit)),
       store_(std::move(store)),
-      lanes_(options_.lanes, *options_.clock, *options_.random, [this](LaneJob job, Result<std::string> result) {
-        {
-          const std::lock_guard lock(mutex_);
-          ++statistics_.jobs_run;
-        }
-        mailbox_->put(
-            JobEvent{std::string(job.actor->name()), std::move(job.job.key), job.generation, std::move(result)});
-      }) {
+      lanes_(options_.lanes, *options_.clock, *options_.random,
+             [this](LaneJob job, Result<std::string> result) { job_ended(std::move(job), std::move(result)); }) {
   CHECK(options_.batch_limit > 0);
+  for (const auto& [actor, limit] : options_.own_lanes)
+    own_lanes_.try_emplace(
+        actor, limit, *options_.clock, *options_.random,
+        [this](LaneJob job, Result<std::string> result) { job_ended(std::move(job), std::move(result)); });
   state_.clock = options_.clock;
   state_.random = options_.random;
   state_.recorder = options_.recorder;
@@ -53,6 +51,30 @@ ExchangeImpl::ExchangeImpl(std::unique_ptr<store::Store> store, Router& router, 
 }
 
 ExchangeImpl::~ExchangeImpl() { stop(); }
+
+void ExchangeImpl::job_ended(LaneJob job, Result<std::string> result) {
+  {
+    const std::lock_guard lock(mutex_);
+    ++statistics_.jobs_run;
+  }
+  mailbox_->put(JobEvent{std::string(job.actor->name()), std::move(job.job.key), job.generation, std::move(result)});
+}
+
+Lanes& ExchangeImpl::lanes_of(std::string_view actor) {
+  const auto own = own_lanes_.find(actor);
+  return own == own_lanes_.end() ? lanes_ : own->second;
+}
+
+bool ExchangeImpl::run_one_job() {
+  if (lanes_.run_one()) return true;
+  return std::ranges::any_of(own_lanes_, [](auto& own) { return own.second.run_one(); });
+}
+
+std::size_t ExchangeImpl::jobs_waiting() const {
+  std::size_t waiting = lanes_.waiting();
+  for (const auto& [actor, lanes] : own_lanes_) waiting += lanes.waiting();
+  return waiting;
+}
 
 void ExchangeImpl::add_actor(Actor& actor) {
   CHECK(!opened_);
@@ -136,6 +158,7 @@ Status ExchangeImpl::find_last_sequence(store::Transaction& transaction) {
 void ExchangeImpl::start() {
   CHECK(opened_ && !thread_.joinable() && !stopping_);
   lanes_.start();
+  for (auto& [actor, lanes] : own_lanes_) lanes.start();
   has_thread_ = true;
   // A database server would be waited for.
   if (store_->commits_at_once() || store_->can_commit_ahead()) mailbox_->set_helper([this] { return help(); });
@@ -211,6 +234,7 @@ void ExchangeImpl::stop() {
   mailbox_->set_helper({});
   syncer_.stop();
   lanes_.stop();
+  for (auto& [actor, lanes] : own_lanes_) lanes.stop();
   close();
 }
 
@@ -221,7 +245,7 @@ Result<std::optional<TimePoint>> ExchangeImpl::drain() {
     if (failed_) break;
     if (unsynced_ && (open_ || !worked))
       land();
-    else if (!worked && !lanes_.run_one())
+    else if (!worked && !run_one_job())
       return next_due();
   }
   return internal(fmt::format("exchange {} has failed", options_.name));

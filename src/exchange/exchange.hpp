@@ -238,8 +238,10 @@ struct RouterOptions {
 std::unique_ptr<Router> make_router(RouterOptions options);
 
 struct ExchangeOptions {
-  std::string name;               // "control", "vhc-1"; the epoch's owner name
-  std::size_t lanes = 32;         // threads for jobs, started as needed
+  std::string name;        // "control", "vhc-1"; the epoch's owner name
+  std::size_t lanes = 32;  // threads for jobs, started as needed
+  // Actors whose jobs have lanes of their own, by name, so that slow ones keep nobody else's waiting: how many.
+  std::map<std::string, std::size_t, std::less<>> own_lanes{};
   std::size_t batch_limit = 512;  // events per transaction at most
   env::Clock* clock = nullptr;    // required
   env::Random* random = nullptr;  // required

@@ -123,6 +123,14 @@ class ExchangeImpl : public Exchange {
   // Passes a crash point; true when a simulated crash happened here or before.
   bool dies(CrashPoint point);
 
+  // ---- lanes ----
+  // Of the actor's jobs.
+  Lanes& lanes_of(std::string_view actor);
+  void job_ended(LaneJob job, Result<std::string> result);
+  // Runs one job that waits; false: none does.
+  bool run_one_job();
+  std::size_t jobs_waiting() const;
+
   // ---- first answers: retention.cpp ----
   // `reply`: the row's.
   Status stage_stored_answer(Batch& batch, const std::string& request_id, const InboxRow& row, Result<Message> reply);
@@ -141,6 +149,7 @@ class ExchangeImpl : public Exchange {
   std::vector<Actor*> actors_;
   State state_;
   Lanes lanes_;
+  std::map<std::string, Lanes, std::less<>> own_lanes_;  // by actor
   ConversationProbe probe_;
 
   // Whether the next turns can run while the disk syncs.

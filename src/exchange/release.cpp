@@ -80,9 +80,11 @@ void ExchangeImpl::release(ReplyEffect& effect) {
 
 void ExchangeImpl::release(StartJobEffect& effect) {
   Actor* actor = find_actor(effect.actor);
-  lanes_.submit({actor, std::move(effect.job), effect.generation});
+  lanes_of(effect.actor).submit({actor, std::move(effect.job), effect.generation});
 }
 
-void ExchangeImpl::release(CancelJobEffect& effect) { lanes_.cancel(find_actor(effect.actor), effect.key); }
+void ExchangeImpl::release(CancelJobEffect& effect) {
+  lanes_of(effect.actor).cancel(find_actor(effect.actor), effect.key);
+}
 
 }  // namespace nuraghe::exchange

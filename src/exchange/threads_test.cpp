@@ -52,8 +52,10 @@ struct Live {
   std::vector<std::unique_ptr<Exchange>> exchanges;
 
   Exchange& add(const std::string& name, const std::vector<Actor*>& actors, std::size_t lanes = 4,
-                std::unique_ptr<store::Store> store = store::open_memory(store::make_memory_disk())) {
+                std::unique_ptr<store::Store> store = store::open_memory(store::make_memory_disk()),
+                std::map<std::string, std::size_t, std::less<>> own_lanes = {}) {
     ExchangeOptions options;
+    options.own_lanes = std::move(own_lanes);
     options.name = name;
     options.lanes = lanes;
     options.clock = &env::system_clock();
@@ -235,6 +237,41 @@ TEST(Threads, ARunningJobIsToldToStop) {
   while (!running) std::this_thread::yield();
   EXPECT_EQ(live.call_text("/services/worker", "stop", "urn:2"), "(empty)");
   caller.join();
+}
+
+TEST(Threads, JobsOfAnActorWithItsOwnLanesKeepNobodyElseWaiting) {
+  Live live;
+  FunctionActor slow("slow");
+  Back back;
+  std::atomic<int> running{0};
+  slow.work = [&](const Job&, JobContext& context) -> Result<std::string> {
+    ++running;
+    pollfd wait{context.cancel_fd(), POLLIN, 0};
+    EXPECT_EQ(::poll(&wait, 1, 60'000), 1);
+    return "";
+  };
+  slow.request = [&](Turn& turn, const Message& message) -> Status {
+    if (message.operation == "stop") {
+      for (const auto* key : {"1", "2", "3"}) TRY(turn.cancel_job(key));
+    } else {
+      for (const auto* key : {"1", "2", "3"}) TRY(turn.start_job({key, ""}));
+    }
+    return turn.reply(message.message_id, nullptr);
+  };
+  std::atomic<int> ended{0};
+  slow.job = [&](Turn&, const Job&, const Result<std::string>&) {
+    ++ended;
+    return Status();
+  };
+  live.add("one", {&slow, &back}, 1, store::open_memory(store::make_memory_disk()), {{"slow", 2}});
+  live.start();
+  EXPECT_EQ(live.call_text("/services/slow", "go", "urn:1"), "(empty)");
+  while (running < 2) std::this_thread::yield();
+  EXPECT_EQ(live.call_text("/services/back", "ask", "urn:2", "x"), "done x");
+  EXPECT_EQ(running, 2) << "its lanes are bounded";
+  EXPECT_EQ(live.call_text("/services/slow", "stop", "urn:3"), "(empty)");
+  while (ended < 3) std::this_thread::yield();
+  EXPECT_EQ(running, 2) << "the one that waited was dropped";
 }
 
 TEST(Threads, StopCancelsJobsAndTellsWaiters) {
