@@ -17,26 +17,30 @@ Control within(const Control& control, Duration limit) {
   return shorter;
 }
 
-// Controllers do not tell when a machine's power changed: they are asked, with pauses.
-Status await(PowerDriver& driver, const Target& target, PowerState wanted, const PowerLimits& limits,
+// Controllers do not tell when a machine's power changed: they are asked, with pauses. The state counts once `was_off`.
+Status await(PowerDriver& driver, const Target& target, PowerState wanted, bool was_off, const PowerLimits& limits,
              const Control& control, const Deadline& deadline) {
   for (;;) {
     const auto state = driver.status(target, within(control, limits.question));
-    if (state && *state == wanted) return {};
+    was_off = was_off || (state && *state == PowerState::kOff);
+    if (state && *state == wanted && was_off) return {};
     if (!state && !state.error().is_transient()) return state.error();
-    TRY(deadline.check(fmt::format("change of {}'s power to {}", target.name, name_of(wanted))));
+    const auto over = deadline.check(fmt::format("change of {}'s power to {}", target.name, name_of(wanted)));
+    if (!over && !was_off && state && *state == wanted && over.error().code() == ErrorCode::kTimeout)
+      return unavailable(fmt::format("machine {} was never seen off: its power was not cycled", target.name));
+    TRY(over);
     const auto paused = deadline.at_most(limits.pause).wait({}, "pause");
     if (!paused && paused.error().code() != ErrorCode::kTimeout) return paused;
   }
 }
 
-Status carry_out(PowerDriver& driver, const Target& target, const StageRule& rule, const PowerLimits& limits,
-                 const Control& control) {
+Status carry_out(PowerDriver& driver, const Target& target, const StageRule& rule, bool was_off,
+                 const PowerLimits& limits, const Control& control) {
   const auto found = limits.commands.find(rule.command);
   const Control limited = within(control, found == limits.commands.end() ? limits.question : found->second);
   const Deadline deadline(limited);
   TRY(driver.command(target, rule.command, limited));
-  return await(driver, target, rule.wanted, limits, limited, deadline);
+  return await(driver, target, rule.wanted, was_off || driver.sees_cycles(), limits, limited, deadline);
 }
 
 }  // namespace
@@ -110,6 +114,8 @@ Result<PowerState> reach(PowerDriver& driver, const Target& target, Goal goal, c
   if (!now && !now.error().is_transient()) return now.error();
   log += now ? fmt::format("power is {}\n", name_of(*now)) : now.error().to_string() + "\n";
   PowerState reached = now.value_or(PowerState::kUnknown);
+  // Every other goal is reached when the machine is as wished, whatever it was before.
+  bool was_off = goal != Goal::kCycle || reached == PowerState::kOff;
   Status last;
   for (Stage stage = first_stage(goal, reached); stage != Stage::kDone;) {
     const StageRule* rule = rule_of(goal, stage);
@@ -117,10 +123,11 @@ Result<PowerState> reach(PowerDriver& driver, const Target& target, Goal goal, c
       return std::move(last).error().with(
           fmt::format("machine {} does not obey: power {}", target.name, name_of(goal)));
     TRY(whole.check(fmt::format("power {} of {}", name_of(goal), target.name)));
-    last = carry_out(driver, target, *rule, limits, control);
+    last = carry_out(driver, target, *rule, was_off || rule->wanted == PowerState::kOff, limits, control);
     log += fmt::format("{}: {}\n", name_of(rule->command), last ? "done" : last.error().to_string());
     if (!last && !last.error().is_transient()) return last.error();
     if (last) reached = rule->wanted;
+    was_off = was_off || reached == PowerState::kOff;
     stage = last ? rule->on_success : rule->on_failure;
   }
   return reached;

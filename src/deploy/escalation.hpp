@@ -54,6 +54,7 @@ struct PowerLimits {
 
 // Brings the machine to the goal; the state in which it is then. `log` gets a line for each stage. kCancelled;
 // kUnavailable when every stage failed, with what the last one said; any other error that a repeat cannot mend ends it.
+// A cycle is none while the machine was never off: that it is on then proves nothing.
 Result<PowerState> reach(PowerDriver& driver, const Target& target, Goal goal, const PowerLimits& limits,
                          const Control& control, std::string& log);
 

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <set>
+#include <utility>
 
 namespace nuraghe::deploy {
 namespace {
@@ -17,11 +18,17 @@ class Machine final : public PowerDriver {
   std::vector<PowerCommand> heard;
 
   Status check(const Target&) const override { return {}; }
-  Result<PowerState> status(const Target&, const Control&) override { return power_; }
+  bool sees_cycle = false;  // itself, so that status does not show it
+  bool is_cycle_shown = true;
+  bool sees_cycles() const override { return sees_cycle; }
+  Result<PowerState> status(const Target&, const Control&) override {
+    return std::exchange(is_cycling_, false) ? PowerState::kOff : power_;
+  }
   Status command(const Target&, PowerCommand command, const Control&) override {
     heard.push_back(command);
     TRY(obeys(command));
     if (ignored.contains(command)) return {};
+    is_cycling_ = command == PowerCommand::kCycle && is_cycle_shown;
     power_ = command == PowerCommand::kOn || command == PowerCommand::kCycle ? PowerState::kOn : PowerState::kOff;
     return {};
   }
@@ -31,6 +38,7 @@ class Machine final : public PowerDriver {
 
  private:
   PowerState power_;
+  bool is_cycling_ = false;  // who looks next sees it off
 };
 
 PowerLimits short_limits() {
@@ -92,6 +100,30 @@ TEST(Escalation, ACycleIsTheLastMeans) {
   Machine obedient(PowerState::kOn);
   EXPECT_TRUE(reach(obedient, Goal::kCycle));
   EXPECT_EQ(obedient.heard, (Commands{PowerCommand::kSoftOff, PowerCommand::kOn}));
+}
+
+TEST(Escalation, ACycleOfAMachineThatWasNeverOffIsNone) {
+  Machine machine(PowerState::kOn);
+  machine.ignored = {PowerCommand::kSoftOff, PowerCommand::kHardOff, PowerCommand::kCycle};
+  const auto state = reach(machine, Goal::kCycle);
+  ASSERT_FALSE(state);
+  EXPECT_EQ(state.error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(state.error().to_string(),
+            "machine m does not obey: power cycle: machine m was never seen off: its power was not cycled");
+  // A driver that makes the cycle itself need not show it.
+  for (const bool sees_cycle : {false, true}) {
+    Machine quick(PowerState::kOn);
+    quick.ignored = {PowerCommand::kSoftOff, PowerCommand::kHardOff};
+    quick.is_cycle_shown = false;
+    quick.sees_cycle = sees_cycle;
+    EXPECT_EQ(static_cast<bool>(reach(quick, Goal::kCycle)), sees_cycle);
+  }
+  // One that was off is on by whatever means.
+  Machine off(PowerState::kOff);
+  off.ignored = {PowerCommand::kOn};
+  off.is_cycle_shown = false;
+  EXPECT_TRUE(reach(off, Goal::kCycle));
+  EXPECT_EQ(off.heard, (Commands{PowerCommand::kOn, PowerCommand::kCycle}));
 }
 
 TEST(Escalation, WhatNothingHelpsIsSaidWithItsReason) {

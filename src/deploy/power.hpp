@@ -28,7 +28,7 @@ enum class PowerCommand {
   kOn,
   kSoftOff,  // the system is asked to end
   kHardOff,  // the power is cut
-  kCycle,    // cut and given again by the controller itself
+  kCycle,    // cut and given again by the controller itself: status shows it off for a while, or sees_cycles()
 };
 inline constexpr std::array kPowerCommands = {PowerCommand::kOn, PowerCommand::kSoftOff, PowerCommand::kHardOff,
                                               PowerCommand::kCycle};
@@ -44,6 +44,8 @@ class PowerDriver {
   virtual Status check(const Target& target) const = 0;
   virtual Result<PowerState> status(const Target& target, const Control& control) = 0;
   virtual Status command(const Target& target, PowerCommand command, const Control& control) = 0;
+  // True: a cycle is accepted only after the driver itself has seen the machine off, so that status need not show it.
+  virtual bool sees_cycles() const { return false; }
   // From where the machine starts from its next start on, until this is called again.
   virtual Status set_boot_device(const Target& target, BootDevice device, const Control& control) = 0;
   virtual Result<std::vector<Sensor>> read_sensors(const Target& target, const Control& control) = 0;

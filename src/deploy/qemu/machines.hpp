@@ -9,6 +9,11 @@
 //   ROOT/NAME/boot          from where it starts: disk or network
 //   ROOT/NAME/console.log   its first serial port since it was last switched on
 //   ROOT/NAME/qmp.sock      QEMU's monitor; who answers there is the machine, and it is on
+//   ROOT/NAME/qemu.pid      locked by QEMU while it lives: the machine is on also when its monitor is lost
+//
+// A machine whose monitor is lost is switched off by a signal to the process that holds the lock of qemu.pid, and no
+// other. When that file is lost, too, but somebody holds the disk, every verb about its power is kUnavailable and says
+// so: nothing is started on a disk that is in use.
 //
 // Thread safe; one thing at a time on a machine, others wait within their limits.
 #pragma once

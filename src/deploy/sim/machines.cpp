@@ -33,10 +33,11 @@ struct SimMachine {
   std::string image;
   std::string address;                // that the hardware was described by
   std::vector<std::string> leftover;  // serial numbers of other disks, whose blocks still hold what was on them
+  bool is_cycling = false;            // whoever looks next sees it off
   template <class V>
   void fields(V& v) {
     v(1, hardware), v(2, power), v(3, boot_device), v(4, runs), v(5, serial), v(6, partitioned), v(7, formatted),
-        v(8, populated), v(9, configured), v(10, image), v(11, address), v(12, leftover);
+        v(8, populated), v(9, configured), v(10, image), v(11, address), v(12, leftover), v(13, is_cycling);
   }
   bool can_boot() const { return !configured.empty() && configured == populated; }
 };
@@ -169,8 +170,11 @@ Result<PowerState> Machines::status(const Target& target, const Control& control
   TRY_ASSIGN(const bool is_known, begin("status", target, control));
   if (!is_known) return PowerState::kUnknown;
   const std::lock_guard lock(mutex_);
-  TRY_ASSIGN(const auto machine, find(target));
-  return machine.power;
+  TRY_ASSIGN(auto machine, find(target));
+  if (!machine.is_cycling) return machine.power;
+  machine.is_cycling = false;
+  TRY(put(target.name, machine));
+  return PowerState::kOff;
 }
 
 Status Machines::command(const Target& target, PowerCommand command, const Control& control) {
@@ -184,11 +188,13 @@ Status Machines::command(const Target& target, PowerCommand command, const Contr
   if (command == PowerCommand::kOn && is_on) return {};
   if (command == PowerCommand::kOn || command == PowerCommand::kCycle) {
     machine.power = PowerState::kOn;
+    machine.is_cycling = command == PowerCommand::kCycle;
     machine.runs = machine.boot_device == BootDevice::kNetwork ? Runs::kDeploymentSystem
                    : machine.can_boot()                        ? Runs::kOwnSystem
                                                                : Runs::kNothing;
   } else {
     machine.power = PowerState::kOff;
+    machine.is_cycling = false;
     machine.runs = Runs::kNothing;
   }
   return put(target.name, machine);

@@ -1,11 +1,14 @@
 // The power contract (deploy/power.hpp) and the agent's (deploy/agent.hpp), tested alike over every driver. A driver
 // joins by a row in kDrivers.
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <string>
@@ -186,6 +189,100 @@ TEST_P(PowerContract, AMachineThatDoesNotListenIsSwitchedOffAllTheSame) {
   EXPECT_EQ(state(), PowerState::kOn);
   ASSERT_TRUE(go(Goal::kCycle));
   EXPECT_EQ(state(), PowerState::kOn);
+}
+
+TEST_P(PowerContract, ACycleIsSeenByTheDriverOrByItsStatus) {
+  ASSERT_TRUE(power().command(target(), PowerCommand::kOn, {}));
+  ASSERT_TRUE(power().command(target(), PowerCommand::kCycle, {}));
+  if (!power().sees_cycles()) {
+    EXPECT_EQ(state(), PowerState::kOff);
+  }
+  EXPECT_EQ(state(), PowerState::kOn);
+}
+
+// A QEMU of the driver qemu, whatever becomes of the files by which it is known.
+class QemuMachine : public ::testing::Test {
+ protected:
+  QemuMachine() {
+    EXPECT_NE(::mkdtemp(root_.data()), nullptr);
+    auto opened = open_qemu_machines({root_});
+    EXPECT_TRUE(opened) << opened.error().to_string();
+    driver_ = std::move(*opened);
+    EXPECT_TRUE(command(PowerCommand::kOn));
+    pid_ = pid();
+  }
+  ~QemuMachine() override {
+    if (is_alive()) ::kill(pid_, SIGKILL);
+    std::filesystem::remove_all(root_);
+  }
+  Status command(PowerCommand command) { return driver_->command(target_, command, {}); }
+  Result<PowerState> state() { return driver_->status(target_, {}); }
+  std::string file(const std::string& name) const { return root_ + "/m1/" + name; }
+  pid_t pid() const {
+    pid_t pid = 0;
+    std::ifstream(file("qemu.pid")) >> pid;
+    EXPECT_GT(pid, 0);
+    return pid;
+  }
+  bool is_alive() const {
+    std::string line;
+    std::getline(std::ifstream(fmt::format("/proc/{}/cmdline", pid_)), line);
+    return line.find("machine-m1") != std::string::npos;
+  }
+
+  std::string root_ = "/tmp/nuraghe-qemu-XXXXXX";
+  Target target_{"m1", "cpus=1,memory=32MiB,disk=64MiB", {}};
+  std::unique_ptr<PowerDriver> driver_;
+  pid_t pid_ = 0;
+};
+
+TEST_F(QemuMachine, IsOnAndCanBeSwitchedOffAlsoWhenItsMonitorIsLost) {
+  for (const bool is_cycled : {false, true}) {
+    ASSERT_TRUE(std::filesystem::remove(file("qmp.sock")));
+    EXPECT_EQ(state().value_or(PowerState::kUnknown), PowerState::kOn);
+    ASSERT_TRUE(command(PowerCommand::kOn));
+    EXPECT_TRUE(is_alive());
+    EXPECT_EQ(pid(), pid_) << "no second one was started";
+    EXPECT_EQ(command(PowerCommand::kSoftOff).error().code(), ErrorCode::kUnavailable);
+    ASSERT_TRUE(command(is_cycled ? PowerCommand::kCycle : PowerCommand::kHardOff));
+    EXPECT_FALSE(is_alive());
+    EXPECT_EQ(state().value_or(PowerState::kUnknown), is_cycled ? PowerState::kOn : PowerState::kOff);
+    if (!is_cycled) {
+      ASSERT_TRUE(command(PowerCommand::kOn));
+    }
+    pid_ = pid();
+  }
+}
+
+TEST_F(QemuMachine, ThatDoesNotAnswerAnyMoreIsKilled) {
+  ASSERT_EQ(::kill(pid_, SIGSTOP), 0);
+  EXPECT_EQ(state().value_or(PowerState::kUnknown), PowerState::kOn);
+  ASSERT_TRUE(command(PowerCommand::kHardOff));
+  EXPECT_FALSE(is_alive());
+  EXPECT_EQ(state().value_or(PowerState::kUnknown), PowerState::kOff);
+}
+
+TEST_F(QemuMachine, WhoseFilesAreAllLostIsNeitherTouchedNorStartedTwice) {
+  for (const auto* name : {"qmp.sock", "qemu.pid"}) ASSERT_TRUE(std::filesystem::remove(file(name)));
+  EXPECT_EQ(state().error().code(), ErrorCode::kUnavailable);
+  for (const auto one : {PowerCommand::kOn, PowerCommand::kHardOff, PowerCommand::kCycle}) {
+    const auto refused = command(one);
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().to_string().find("a process uses its disk"), std::string::npos);
+  }
+  EXPECT_TRUE(is_alive());
+}
+
+TEST_F(QemuMachine, ThatIsGoneIsOffWhateverItsFilesSay) {
+  ASSERT_EQ(::kill(pid_, SIGKILL), 0);
+  // Another process's number stands there, and nobody's lock.
+  std::ofstream(file("qemu.pid"), std::ios::trunc) << ::getpid() << "\n";
+  std::string log;
+  const auto off = reach(*driver_, target_, Goal::kForceOff, {}, {}, log);
+  EXPECT_TRUE(off) << off.error().to_string();
+  ASSERT_TRUE(command(PowerCommand::kOn));
+  pid_ = pid();
+  EXPECT_TRUE(is_alive());
 }
 
 // Of drivers that have an agent.
