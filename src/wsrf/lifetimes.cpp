@@ -122,6 +122,20 @@ Status Resources::forget_termination(Turn& turn, const Work& work) const {
   return turn.cancel_timer(key);
 }
 
+// The timers stay and find nothing when they are due.
+Status Resources::forget(store::Transaction& tx, std::string_view path) const {
+  std::string after;
+  for (;;) {
+    TRY_ASSIGN(const auto rows, tx.scan(lifetimes_, {}, after));
+    if (rows.empty()) return {};
+    after = rows.back().key;
+    for (const auto& row : rows) {
+      TRY_ASSIGN(const auto lifetime, decode_record<LifetimeRow>(row.value));
+      if (lifetime.path == path) TRY(tx.erase(lifetimes_, row.key));
+    }
+  }
+}
+
 Status Resources::on_timer(Turn& turn, std::string_view key) {
   TRY_ASSIGN(const auto stored, turn.transaction().get(lifetimes_, key));
   if (!stored) return {};

@@ -33,6 +33,11 @@ class Resources final : public exchange::Actor {
   // Where this actor serves which operations: for the process's router.
   static void each_route(const std::function<void(const std::string& path, const std::string& operation)>& route);
 
+  // The resource at this path ("/services/hades/machines/m1") is gone by another way than Destroy, and another one may
+  // get its name: whoever's termination time it had is forgotten. To be called in a turn of any actor of the same
+  // exchange; not before this one was opened.
+  Status forget(store::Transaction& tx, std::string_view path) const;
+
   std::string_view name() const override { return "wsrf"; }
   Status open(store::Store& store) override;
   Status on_start(exchange::Turn& turn) override;

@@ -223,6 +223,20 @@ TEST_F(Lifetimes, ATerminationTimeDestroysAlsoAfterARestart) {
   EXPECT_EQ(world.leftovers("control"), "");
 }
 
+TEST_F(Lifetimes, WhatIsGoneByAnotherWayLeavesNoTimeToWhoGetsItsName) {
+  in(1h);
+  world.exchanges[0]->post(
+      "vcf", [&](Turn& turn) { return resources->forget(turn.transaction(), "/services/vcf/clusters/vc-1"); },
+      [](const Status& status) { EXPECT_TRUE(status); });
+  world.drain();
+  EXPECT_THAT(end(), HasSubstr("nil=\"true\""));
+  world.clock.advance(2h);
+  world.drain();
+  EXPECT_TRUE(calls.empty());
+  EXPECT_EQ(world.rows("control", "wsrf_lifetimes").size(), 0U);
+  EXPECT_EQ(world.leftovers("control"), "");
+}
+
 TEST_F(Lifetimes, ItCanBePutOffAndTakenAway) {
   in(1h);
   EXPECT_THAT(set("<p:RequestedLifetimeDuration>PT2H</p:RequestedLifetimeDuration>"),
