@@ -147,6 +147,18 @@ Status Service::create_vo(exchange::Turn& turn, const exchange::Message& request
   return answer(turn, request.message_id, response);
 }
 
+Status Service::check_no_machines(store::Transaction& tx, const std::string& vo) const {
+  if (!options_.machines_of) return {};
+  TRY_ASSIGN(const auto machines, options_.machines_of(tx, vo));
+  if (machines.empty()) return {};
+  std::string names;
+  for (const auto& machine : machines) names += (names.empty() ? "" : ", ") + machine;
+  return conflict(
+      fmt::format("the VO {} has physical machines: {}; release them with a full wipe first (nuraghe --vo {} machine "
+                  "release NAME --wipe full), or remove them by force",
+                  vo, names, vo));
+}
+
 Status Service::delete_vo(exchange::Turn& turn, const exchange::Message& request, const api::DeleteVoRequest& input) {
   auto& tx = turn.transaction();
   TRY_ASSIGN(auto row, vo_of(turn, request, input.vo));
@@ -154,6 +166,7 @@ Status Service::delete_vo(exchange::Turn& turn, const exchange::Message& request
   TRY_ASSIGN(const auto holds, quotas_.holding(tx, row.name));
   if (!holds.is_nothing())
     return conflict(fmt::format("the VO {} holds {} virtual hosts; destroy them first", row.name, holds.hosts));
+  TRY(check_no_machines(tx, row.name));
   TRY_ASSIGN(const auto members, members_.scan(tx, member_key(row.name, "")));
   for (const auto& [key, member] : members) {
     TRY(remove_tokens(turn, member.id));

@@ -22,6 +22,9 @@ struct ServiceOptions {
   Duration audit_retention = std::chrono::hours(24 * 400);
   // Whether a request for what no definition has, such as an operation of WSRF, changes nothing; empty: none does so.
   std::function<bool(const exchange::Message&)> reads;
+  // The physical machines that the VO has, or that may hold its data, asked for in a turn of the service; empty: there
+  // are none here.
+  std::function<Result<std::vector<std::string>>(store::Transaction& tx, const std::string& vo)> machines_of;
   // The rows are not what the board shows: reload() is to be called in a turn. Must not block.
   std::function<void()> on_stale;
 };
@@ -84,6 +87,8 @@ class Service final : public api::Skeleton, public exchange::Recorder {
                       const api::VerifyAuditRequest& input) override;
 
  private:
+  // kConflict names the physical machines that the VO still has.
+  Status check_no_machines(store::Transaction& tx, const std::string& vo) const;
   // The VO that a request is about: the one that it acts for, or kNotFound.
   Result<VoRow> vo_of(exchange::Turn& turn, const exchange::Message& request, const std::string& vo) const;
   Result<MemberRow> member_of(exchange::Turn& turn, const std::string& vo, const std::string& name) const;

@@ -40,6 +40,9 @@ class TenantTest : public ::testing::Test {
     options.first_vo = "physics";
     options.audit_retention = 24h;
     options.on_stale = [this] { ++stale_; };
+    options.machines_of = [this](store::Transaction&, const std::string& vo) {
+      return Result<std::vector<std::string>>(vo == "chemistry" ? machines_ : std::vector<std::string>());
+    };
     service_ = std::make_unique<Service>(options);
     world_.open({service_.get(), &tables_});
   }
@@ -73,6 +76,7 @@ class TenantTest : public ::testing::Test {
 
   AccountBoard board_;
   int stale_ = 0;
+  std::vector<std::string> machines_;  // of the VO chemistry
   Tables tables_;
   std::unique_ptr<Service> service_;
   World world_;
@@ -202,6 +206,17 @@ TEST_F(TenantTest, ExpiredTokensGo) {
   world_.advance(2h, 30min);
   EXPECT_THAT(world_.keys("tenant_token"), IsEmpty());
   EXPECT_THAT(board_.now()->by_digest, ::testing::IsEmpty());
+}
+
+TEST_F(TenantTest, AVoWithMachinesStays) {
+  EXPECT_EQ(World::fault_of(world_.ask(api::make_create_vo(kAddress, {"chemistry", {}}), "physics")), "");
+  machines_ = {"m1 (deployed)", "m2 (its disks may hold data of the VO)"};
+  const auto refused = world_.ask(api::make_delete_vo(kAddress, {"chemistry"}), "chemistry");
+  EXPECT_EQ(World::fault_of(refused), "conflict");
+  EXPECT_THAT(refused.fault->reason, HasSubstr("physical machines: m1 (deployed), m2 (its disks may hold data"));
+  EXPECT_EQ(World::fault_of(world_.ask(api::make_get_vo(kAddress, {"chemistry"}), "chemistry")), "");
+  machines_.clear();
+  EXPECT_EQ(World::fault_of(world_.ask(api::make_delete_vo(kAddress, {"chemistry"}), "chemistry")), "");
 }
 
 TEST_F(TenantTest, AVoGoesWithItsMembersAndTokensUnlessItHoldsHosts) {
