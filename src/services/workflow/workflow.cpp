@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "contracts/operation.hpp"
+
 namespace nuraghe::services::workflow {
 namespace {
 
@@ -33,6 +35,17 @@ api::Process process_of(const Deployed& process) {
   return item;
 }
 
+// Whether it runs a process that serves an operation for which an administrator is needed. Of a version that is not
+// deployed any more nothing runs.
+bool is_of_site(const std::vector<bpel::DeployedProcess>& processes, const bpel::InstanceSummary& summary) {
+  const auto found = std::ranges::find(processes, summary.program, &bpel::DeployedProcess::id);
+  if (found == processes.end()) return false;
+  return std::ranges::any_of(found->routes, [](const bpel::Route& route) {
+    const auto* operation = contracts::operation_at(route.path, route.operation);
+    return operation != nullptr && operation->access == contracts::Access::kSite;
+  });
+}
+
 }  // namespace
 
 Status Administration::list_processes(exchange::Turn& turn, const exchange::Message& request,
@@ -60,9 +73,11 @@ Status Administration::list_instances(exchange::Turn& turn, const exchange::Mess
   constexpr std::int32_t kMostListed = 10'000;
   if (input.limit) filter.limit = static_cast<std::size_t>(std::min(*input.limit, kMostListed));
   TRY_ASSIGN(const auto instances, engine_.list(turn, filter));
+  const auto processes = engine_.processes();
   api::ListInstancesResponse response;
   for (const auto& summary : instances) {
     TRY_ASSIGN(auto instance, instance_of(summary));
+    instance.of_site = is_of_site(processes, summary);
     response.instance.push_back(std::move(instance));
   }
   return answer(turn, request.message_id, response);
@@ -73,6 +88,7 @@ Status Administration::show_instance(exchange::Turn& turn, const exchange::Messa
   TRY_ASSIGN(const auto details, engine_.show(turn, input.id, request.vo));
   api::ShowInstanceResponse response;
   TRY_ASSIGN(response.instance, instance_of(details.summary));
+  response.instance.of_site = is_of_site(engine_.processes(), details.summary);
   for (const auto& activity : details.activities)
     response.activity.push_back(
         {activity.kind, activity.name, activity.path, activity.state, activity.file, activity.line});
@@ -81,11 +97,26 @@ Status Administration::show_instance(exchange::Turn& turn, const exchange::Messa
   return answer(turn, request.message_id, response);
 }
 
+Status Administration::check_not_of_site(exchange::Turn& turn, const exchange::Message& request, const std::string& id,
+                                         std::string_view operation) const {
+  TRY_ASSIGN(const auto details, engine_.show(turn, id, request.vo));
+  if (!is_of_site(engine_.processes(), details.summary)) return {};
+  return denied(fmt::format("{} is a run of the site's process {}: only an administrator may do that, by {}", id,
+                            details.summary.process, operation));
+}
+
 Status Administration::suspend_instance(exchange::Turn& turn, const exchange::Message& request,
                                         const api::SuspendInstanceRequest& input) {
-  TRY(engine_.show(turn, input.id, request.vo));
+  TRY(check_not_of_site(turn, request, input.id, "suspend_site_instance"));
   TRY(engine_.suspend(turn, input.id));
   return answer(turn, request.message_id, api::SuspendInstanceResponse{});
+}
+
+Status Administration::suspend_site_instance(exchange::Turn& turn, const exchange::Message& request,
+                                             const api::SuspendSiteInstanceRequest& input) {
+  TRY(engine_.show(turn, input.id, request.vo));
+  TRY(engine_.suspend(turn, input.id));
+  return answer(turn, request.message_id, api::SuspendSiteInstanceResponse{});
 }
 
 Status Administration::resume_instance(exchange::Turn& turn, const exchange::Message& request,
@@ -97,9 +128,16 @@ Status Administration::resume_instance(exchange::Turn& turn, const exchange::Mes
 
 Status Administration::terminate_instance(exchange::Turn& turn, const exchange::Message& request,
                                           const api::TerminateInstanceRequest& input) {
-  TRY(engine_.show(turn, input.id, request.vo));
+  TRY(check_not_of_site(turn, request, input.id, "terminate_site_instance"));
   TRY(engine_.terminate(turn, input.id, input.reason.value_or("by its user")));
   return answer(turn, request.message_id, api::TerminateInstanceResponse{});
+}
+
+Status Administration::terminate_site_instance(exchange::Turn& turn, const exchange::Message& request,
+                                               const api::TerminateSiteInstanceRequest& input) {
+  TRY(engine_.show(turn, input.id, request.vo));
+  TRY(engine_.terminate(turn, input.id, input.reason.value_or("by an administrator")));
+  return answer(turn, request.message_id, api::TerminateSiteInstanceResponse{});
 }
 
 Status Administration::replay_instance(exchange::Turn& turn, const exchange::Message& request,
