@@ -101,12 +101,13 @@ TEST(Contracts, StepsOfWorkflowsAreNobodysFromOutside) {
       testing::UnorderedElementsAre(
           "hades.enrol_machine", "hades.list_machines", "hades.get_machine", "hades.inspect_machine",
           "hades.power_machine", "hades.set_boot_device", "hades.read_sensors", "hades.cordon_machine",
-          "hades.remove_machine", "hades.propose", "hades.deploy", "hades.abort", "hades.release",
-          "ca.create_join_token", "ca.list_join_tokens", "ca.list_certificates", "ca.revoke_host", "tenant.create_vo",
-          "tenant.delete_vo", "tenant.list_vos", "tenant.issue_wide_token", "tenant.set_quota",
-          "tenant.list_site_audit", "tenant.verify_audit", "vhf.forget_physical_host", "vhir.import_image",
-          "vhc.create_host", "vhc.wait_host", "vhc.pause_host", "vhc.resume_host", "vhc.freeze_host", "vhc.thaw_host",
-          "vhc.destroy_host", "vhc.abort_host", "vhc.create_network", "vhc.destroy_network"));
+          "hades.remove_machine", "hades.abandon_deployment", "hades.propose", "hades.deploy", "hades.abort",
+          "hades.release", "ca.create_join_token", "ca.list_join_tokens", "ca.list_certificates", "ca.revoke_host",
+          "tenant.create_vo", "tenant.delete_vo", "tenant.list_vos", "tenant.issue_wide_token", "tenant.set_quota",
+          "tenant.list_site_audit", "tenant.verify_audit", "workflow.suspend_site_instance",
+          "workflow.terminate_site_instance", "vhf.forget_physical_host", "vhir.import_image", "vhc.create_host",
+          "vhc.wait_host", "vhc.pause_host", "vhc.resume_host", "vhc.freeze_host", "vhc.thaw_host", "vhc.destroy_host",
+          "vhc.abort_host", "vhc.create_network", "vhc.destroy_network"));
   EXPECT_THAT(names_of(Access::kController),
               testing::UnorderedElementsAre("registry.register_service", "registry.renew_service",
                                             "registry.publish_events", "trace.record_spans",

@@ -49,6 +49,20 @@ def machines(world):
     added = world.json("machine", "add", "--from", "list.csv")
     assert [one["name"] for one in added] == ["m1", "m2"] and len(added[0]["macs"]) == 2, added
     world.cli("machine", "add", "--from", "list.csv")  # the same again is no error
+    # Line by line: what is refused keeps no other out, and says in which line it stands.
+    world.write("some.csv", 'name,driver,mac\n"m3",sim,"52:54:00:00:00:03"\nM 4,sim,\nm5,redfish,\nm6,sim,52:54:00:00:00:03\nm7,,\n')
+    said = world.cli("machine", "add", "--from", "some.csv", check=3)
+    rows = [row.split(maxsplit=2) for row in said.stdout.splitlines()]
+    assert [row[:1] for row in rows] == [["LINE"], ["2"], ["3"], ["4"], ["5"], ["6"]], said.stdout
+    assert rows[1][1:] == ["m3", "enrolled"] and rows[5][1:] == ["m7", "enrolled"], rows
+    assert "is no name of a machine" in said.stdout and "no driver 'redfish'" in rows[3][2], said.stdout
+    assert "52:54:00:00:00:03 is of machine m3 already" in rows[4][2], rows
+    assert "3 of 5 machines of some.csv were not added" in said.stderr, said.stderr
+    listed = world.json("machine", "add", "--from", "some.csv", check=3)
+    assert [(one["line"], one["name"], "error" in one) for one in listed] == [
+        (2, "m3", False), (3, "M 4", True), (4, "m5", True), (5, "m6", True), (6, "m7", False)], listed
+    for name in ("m3", "m7"):
+        world.cli("machine", "rm", name, "--yes")
     world.write("bad.csv", "name,colour\nm3,red\n")
     assert "bad.csv:1: 'colour'" in world.cli("machine", "add", "--from", "bad.csv", check=3).stderr
     for driver in ("ipmi", "redfish"):
@@ -145,6 +159,7 @@ def failing(world):
     # Its controller does not obey: nothing was written, so it is as before.
     said = world.cli("machine", "deploy", "lost-1", "node.xml", check=None).stderr
     assert "machine lost-1 does not obey" in said, said
+    world.cli("machine", "power", "good-1", "cycle")
     assert world.json("machine", "show", "lost-1")["state"] == "available"
     assert "release it first" in world.cli("machine", "rm", "bad-1", "--yes", check=5).stderr
     for name in ("bad-1", "good-1"):
@@ -153,17 +168,25 @@ def failing(world):
     check_nothing_is_left(world)
 
 
+def stays(world, vo, why):
+    """A VO with machines is not deleted."""
+    said = world.cli("vo", "rm", vo, "--yes", check=5).stderr
+    assert f"the VO {vo} has physical machines: {why}" in said, said
+
+
 def unwiped(world):
     """A machine that was not wiped goes to no other VO."""
     available(world, "m1")
     world.cli("vo", "create", "physics")
     world.cli("--vo", "physics", "image", "import", "image")
     world.cli("machine", "deploy", "m1", "node.xml")
+    stays(world, "default", "m1 (deployed)")
     deployment = world.json("machine", "show", "m1")["deployment"]
     said = world.cli("--vo", "physics", "machine", "release", "m1", "--yes", check=4).stderr
     assert "machine m1 is of the VO default" in said, said
     assert "no deployment" in world.http("GET", "/deployments/" + deployment, headers={"Nuraghe-VO": "physics"})[1].decode()
     world.cli("machine", "release", "m1", "--wipe", "none", "--yes")
+    stays(world, "default", "m1 (its disks may hold data of the VO)")
     said = world.cli("--vo", "physics", "machine", "deploy", "m1", "node.xml", check=5).stderr
     assert "released without a full wipe" in said, said
     # A quick wipe leaves the blocks, so it is not enough.
@@ -209,6 +232,80 @@ def abort(world):
     assert [(one["step"], one["state"]) for one in shown["deployed"]["steps"]][-2:] == [
         ("populate", "failed"), ("power-off", "done")], shown
     assert "nothing is at work" in world.cli("machine", "abort", "slow-1", check=5).stderr
+    gone(world, "slow-1")
+    check_nothing_is_left(world)
+
+
+def running_deployment(world):
+    [instance] = [one for one in children(world.soap("workflow", "list_instances", "<x:running_only>true</x:running_only>"), "instance")]
+    assert (child(instance, "process"), child(instance, "of_site")) == ("hades-deploy", "true"), instance
+    return child(instance, "id")
+
+
+def abandon(world):
+    """The run of a deployment is the site's: an owner of the VO cannot end it; and when it is gone, its machine is not."""
+    world.cli("member", "add", "otto", "--role", "owner")
+    token = world.json("token", "issue", "otto")["secret"]
+    available(world, "slow-1")
+    for how in ("terminate", "suspend"):
+        world.cli("--no-wait", "machine", "deploy", "slow-1", "node.xml")
+        at_step(world, "slow-1", "populate")
+        instance = running_deployment(world)
+        for path in (f"/workflows/instances/{instance}/{how}", f"/workflows/site-instances/{instance}/{how}"):
+            status, body, _ = world.http("POST", path, body=b"{}", headers={"Content-Type": "application/json"}, token=token)
+            assert status == 403, (path, status, body)
+        refused(lambda: Client(world, token=token).ask(f"/services/workflow/instances/{instance}", "<rl:Destroy/>"),
+                "ResourceNotDestroyedFault")
+        assert running_deployment(world) == instance
+        world.soap("workflow", f"{how}_site_instance", f"<x:id>{instance}</x:id>")
+        assert world.json("machine", "show", "slow-1")["state"] == "deploying"
+        said = world.cli("machine", "abandon", "slow-1", "--reason", "its workflow is gone", "--yes").stdout
+        assert "abandoned by an administrator: its workflow is gone" in said, said
+        shown = world.json("machine", "show", "slow-1")
+        assert (shown["state"], shown["power"], shown["boot_device"], shown["unwiped"]) == ("failed", "off", "disk", "default"), shown
+        assert shown["deployed"]["steps"][-1]["state"] == "failed", shown
+        if how == "suspend":  # it goes on, and finds that all is over
+            world.soap("workflow", "resume_instance", f"<x:id>{instance}</x:id>")
+            world.until_quiet()
+            assert world.json("machine", "show", "slow-1")["state"] == "failed"
+        assert "it is failed" in world.cli("machine", "abandon", "slow-1", "--yes", check=5).stderr
+        world.cli("machine", "release", "slow-1", "--wipe", "full", "--yes")
+    world.cli("machine", "rm", "slow-1", "--yes")
+    check_nothing_is_left(world)
+
+
+def too_late(world):
+    """What is deployed stays so when an abort comes before the workflow has heard of it; the same for a release."""
+    for step, begin, done in (("end_deployment", ("deploy", "m1", "node.xml"), "deployed"),
+                              ("end_release", ("release", "m1", "--wipe", "full", "--yes"), "available")):
+        if step == "end_deployment":
+            available(world, "m1")
+        deployment = world.json("machine", "show", "m1")["deployment"]
+        world.cli("--no-wait", "machine", *begin)
+        world.until(lambda: world.json("machine", "show", "m1")["state"] == done, f"{step} was done")
+        deployment = deployment or world.json("machine", "show", "m1")["deployment"]
+        assert world.running_workflows(), "the workflow waits for the answer"
+        try:
+            world.soap("hades", "abort", f"<x:deployment>{deployment}</x:deployment>", timeout=30)
+            raise AssertionError("it was aborted")
+        except Fault as fault:
+            assert fault.code in ("not-found", "conflict"), fault
+        world.until_quiet()
+        shown = world.json("machine", "show", "m1")
+        assert (shown["state"], shown["power"]) == (done, "on" if done == "deployed" else "off"), shown
+        assert len(world.table("vhir_hold")) == (done == "deployed"), "the image is held as long as it is deployed"
+        assert not shown["condition"], shown
+    world.cli("machine", "rm", "m1", "--yes")
+    check_nothing_is_left(world)
+
+
+def limited(world):
+    """A step that takes longer than its limit is ended with its name, and the machine is switched off."""
+    available(world, "slow-1")
+    said = world.cli("machine", "deploy", "slow-1", "node.xml", check=None)
+    assert said.returncode not in (0, 2) and "populate of machine slow-1: it took longer than its limit of 1.0 s" in said.stderr, said
+    shown = world.json("machine", "show", "slow-1")
+    assert (shown["state"], shown["power"], shown["boot_device"]) == ("failed", "off", "disk"), shown
     gone(world, "slow-1")
     check_nothing_is_left(world)
 
@@ -275,6 +372,14 @@ def resources(world):
     world.cli("machine", "uncordon", "m1")
     world.cli("machine", "deploy", "m1", "node.xml")
     world.cli("machine", "release", "m1", "--wipe", "full", "--yes")
+    # A termination time goes with its machine, however that goes: the next one of its name has none.
+    client.ask("/services/hades/machines/m1", "<rl:SetTerminationTime><rl:RequestedLifetimeDuration>P1D"
+                                              "</rl:RequestedLifetimeDuration></rl:SetTerminationTime>")
+    assert client.get("/services/hades/machines/m1", "rl:TerminationTime") != [""]
+    world.cli("machine", "rm", "m1", "--yes")
+    assert not world.table("wsrf_lifetimes")
+    available(world, "m1")
+    assert client.get("/services/hades/machines/m1", "rl:TerminationTime") == [""]
     client.ask("/services/hades/machines/m1", "<rl:Destroy/>")
     refused(lambda: client.get("/services/hades/machines/m1", "hades:State"), "ResourceUnknownFault")
     check_nothing_is_left(world)
@@ -328,9 +433,24 @@ def slowly(world, options):
     for verb, delay in (("populate", "5s"), ("configure", "3s"), ("wipe", "3s")):
         slow += ["--sim-machine-delay", f"{verb}={delay}"]
     world.start(*slow)
-    for test in (abort, late, lambda one: killed(one, lambda: one.start(*slow))):
+    for test in (abort, abandon, late, lambda one: killed(one, lambda: one.start(*slow))):
         test(world)
         print("ok", getattr(test, "__name__", ""), flush=True)
+    assert world.stop()[0] == 0
+    world.start(*slow, "--step-limit", "populate=1s")
+    limited(world)
+    print("ok limited", flush=True)
+    assert world.stop()[0] == 0
+    world.own_workflows()
+    for name, step in (("deploy", "end_deployment"), ("release", "end_release")):
+        invoke = f'operation="{step}" inputVariable="end" outputVariable="end_done"/>'
+        with open(os.path.join(world.folder, "workflows/hades", name + ".bpel"), encoding="utf-8") as file:
+            text = file.read()
+        at = text.rindex(invoke) + len(invoke)
+        world.write(f"workflows/hades/{name}.bpel", text[:at] + "<wait><for>'PT3S'</for></wait>" + text[at:])
+    world.start(*QUICK, *options)
+    too_late(world)
+    print("ok too_late", flush=True)
     assert world.stop()[0] == 0
 
 

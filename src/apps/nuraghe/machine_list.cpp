@@ -63,8 +63,7 @@ void take_field(contracts::hades::EnrolMachineRequest& machine, const std::strin
 
 }  // namespace
 
-Result<std::vector<contracts::hades::EnrolMachineRequest>> parse_machine_list(std::string_view text,
-                                                                              const std::string& file) {
+Result<std::vector<ListedMachine>> parse_machine_list(std::string_view text, const std::string& file) {
   int number = 0;
   const auto headings = next_line(text, number);
   const std::vector<std::string> known = {"name", "driver", "address", "mac"};
@@ -74,7 +73,7 @@ Result<std::vector<contracts::hades::EnrolMachineRequest>> parse_machine_list(st
   }
   if (!headings || std::ranges::find(headings->fields, "name") == headings->fields.end())
     return invalid(fmt::format("{}:1: the first line must have the heading 'name'", file));
-  std::vector<contracts::hades::EnrolMachineRequest> machines;
+  std::vector<ListedMachine> machines;
   while (const auto line = next_line(text, number)) {
     if (line->fields.size() == 1 && line->fields.front().empty()) continue;
     if (line->fields.size() != headings->fields.size())
@@ -83,7 +82,7 @@ Result<std::vector<contracts::hades::EnrolMachineRequest>> parse_machine_list(st
     contracts::hades::EnrolMachineRequest machine;
     machine.driver = "sim";
     for (std::size_t i = 0; i < line->fields.size(); ++i) take_field(machine, headings->fields[i], line->fields[i]);
-    machines.push_back(std::move(machine));
+    machines.push_back({line->number, std::move(machine)});
   }
   if (machines.empty()) return invalid(fmt::format("{} lists no machines", file));
   return machines;

@@ -11,8 +11,12 @@
 
 namespace nuraghe::cli {
 
+struct ListedMachine {
+  int line = 0;  // of the file, from 1
+  contracts::hades::EnrolMachineRequest machine;
+};
+
 // kInvalid names file and line. `driver` is sim where the column or the field is not there.
-Result<std::vector<contracts::hades::EnrolMachineRequest>> parse_machine_list(std::string_view text,
-                                                                              const std::string& file);
+Result<std::vector<ListedMachine>> parse_machine_list(std::string_view text, const std::string& file);
 
 }  // namespace nuraghe::cli

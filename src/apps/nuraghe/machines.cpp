@@ -158,35 +158,79 @@ void show_hardware(const Context& context, const hades::Machine& machine) {
   for (const auto& difference : machine.difference) context.print_line("changed: " + difference);
 }
 
-}  // namespace
+// What became of each line of a list, in its order.
+struct Imported {
+  json::array values;
+  std::vector<std::vector<std::string>> rows{{"LINE", "MACHINE", "RESULT"}};
+  std::optional<Error> first_failure;
+  std::size_t failures = 0;
 
-Status add_machines(Context& context, const MachineOptions& options) {
-  std::vector<hades::EnrolMachineRequest> machines;
-  if (options.list.empty()) {
-    hades::EnrolMachineRequest one;
-    one.name = options.name;
-    one.driver = options.driver;
-    if (!options.address.empty()) one.address = options.address;
-    one.mac = options.macs;
-    machines.push_back(std::move(one));
-  } else {
-    TRY_ASSIGN(const auto text, env::read_file(options.list, mib(16)));
-    TRY_ASSIGN(machines, parse_machine_list(text, options.list));
+  void add(const ListedMachine& listed, const hades::Machine& machine) {
+    auto value = machine_json(machine);
+    value["line"] = listed.line;
+    values.push_back(std::move(value));
+    rows.push_back(
+        {fmt::format("{}", listed.line), listed.machine.name, fmt::format("{}", hades::to_string(machine.state))});
   }
+  void fail(const ListedMachine& listed, const Error& error) {
+    if (!first_failure) first_failure = error;
+    ++failures;
+    values.push_back(json::object{{"line", listed.line}, {"name", listed.machine.name}, {"error", error.to_string()}});
+    rows.push_back({fmt::format("{}", listed.line), listed.machine.name, "not added: " + error.to_string()});
+  }
+};
+
+// Line by line: one that is refused keeps no other from being added. A service that does not answer ends it.
+Result<int> add_listed(Context& context, const std::string& file) {
+  TRY_ASSIGN(const auto text, env::read_file(file, mib(16)));
+  TRY_ASSIGN(const auto list, parse_machine_list(text, file));
   TRY_ASSIGN(auto client, service(context));
-  json::array added;
-  std::vector<std::vector<std::string>> rows{kHeadings};
-  for (const auto& machine : machines) {
-    auto response = client.enrol_machine(machine);
-    if (!response) return std::move(response).error().with("machine " + machine.name);
-    added.push_back(machine_json(response->machine));
-    rows.push_back(machine_row(response->machine));
+  Imported imported;
+  bool is_answered = true;
+  for (const auto& listed : list) {
+    if (!is_answered) {
+      imported.fail(listed, unavailable("not tried"));
+      continue;
+    }
+    const auto response = client.enrol_machine(listed.machine);
+    if (response)
+      imported.add(listed, response->machine);
+    else
+      imported.fail(listed, response.error());
+    is_answered = response || !response.error().is_transient();
   }
   if (context.json())
-    context.print_json(added);
+    context.print_json(imported.values);
   else
-    context.print_table(rows);
-  return {};
+    context.print_table(imported.rows);
+  if (!imported.first_failure) return kOk;
+  const Error error(
+      imported.first_failure->code(),
+      fmt::format("{} of {} machines of {} were not added; the lines above say why, and the same file can "
+                  "be given again",
+                  imported.failures, list.size(), file));
+  // In JSON the values say it, as one document.
+  if (context.json()) return exit_code_of(error);
+  return error;
+}
+
+}  // namespace
+
+Result<int> add_machines(Context& context, const MachineOptions& options) {
+  if (!options.list.empty()) return add_listed(context, options.list);
+  hades::EnrolMachineRequest machine;
+  machine.name = options.name;
+  machine.driver = options.driver;
+  if (!options.address.empty()) machine.address = options.address;
+  machine.mac = options.macs;
+  TRY_ASSIGN(auto client, service(context));
+  const auto response = client.enrol_machine(machine);
+  if (!response) return Error(response.error()).with("machine " + machine.name);
+  if (context.json())
+    context.print_json(json::array{machine_json(response->machine)});
+  else
+    context.print_table({kHeadings, machine_row(response->machine)});
+  return kOk;
 }
 
 Status list_machines(Context& context) {
@@ -339,6 +383,21 @@ Status abort_machine(Context& context, const std::string& name) {
   const auto response = client.abort({deployment}, call);
   TRY(for_vo(machine, response ? Status() : Status(response.error())));
   return show_machine(context, name);
+}
+
+Status abandon_machine(Context& context, const MachineOptions& options) {
+  TRY_ASSIGN(const auto machine, find_machine(context, options.name));
+  context.print_line(fmt::format(
+      "abandoning machine {}, {}, of the VO {}: it is switched off, and nothing that its workflow did is undone",
+      machine.name, hades::to_string(machine.state), machine.vo.empty() ? "-" : machine.vo));
+  TRY(context.confirm("Abandon it?"));
+  TRY_ASSIGN(auto client, service(context));
+  TRY_ASSIGN(const auto call, context.call_options());
+  hades::AbandonDeploymentRequest request;
+  request.name = options.name;
+  if (!options.reason.empty()) request.reason = options.reason;
+  TRY(client.abandon_deployment(request, call));
+  return show_machine(context, options.name);
 }
 
 Status release_machine(Context& context, const MachineOptions& options) {

@@ -16,14 +16,15 @@ struct MachineOptions {
   std::string list;    // file (CSV) with machines, instead of one
   std::string action;  // power: on, off, force-off, cycle
   std::string device;  // boot-device: disk, network
-  std::string reason;  // cordon
+  std::string reason;  // cordon, abandon
   std::string node;    // deploy: file with a node configuration
   std::string node_name;
   std::string wipe = "quick";
   bool force = false;
 };
 
-Status add_machines(Context& context, const MachineOptions& options);
+// The exit code; of a list, that of the first machine that was refused.
+Result<int> add_machines(Context& context, const MachineOptions& options);
 Status list_machines(Context& context);
 Status show_machine(Context& context, const std::string& name);
 Status inspect_machine(Context& context, const std::string& name);
@@ -35,6 +36,8 @@ Status cordon_machine(Context& context, const MachineOptions& options, bool is_c
 Status propose_machine(Context& context, const MachineOptions& options);
 Status deploy_machine(Context& context, const MachineOptions& options);
 Status abort_machine(Context& context, const std::string& name);
+// Without its workflow.
+Status abandon_machine(Context& context, const MachineOptions& options);
 Status release_machine(Context& context, const MachineOptions& options);
 Status remove_machine(Context& context, const MachineOptions& options);
 

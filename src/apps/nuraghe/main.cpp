@@ -225,6 +225,11 @@ void add_deployment_commands(CLI::App& app, Arguments& a, Action& action) {
   auto* abort =
       add_machine_command(machine, a, "abort", "End the deployment or release at work on a machine", "abort rack1-a");
   runs(abort, action, [&](cli::Context& c) { return cli::abort_machine(c, o.name); });
+  auto* abandon =
+      add_machine_command(machine, a, "abandon", "End a deployment or release whose workflow is gone or stands still",
+                          "abandon rack1-a --reason 'workflow was terminated'");
+  abandon->add_option("--reason", o.reason, "Why");
+  runs(abandon, action, [&](cli::Context& c) { return cli::abandon_machine(c, o); });
   auto* release = add_machine_command(machine, a, "release", "Give a machine back: wiped, off, available",
                                       "release rack1-a --wipe full");
   release->add_option("--wipe", o.wipe, "quick, full, none")
@@ -232,7 +237,7 @@ void add_deployment_commands(CLI::App& app, Arguments& a, Action& action) {
       ->check(CLI::IsMember({"quick", "full", "none"}));
   auto* remove = add_machine_command(machine, a, "rm", "Forget a machine", "rm rack1-a");
   remove->add_flag("--force", o.force, "Although it failed, or its disks were not wiped");
-  for (auto* command : {release, remove}) command->add_flag("-y,--yes", a.options.yes, "Do not ask");
+  for (auto* command : {abandon, release, remove}) command->add_flag("-y,--yes", a.options.yes, "Do not ask");
   runs(release, action, [&](cli::Context& c) { return cli::release_machine(c, o); });
   runs(remove, action, [&](cli::Context& c) { return cli::remove_machine(c, o); });
 }
@@ -345,7 +350,8 @@ void add_tenant_commands(CLI::App& app, Arguments& a, Action& action) {
   create->add_option("VO", a.name, "Its name: a-z, 0-9 and '-'")->required();
   create->add_option("--title", a.file, "What people call it");
   create->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::create_vo(c, a.name, a.file)); }; });
-  auto* remove = vo->add_subcommand("rm", "Delete a VO that holds no hosts")->footer("Example: nuraghe vo rm physics");
+  auto* remove = vo->add_subcommand("rm", "Delete a VO that holds no hosts and no physical machines")
+                     ->footer("Example: nuraghe vo rm physics");
   remove->add_option("VO", a.name, "Its name")->required();
   remove->add_flag("-y,--yes", a.options.yes, "Do not ask");
   remove->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::delete_vo(c, a.name)); }; });

@@ -356,7 +356,10 @@ Status Daemon::Parts::open_control() {
   cluster_options.past = past;
   cluster_options.members = &member_keys;
   vcf = std::make_unique<services::vcf::Factory>(std::move(cluster_options));
-  TRY_ASSIGN(machines, Machines::open(settings.machines, settings.state + "/machines", settings.sim_persisted, past));
+  TRY_ASSIGN(machines, Machines::open(settings.machines, settings.state + "/machines", settings.sim_persisted, past,
+                                      [this](store::Transaction& tx, const std::string& name) {
+                                        return resources->forget(tx, "/services/hades/machines/" + name);
+                                      }));
   workflow = std::make_unique<services::workflow::Administration>(*engine);
   TRY_ASSIGN(resources, wsrf::Resources::make({base}));
   make_tenant();
@@ -378,7 +381,9 @@ Status Daemon::Parts::open_control() {
   TRY_ASSIGN(auto store, std::move(opened));
   exchange::ExchangeOptions options;
   options.name = "control";
-  options.lanes = 32;  // as many machines are worked on at once
+  options.lanes = 32;
+  // As many physical machines are worked on at once; controllers of theirs that hang keep nobody else's jobs waiting.
+  options.own_lanes = {{"hades", 32}};
   options.event_retention = settings.retention.events;
   options.event_limit = settings.retention.events_of_vo;
   options.on_spans = spans.taker();
@@ -418,6 +423,7 @@ void Daemon::Parts::make_tenant() {
   options.board = &accounts;
   options.first_vo = settings.vo;
   options.audit_retention = settings.retention.audit;
+  options.machines_of = [this](store::Transaction& tx, const std::string& vo) { return machines->machines_of(tx, vo); };
   options.reads = [](const exchange::Message& request) {
     const auto address = wsrf::find_address(request.to);
     if (!address || !request.body) return false;

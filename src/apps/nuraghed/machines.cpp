@@ -36,6 +36,27 @@ Result<deploy::PowerLimits> parse_limits(const std::vector<std::string>& texts) 
   return limits;
 }
 
+// Nothing ends before all means to switch a machine were tried for as long as they may take.
+void leave_time_for_power(services::hades::WorkerOptions& options) {
+  Duration all = std::chrono::minutes(1);
+  for (const auto& [command, limit] : options.limits.commands) all += limit;
+  options.order_timeout = std::max(options.order_timeout, all);
+  for (auto& [step, limit] : options.step_limits) limit = std::max(limit, all);
+}
+
+Status take_step_limits(const std::vector<std::string>& texts, services::hades::WorkerOptions& options) {
+  for (const auto& text : texts) {
+    auto parsed = parse_span(text);
+    if (!parsed) return std::move(parsed).error().with("--step-limit " + text);
+    contracts::hades::Step step{};
+    if (const auto known = contracts::hades::from_string(parsed->first, step); !known)
+      return Error(known.error()).with("--step-limit " + text);
+    if (parsed->second.count() == 0) return invalid("a step needs some time").with("--step-limit " + text);
+    options.step_limits.insert_or_assign(step, parsed->second);
+  }
+  return {};
+}
+
 Result<std::unique_ptr<deploy::SimMachines>> open_simulated(const MachineSettings& settings, const std::string& folder,
                                                             bool persisted) {
   deploy::SimMachinesOptions options;
@@ -57,14 +78,22 @@ Result<std::unique_ptr<deploy::SimMachines>> open_simulated(const MachineSetting
 class OpenMachines final : public Machines {
  public:
   OpenMachines(std::unique_ptr<deploy::SimMachines> simulated, std::unique_ptr<deploy::PowerDriver> qemu,
-               const deploy::PowerLimits& limits, const services::PastLimits& past)
+               services::hades::WorkerOptions options, const services::PastLimits& past, OnRemoved on_removed)
       : simulated_(std::move(simulated)),
         qemu_(std::move(qemu)),
-        worker_({{{"sim", {simulated_.get(), simulated_.get()}}, {"qemu", {qemu_.get(), nullptr}}}, limits}),
-        service_({past}, worker_) {}
+        worker_(with_drivers(std::move(options))),
+        service_({.past = past, .on_removed = std::move(on_removed)}, worker_) {}
   exchange::Actor& actor() override { return service_; }
+  Result<std::vector<std::string>> machines_of(store::Transaction& tx, const std::string& vo) const override {
+    return service_.machines_of(tx, vo);
+  }
 
  private:
+  services::hades::WorkerOptions with_drivers(services::hades::WorkerOptions options) const {
+    options.drivers = {{"sim", {simulated_.get(), simulated_.get()}}, {"qemu", {qemu_.get(), nullptr}}};
+    return options;
+  }
+
   std::unique_ptr<deploy::SimMachines> simulated_;
   std::unique_ptr<deploy::PowerDriver> qemu_;
   services::hades::Worker worker_;
@@ -74,11 +103,16 @@ class OpenMachines final : public Machines {
 }  // namespace
 
 Result<std::unique_ptr<Machines>> Machines::open(const MachineSettings& settings, const std::string& folder,
-                                                 bool sim_persisted, const services::PastLimits& past) {
-  TRY_ASSIGN(const auto limits, parse_limits(settings.power_limits));
+                                                 bool sim_persisted, const services::PastLimits& past,
+                                                 OnRemoved on_removed) {
+  services::hades::WorkerOptions options;
+  TRY_ASSIGN(options.limits, parse_limits(settings.power_limits));
+  leave_time_for_power(options);
+  TRY(take_step_limits(settings.step_limits, options));
   TRY_ASSIGN(auto simulated, open_simulated(settings, folder, sim_persisted));
   TRY_ASSIGN(auto qemu, deploy::open_qemu_machines({folder + "/qemu"}));
-  return std::unique_ptr<Machines>(std::make_unique<OpenMachines>(std::move(simulated), std::move(qemu), limits, past));
+  return std::unique_ptr<Machines>(std::make_unique<OpenMachines>(std::move(simulated), std::move(qemu),
+                                                                  std::move(options), past, std::move(on_removed)));
 }
 
 }  // namespace nuraghe::daemon

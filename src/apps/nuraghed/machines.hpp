@@ -4,6 +4,7 @@
 //   STATE/machines/qemu/    bare machines in QEMU (deploy/qemu/machines.hpp)
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,22 +12,29 @@
 #include "base/result.hpp"
 #include "exchange/exchange.hpp"
 #include "services/past.hpp"
+#include "store/store.hpp"
 
 namespace nuraghe::daemon {
 
 struct MachineSettings {
   std::vector<std::string> power_limits;  // "COMMAND=DURATION"
+  std::vector<std::string> step_limits;   // "STEP=DURATION"
   std::vector<std::string> sim_failures;  // deploy::parse_sim_machine_failure
   std::vector<std::string> sim_delays;    // "VERB=DURATION"
 };
 
 class Machines {
  public:
+  // As services::hades::ServiceOptions::on_removed.
+  using OnRemoved = std::function<Status(store::Transaction& tx, const std::string& name)>;
   // kInvalid names the option that is wrong.
   static Result<std::unique_ptr<Machines>> open(const MachineSettings& settings, const std::string& folder,
-                                                bool sim_persisted, const services::PastLimits& past);
+                                                bool sim_persisted, const services::PastLimits& past,
+                                                OnRemoved on_removed);
   virtual ~Machines() = default;
   virtual exchange::Actor& actor() = 0;
+  // As services::hades::Service::machines_of.
+  virtual Result<std::vector<std::string>> machines_of(store::Transaction& tx, const std::string& vo) const = 0;
 };
 
 }  // namespace nuraghe::daemon

@@ -108,6 +108,10 @@ int main(int argc, char** argv) {
          "Physical machines: COMMAND=DURATION, how long on, soft-off, hard-off or cycle may take before the next "
          "means is tried")
       ->take_all();
+  app.add_option(
+         "--step-limit", settings.machines.step_limits,
+         "Physical machines: STEP=DURATION, how long a step of a deployment or release, such as populate, may take")
+      ->take_all();
   app.add_option("--sim-machine-fail", settings.machines.sim_failures,
                  "Simulated machines: VERB:PATTERN[:every=N][:chance=PERCENT][:refused|unanswered|ignored] fails")
       ->take_all();

@@ -8,8 +8,10 @@
 // Threading: as exchange::Actor; run_job touches only Worker, which is thread safe.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "model/machine_lifecycle.hpp"
 #include "services/hades/rows.hpp"
@@ -22,6 +24,9 @@ namespace nuraghe::services::hades {
 struct ServiceOptions {
   PastLimits past;
   Duration deployment_timeout = std::chrono::hours(2);
+  // Called in the turn in which the machine is gone: whoever keeps something about it by its name forgets it. Must not
+  // block.
+  std::function<Status(store::Transaction& tx, const std::string& name)> on_removed;
 };
 
 class Service final : public api::Skeleton {
@@ -35,6 +40,10 @@ class Service final : public api::Skeleton {
   Status on_timer(exchange::Turn& turn, std::string_view key) override;
   Status on_job(exchange::Turn& turn, const exchange::Job& job, const Result<std::string>& result) override;
   Result<std::string> run_job(const exchange::Job& job, exchange::JobContext& context) override;
+
+  // The machines that the VO has, or whose disks may hold its data: "m1 (deployed)". To be called in a turn of any
+  // actor of the same exchange; not before this service was opened.
+  Result<std::vector<std::string>> machines_of(store::Transaction& tx, const std::string& vo) const;
 
  protected:
   // ---- machines (machines.cpp) ----
@@ -56,6 +65,9 @@ class Service final : public api::Skeleton {
                         const api::CordonMachineRequest& input) override;
   Status remove_machine(exchange::Turn& turn, const exchange::Message& request,
                         const api::RemoveMachineRequest& input) override;
+
+  Status abandon_deployment(exchange::Turn& turn, const exchange::Message& request,
+                            const api::AbandonDeploymentRequest& input) override;
 
   // ---- deployments (deployments.cpp) ----
   Status propose(exchange::Turn& turn, const exchange::Message& request, const api::ProposeRequest& input) override;
@@ -93,6 +105,15 @@ class Service final : public api::Skeleton {
   // Nothing else is at work on the machine, and the event would be legal.
   Status check_free(const MachineRow& row) const;
   Status start(exchange::Turn& turn, MachineRow row, Order order, std::string operation);
+  // The order of an administrator, to be answered when it is carried out.
+  Status give_order(exchange::Turn& turn, const exchange::Message& request, const std::string& name, Order order,
+                    std::string operation);
+  // Its deployment or release was ended without the workflow: it is switched off if that is possible.
+  Status begin_abandoned(exchange::Turn& turn, const std::string& request, const std::string& name,
+                         api::BootDevice device);
+  Status abandoned(exchange::Turn& turn, MachineRow& row, const Order& order, const Outcome& outcome);
+  // Nothing new is deployed on it, with the reason; one that is cordoned already keeps its own.
+  Status cordon(exchange::Turn& turn, MachineRow& row, const std::string& reason) const;
   Status machine_ended(exchange::Turn& turn, const Order& order, const Outcome& outcome);
   Status inspected(exchange::Turn& turn, MachineRow& row, const Outcome& outcome);
   Status sensors_ended(exchange::Turn& turn, const Order& order, const Outcome& outcome);
@@ -105,10 +126,10 @@ class Service final : public api::Skeleton {
   // The deployment or release is over, as it went; nothing when it was before. No step is at work.
   Status close_deployment(exchange::Turn& turn, DeploymentRow row, bool is_success, const std::string& reason);
   Status close_release(exchange::Turn& turn, DeploymentRow row, bool is_success, const std::string& reason);
+  Status close_failed(exchange::Turn& turn, DeploymentRow row, const std::string& reason);
   // Ends the step at work; the failure is recorded and answered when it is over. kUnavailable for a success, which
   // cannot be while a step is at work.
-  Status end_later(exchange::Turn& turn, const exchange::Message& request, DeploymentRow row, bool is_success,
-                   const std::string& reason);
+  Status end_later(exchange::Turn& turn, DeploymentRow row, bool is_success, WaitingEnd end);
   Status close_waiting(exchange::Turn& turn, const std::string& deployment);
   Status start_step(exchange::Turn& turn, const exchange::Message& request, DeploymentRow row, api::Step step,
                     Order order);

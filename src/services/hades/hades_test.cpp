@@ -22,7 +22,8 @@ class HadesTest : public ::testing::Test {
  protected:
   HadesTest() { reopen(); }
   ~HadesTest() override { world_.close(); }
-  void reopen(std::vector<deploy::SimMachineFailure> failures = {}) {
+  void reopen(std::vector<deploy::SimMachineFailure> failures = {},
+              std::map<api::Step, Duration> step_limits = WorkerOptions().step_limits) {
     world_.close();
     deploy::SimMachinesOptions options;
     options.persisted = false;
@@ -31,8 +32,15 @@ class HadesTest : public ::testing::Test {
     deploy::PowerLimits limits;
     for (auto& [command, limit] : limits.commands) limit = std::chrono::milliseconds(5);
     limits.pause = std::chrono::milliseconds(1);
-    worker_ = std::make_unique<Worker>(WorkerOptions{{{"sim", {machines_.get(), machines_.get()}}}, limits});
-    service_ = std::make_unique<Service>(ServiceOptions{}, *worker_);
+    WorkerOptions work{{{"sim", {machines_.get(), machines_.get()}}}, limits};
+    work.step_limits = std::move(step_limits);
+    worker_ = std::make_unique<Worker>(std::move(work));
+    ServiceOptions service;
+    service.on_removed = [this](store::Transaction&, const std::string& name) {
+      removed_.push_back(name);
+      return Status();
+    };
+    service_ = std::make_unique<Service>(std::move(service), *worker_);
     world_.open({service_.get()});
   }
 
@@ -63,7 +71,8 @@ class HadesTest : public ::testing::Test {
     return response ? response->deployment : "";
   }
   api::Deployment deployment(const std::string& id, const std::string& vo = "vo1") {
-    const auto got = api::parse_get_deployment_response(world_.ask(api::make_get_deployment(kAddress, {id}), vo));
+    const auto got =
+        api::parse_get_deployment_response(world_.ask(api::make_get_deployment(kAddress, {id, {}, {}}), vo));
     EXPECT_TRUE(got) << got.error().to_string();
     return got ? got->deployment : api::Deployment{};
   }
@@ -72,13 +81,14 @@ class HadesTest : public ::testing::Test {
   }
   // Every step of a deployment; the first fault.
   std::string steps(const std::string& id, const std::string& vo = "vo1", std::size_t disk = 0) {
+    const auto target = machine(deployment(id, vo).machine);
     api::PopulateRequest populate;
     populate.deployment = id;
     populate.image = {"tiny", "1", "sha256:00", "/images"};
-    for (auto message : {api::make_start_system(kAddress, {id}),
-                         api::make_partition(kAddress, {id, machine().hardware->disk.at(disk)}),
-                         api::make_make_filesystems(kAddress, {id}), api::make_populate(kAddress, populate),
-                         api::make_configure(kAddress, {id}), api::make_boot(kAddress, {id})}) {
+    for (auto message :
+         {api::make_start_system(kAddress, {id}), api::make_partition(kAddress, {id, target.hardware->disk.at(disk)}),
+          api::make_make_filesystems(kAddress, {id}), api::make_populate(kAddress, populate),
+          api::make_configure(kAddress, {id}), api::make_boot(kAddress, {id})}) {
       const auto answer = world_.ask(std::move(message), vo);
       if (answer.fault) return answer.fault->reason;
     }
@@ -122,7 +132,16 @@ class HadesTest : public ::testing::Test {
     return machines_->is_blank({found.name, found.address, found.mac}).value_or(false);
   }
 
+  // What it says of a machine that it abandoned.
+  api::Machine abandon(const std::string& name = "m1") {
+    const auto answer = world_.ask(api::make_abandon_deployment(kAddress, {name, "its workflow is gone"}));
+    const auto response = api::parse_abandon_deployment_response(answer);
+    EXPECT_TRUE(response) << response.error().to_string();
+    return response ? response->machine : api::Machine{};
+  }
+
   World world_;
+  std::vector<std::string> removed_;
   std::unique_ptr<deploy::SimMachines> machines_;
   std::unique_ptr<Worker> worker_;
   std::unique_ptr<Service> service_;
@@ -399,12 +418,12 @@ TEST_F(HadesTest, ACordonedMachineTakesNoDeploymentAndSaysWhy) {
 TEST_F(HadesTest, ADeploymentIsOfItsVoAlone) {
   available("m1");
   const auto id = begun("m1", "vo1");
-  EXPECT_EQ(World::fault_of(world_.ask(api::make_get_deployment(kAddress, {id}), "vo2")), "not-found");
+  EXPECT_EQ(World::fault_of(world_.ask(api::make_get_deployment(kAddress, {id, {}, {}}), "vo2")), "not-found");
   EXPECT_EQ(World::fault_of(world_.ask(api::make_start_system(kAddress, {id}), "vo2")), "not-found");
   const auto list = world_.ask(api::make_list_deployments(kAddress, {}), "vo2");
   EXPECT_TRUE(api::parse_list_deployments_response(list)->deployment.empty());
   end(id, false);
-  EXPECT_EQ(World::fault_of(world_.ask(api::make_get_deployment(kAddress, {id}), "vo2")), "not-found");
+  EXPECT_EQ(World::fault_of(world_.ask(api::make_get_deployment(kAddress, {id, {}, {}}), "vo2")), "not-found");
   EXPECT_EQ(deployment(id).state, api::DeploymentState::kUndone);
 }
 
@@ -426,6 +445,148 @@ TEST_F(HadesTest, AMachineThatIsRemovedByForceIsGoneWithWhatWasOnIt) {
   EXPECT_EQ(World::fault_of(world_.ask(api::make_get_machine(kAddress, {"m1"}))), "not-found");
   EXPECT_TRUE(world_.keys("hades_machine").empty() && world_.keys("hades_deployment").empty());
   EXPECT_EQ(deployment(id).state, api::DeploymentState::kFailed);
+}
+
+TEST_F(HadesTest, ADeploymentIsAbandonedWithoutItsWorkflow) {
+  available("m1");
+  EXPECT_EQ(World::fault_of(world_.ask(api::make_abandon_deployment(kAddress, {"m1", std::nullopt}))), "conflict");
+  const auto id = begun();
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_start_system(kAddress, {id}))), "");
+  ASSERT_EQ(World::fault_of(partition(id)), "");
+  const auto left = abandon();
+  EXPECT_EQ(left.state, api::MachineState::kFailed);
+  EXPECT_EQ(left.power, api::PowerState::kOff);
+  EXPECT_EQ(left.boot_device, api::BootDevice::kDisk);
+  EXPECT_EQ(left.unwiped, "vo1");
+  EXPECT_EQ(left.condition, "abandoned by an administrator: its workflow is gone");
+  EXPECT_EQ(deployment(id).state, api::DeploymentState::kFailed);
+  EXPECT_FALSE(left.cordoned);
+  EXPECT_THAT(kinds(), Contains("machine.abandoned"));
+  // Its workflow may live after all.
+  EXPECT_EQ(World::fault_of(world_.ask(api::make_make_filesystems(kAddress, {id}))), "conflict");
+  end(id, true);
+  EXPECT_EQ(machine().state, api::MachineState::kFailed);
+  begin_release(id, api::WipePolicy::kFull);
+  EXPECT_EQ(abandon().state, api::MachineState::kFailed);
+  release(id, api::WipePolicy::kFull);
+  EXPECT_TRUE(is_blank());
+}
+
+TEST_F(HadesTest, AbandoningEndsTheStepAtWorkFirst) {
+  available("m1");
+  const auto id = begun();
+  const auto step = world_.send(api::make_start_system(kAddress, {id}), "vo1", {}, false);
+  const auto first = world_.send(api::make_abandon_deployment(kAddress, {"m1", std::nullopt}), "vo1", {}, false);
+  const auto second = world_.send(api::make_abandon_deployment(kAddress, {"m1", std::nullopt}), "vo1", {}, false);
+  world_.run();
+  EXPECT_TRUE(world_.answers.contains(step));
+  EXPECT_EQ(World::fault_of(world_.answers.at(first)), "");
+  EXPECT_EQ(World::fault_of(world_.answers.at(second)), "conflict");
+  EXPECT_EQ(machine().state, api::MachineState::kAvailable);
+  EXPECT_EQ(machine().power, api::PowerState::kOff);
+  EXPECT_EQ(deployment(id).state, api::DeploymentState::kUndone);
+  end(id, false);
+  EXPECT_EQ(deployment(id).condition, "abandoned by an administrator");
+}
+
+TEST_F(HadesTest, AMachineThatCouldNotBeSwitchedOffIsCordonedWithTheReason) {
+  reopen({{.verb = "soft-off"}, {.verb = "hard-off"}});
+  for (const bool by_workflow : {true, false}) {
+    const std::string name = by_workflow ? "m1" : "m2";
+    available(name);
+    const auto id = begun(name);
+    ASSERT_EQ(World::fault_of(world_.ask(api::make_start_system(kAddress, {id}))), "");
+    if (by_workflow) {
+      EXPECT_EQ(World::fault_of(world_.ask(api::make_power_off(kAddress, {id}))), "unavailable");
+      end(id, false);
+      EXPECT_THAT(deployment(id).condition, HasSubstr("because; the machine could not be switched off: "));
+    } else {
+      abandon(name);
+    }
+    const auto left = machine(name);
+    EXPECT_EQ(left.state, api::MachineState::kAvailable);
+    EXPECT_EQ(left.power, api::PowerState::kOn);
+    EXPECT_EQ(left.boot_device, api::BootDevice::kDisk) << "that could be restored";
+    EXPECT_TRUE(left.cordoned);
+    EXPECT_THAT(left.cordon_reason, HasSubstr("could not be switched off"));
+    EXPECT_THAT(left.condition, HasSubstr("does not obey: power off"));
+    EXPECT_EQ(World::fault_of(begin(name)), "conflict");
+  }
+}
+
+TEST_F(HadesTest, AMachineStartsFromWhereItDidBeforeItsDeployment) {
+  available("m1");
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_set_boot_device(kAddress, {"m1", api::BootDevice::kNetwork}))), "");
+  deployed_and_released(api::WipePolicy::kFull);
+  EXPECT_EQ(machine().boot_device, api::BootDevice::kNetwork);
+  reopen({{.verb = "set-boot-device", .every = 2}});
+  available("m2");
+  const auto id = begun("m2");
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_start_system(kAddress, {id}))), "");
+  const auto failed = world_.ask(api::make_power_off(kAddress, {id}));
+  EXPECT_EQ(World::fault_of(failed), "unavailable");
+  EXPECT_THAT(failed.fault->reason, HasSubstr("it is off, but it does not start from disk again"));
+  EXPECT_EQ(machine("m2").power, api::PowerState::kOff);
+  EXPECT_FALSE(machine("m2").boot_device) << "nobody knows";
+}
+
+TEST_F(HadesTest, AStepThatIsNotAnsweredEndsAtItsLimit) {
+  auto limits = WorkerOptions().step_limits;
+  limits[api::Step::kPopulate] = std::chrono::milliseconds(20);
+  reopen({{.verb = "populate", .kind = deploy::SimMachineFailure::Kind::kUnanswered}}, limits);
+  available("m1");
+  const auto id = begun();
+  EXPECT_THAT(steps(id), HasSubstr("populate of machine m1: it took longer than its limit of 20 ms"));
+  EXPECT_EQ(deployment(id).step.back().state, api::StepState::kFailed);
+  api::PopulateRequest populate;
+  populate.deployment = id;
+  EXPECT_EQ(World::fault_of(world_.ask(api::make_populate(kAddress, populate))), "timeout");
+}
+
+TEST_F(HadesTest, DeploymentsAreListedInPagesAndLogsInLines) {
+  for (const auto* name : {"m1", "m2", "m3"}) {
+    available(name);
+    EXPECT_EQ(steps(begun(name)), "");
+  }
+  const auto list = [this](std::optional<std::int32_t> limit, std::optional<std::string> after) {
+    const auto answer = world_.ask(api::make_list_deployments(kAddress, {limit, std::move(after)}));
+    const auto response = api::parse_list_deployments_response(answer);
+    EXPECT_TRUE(response) << response.error().to_string();
+    return response ? response->deployment : std::vector<api::Deployment>();
+  };
+  const auto all = list(std::nullopt, std::nullopt);
+  ASSERT_EQ(all.size(), 3U);
+  ASSERT_EQ(list(1, std::nullopt).size(), 1U);
+  ASSERT_EQ(list(1, all[0].id).size(), 1U);
+  EXPECT_EQ(list(1, all[0].id).front().id, all[1].id);
+  EXPECT_TRUE(list(1, all[2].id).empty());
+  EXPECT_EQ(World::fault_of(world_.ask(api::make_list_deployments(kAddress, {0, std::nullopt}))), "invalid");
+  const auto& partition = all[0].step.at(1);
+  EXPECT_EQ(partition.log_lines, 2);
+  const auto last =
+      api::parse_get_deployment_response(world_.ask(api::make_get_deployment(kAddress, {all[0].id, 1, std::nullopt})));
+  EXPECT_EQ(last->deployment.step.at(1).log, "done\n");
+  const auto before =
+      api::parse_get_deployment_response(world_.ask(api::make_get_deployment(kAddress, {all[0].id, 1, 1})));
+  EXPECT_THAT(before->deployment.step.at(1).log, HasSubstr("simulated agent: partition"));
+  EXPECT_EQ(World::fault_of(world_.ask(api::make_get_deployment(kAddress, {all[0].id, -1, std::nullopt}))), "invalid");
+}
+
+TEST_F(HadesTest, WhoAsksLearnsWhichMachinesAVoHasAndWhichAreGone) {
+  for (const auto* name : {"m1", "m2"}) available(name);
+  deployed_and_released(api::WipePolicy::kQuick);
+  begun("m2");
+  std::vector<std::string> of_vo1, of_vo2;
+  world_.post("hades", [&](exchange::Turn& turn) -> Status {
+    TRY_ASSIGN(of_vo1, service_->machines_of(turn.transaction(), "vo1"));
+    TRY_ASSIGN(of_vo2, service_->machines_of(turn.transaction(), "vo2"));
+    return {};
+  });
+  EXPECT_THAT(of_vo1, ::testing::ElementsAre("m1 (its disks may hold data of the VO)", "m2 (deploying)"));
+  EXPECT_TRUE(of_vo2.empty());
+  EXPECT_TRUE(removed_.empty());
+  ASSERT_EQ(World::fault_of(world_.ask(api::make_remove_machine(kAddress, {"m1", true}))), "");
+  EXPECT_THAT(removed_, ::testing::ElementsAre("m1"));
 }
 
 }  // namespace

@@ -106,33 +106,34 @@ Status Service::start(exchange::Turn& turn, MachineRow row, Order order, std::st
   return turn.start_job({machine_key(row.machine.name), encode_record(order)});
 }
 
+Status Service::give_order(exchange::Turn& turn, const exchange::Message& request, const std::string& name, Order order,
+                           std::string operation) {
+  TRY_ASSIGN(auto row, machine(turn, name));
+  order.request = request.message_id;
+  return start(turn, std::move(row), std::move(order), std::move(operation));
+}
+
 Status Service::inspect_machine(exchange::Turn& turn, const exchange::Message& request,
                                 const api::InspectMachineRequest& input) {
-  TRY_ASSIGN(auto row, machine(turn, input.name));
   Order order;
   order.verb = "inspect";
-  order.request = request.message_id;
-  return start(turn, std::move(row), std::move(order), "inspect");
+  return give_order(turn, request, input.name, std::move(order), "inspect");
 }
 
 Status Service::power_machine(exchange::Turn& turn, const exchange::Message& request,
                               const api::PowerMachineRequest& input) {
-  TRY_ASSIGN(auto row, machine(turn, input.name));
   Order order;
   order.verb = "power";
-  order.request = request.message_id;
   order.action = input.action;
-  return start(turn, std::move(row), std::move(order), fmt::format("power {}", api::to_string(input.action)));
+  return give_order(turn, request, input.name, std::move(order), fmt::format("power {}", api::to_string(input.action)));
 }
 
 Status Service::set_boot_device(exchange::Turn& turn, const exchange::Message& request,
                                 const api::SetBootDeviceRequest& input) {
-  TRY_ASSIGN(auto row, machine(turn, input.name));
   Order order;
   order.verb = "boot-device";
-  order.request = request.message_id;
   order.device = input.boot_device;
-  return start(turn, std::move(row), std::move(order), "boot-device");
+  return give_order(turn, request, input.name, std::move(order), "boot-device");
 }
 
 Status Service::read_sensors(exchange::Turn& turn, const exchange::Message& request,
@@ -162,6 +163,8 @@ Status Service::machine_ended(exchange::Turn& turn, const Order& order, const Ou
   const std::string operation = std::move(machine.operation);
   machine.operation.clear();
   if (outcome.power) machine.power = *outcome.power;
+  if (outcome.boot_device) machine.boot_device = outcome.boot_device;
+  if (order.verb == "abandon") return abandoned(turn, row, order, outcome);
   if (!outcome.error_code.empty()) {
     const auto error = error_of(outcome).with(fmt::format("{} of machine {}", operation, machine.name));
     // What a deployment left behind stays to be read.
@@ -177,7 +180,6 @@ Status Service::machine_ended(exchange::Turn& turn, const Order& order, const Ou
     return answer(turn, order.request, api::InspectMachineResponse{machine});
   }
   if (order.verb == "boot-device") {
-    machine.boot_device = order.device;
     TRY(put(turn, row));
     return answer(turn, order.request, api::SetBootDeviceResponse{});
   }
@@ -202,6 +204,50 @@ Status Service::inspected(exchange::Turn& turn, MachineRow& row, const Outcome& 
   if (text.empty()) return {};
   return announce(turn, machine, "machine.differs", "warning",
                   fmt::format("machine {} has changed since its last inspection: {}", machine.name, text));
+}
+
+Status Service::begin_abandoned(exchange::Turn& turn, const std::string& request, const std::string& name,
+                                api::BootDevice device) {
+  TRY_ASSIGN(auto row, machine(turn, name));
+  Order order;
+  order.verb = "abandon";
+  order.request = request;
+  order.device = device;
+  return start(turn, std::move(row), std::move(order), "power off");
+}
+
+Status Service::abandoned(exchange::Turn& turn, MachineRow& row, const Order& order, const Outcome& outcome) {
+  auto& machine = row.machine;
+  if (!outcome.error_code.empty()) {
+    const std::string text =
+        fmt::format("machine {} was abandoned and could not be switched off: {}", machine.name, outcome.error);
+    machine.condition += (machine.condition.empty() ? "" : "; ") + text;
+    TRY(cordon(turn, row, text));
+    TRY(announce(turn, machine, "machine.failed", "error", text));
+  }
+  TRY(put(turn, row));
+  return answer(turn, order.request, api::AbandonDeploymentResponse{machine});
+}
+
+Status Service::cordon(exchange::Turn& turn, MachineRow& row, const std::string& reason) const {
+  auto& machine = row.machine;
+  if (machine.cordoned) return {};
+  machine.cordoned = true;
+  machine.cordon_reason = reason;
+  return announce(turn, machine, "machine.cordoned", "warning",
+                  fmt::format("machine {} takes no deployments any more: {}", machine.name, reason));
+}
+
+Result<std::vector<std::string>> Service::machines_of(store::Transaction& tx, const std::string& vo) const {
+  std::vector<std::string> found;
+  TRY_ASSIGN(const auto rows, machines_.scan(tx, ""));
+  for (const auto& [name, row] : rows) {
+    if (row.machine.vo == vo)
+      found.push_back(fmt::format("{} ({})", name, api::to_string(row.machine.state)));
+    else if (row.machine.unwiped == vo)
+      found.push_back(fmt::format("{} (its disks may hold data of the VO)", name));
+  }
+  return found;
 }
 
 Status Service::cordon_machine(exchange::Turn& turn, const exchange::Message& request,
@@ -246,6 +292,7 @@ Status Service::remove_machine(exchange::Turn& turn, const exchange::Message& re
   // Nobody waits for what its sensors say.
   TRY(turn.cancel_job(sensors_key(machine.name)));
   TRY(machines_.erase(turn.transaction(), machine.name));
+  if (options_.on_removed) TRY(options_.on_removed(turn.transaction(), machine.name));
   TRY(announce(turn, machine, "machine.removed", "info",
                fmt::format("machine {} is not known any more", machine.name)));
   return answer(turn, request.message_id, api::RemoveMachineResponse{});

@@ -39,9 +39,10 @@ struct MachineRow {
 struct WaitingEnd {
   std::string request;  // message id
   std::string reason;
+  bool abandons = false;  // an administrator's, without the workflow
   template <class V>
   void fields(V& v) {
-    v(1, request), v(2, reason);
+    v(1, request), v(2, reason), v(3, abandons);
   }
 };
 
@@ -53,11 +54,13 @@ struct DeploymentRow {
   std::vector<std::string> stop_requests;  // message ids that wait until no step is at work
   api::WipePolicy wipe = api::WipePolicy::kQuick;
   Duration timeout{0};
-  std::vector<WaitingEnd> ends;  // failures to be recorded as soon as no step is at work
+  std::vector<WaitingEnd> ends;                // failures to be recorded as soon as no step is at work
+  std::optional<api::BootDevice> boot_before;  // from where the machine started before; nullopt: nobody had said
+  std::string power_failure;                   // why it could not be switched off; empty: it could, or nobody tried
   template <class V>
   void fields(V& v) {
     v(1, deployment), v(2, fragment), v(3, disk), v(4, is_stopping), v(6, stop_requests), v(7, wipe), v(8, timeout),
-        v(9, ends);
+        v(9, ends), v(10, boot_before), v(11, power_failure);
   }
   bool is_at_work() const {
     return !deployment.step.empty() && deployment.step.back().state == api::StepState::kRunning;
@@ -69,13 +72,13 @@ inline std::string step_key(const std::string& deployment) { return "step/" + de
 
 // What a job has to do. Its key is "machine/NAME" for what an administrator orders, "sensors/NAME", or "step/ID".
 struct Order {
-  std::string verb;     // inspect, power, boot-device, sensors, step
+  std::string verb;     // inspect, power, boot-device, abandon, sensors, step
   std::string request;  // message id to be answered
   std::string driver;
   deploy::Target machine;
   api::PowerAction action = api::PowerAction::kOn;
-  api::BootDevice device = api::BootDevice::kDisk;
-  std::string deployment;  // step: its id
+  api::BootDevice device = api::BootDevice::kDisk;  // to be set; abandon, power-off: from where it started before
+  std::string deployment;                           // step: its id
   api::Step step = api::Step::kPowerOff;
   std::string fragment;
   api::Disk disk;
@@ -96,10 +99,12 @@ struct Outcome {
   std::optional<api::PowerState> power;
   std::optional<api::Hardware> hardware;
   std::vector<api::Sensor> sensors;
-  std::vector<std::string> wiped;  // serial numbers, also when another disk could not be
+  std::vector<std::string> wiped;              // serial numbers, also when another disk could not be
+  std::optional<api::BootDevice> boot_device;  // that was set, also when what followed failed
   template <class V>
   void fields(V& v) {
-    v(1, log), v(2, error_code), v(3, error), v(4, power), v(5, hardware), v(6, sensors), v(7, wiped);
+    v(1, log), v(2, error_code), v(3, error), v(4, power), v(5, hardware), v(6, sensors), v(7, wiped),
+        v(8, boot_device);
   }
 };
 

@@ -3,12 +3,13 @@
 
 #include "services/hades/disks.hpp"
 #include "services/hades/hades.hpp"
+#include "services/hades/logs.hpp"
 #include "services/hades/values.hpp"
 
 namespace nuraghe::services::hades {
 namespace {
 
-constexpr std::size_t kLogLimit = 8192;  // bytes of a step's log that are kept: the last ones
+constexpr std::size_t kLogLimit = 8192;  // bytes of a step's log that are kept: the last ones (StepRecord.log_lines)
 constexpr std::size_t kStepLimit = 100;  // steps of one deployment that are remembered
 
 // Whether the state of the deployment is one in which a workflow may order this.
@@ -17,14 +18,6 @@ bool is_step_of(api::DeploymentState state, api::Step step) {
   if (state == api::DeploymentState::kDeploying) return is_of_both || step != api::Step::kWipe;
   if (state == api::DeploymentState::kReleasing) return is_of_both || step == api::Step::kWipe;
   return false;
-}
-
-std::string last_of(std::string log) {
-  if (log.size() <= kLogLimit) return log;
-  std::size_t from = log.size() - kLogLimit;
-  // Not in the middle of a character.
-  while (from < log.size() && (static_cast<unsigned char>(log[from]) & 0xC0U) == 0x80U) ++from;
-  return log.substr(from);
 }
 
 }  // namespace
@@ -54,6 +47,7 @@ Status Service::start_step(exchange::Turn& turn, const exchange::Message& reques
   order.step = step;
   order.fragment = row.fragment;
   order.disk = row.disk;
+  order.device = row.boot_before.value_or(api::BootDevice::kDisk);
   TRY(put(turn, row));
   return turn.start_job({step_key(deployment.id), encode_record(order)});
 }
@@ -163,7 +157,8 @@ Status Service::step_ended(exchange::Turn& turn, const Order& order, const Outco
     auto& record = deployment.step.back();
     record.state = is_done ? api::StepState::kDone : api::StepState::kFailed;
     record.ended = turn.now();
-    record.log = xml::printable(last_of(outcome.log));
+    record.log = xml::printable(last_bytes(outcome.log, kLogLimit));
+    record.log_lines = static_cast<std::int32_t>(lines_of(record.log).size());
     record.error = outcome.error;
   }
   if (outcome.power) held.machine.power = *outcome.power;
@@ -171,6 +166,10 @@ Status Service::step_ended(exchange::Turn& turn, const Order& order, const Outco
     held.machine.boot_device = order.step == api::Step::kBoot ? api::BootDevice::kDisk : api::BootDevice::kNetwork;
     // What failed may have been said to it, or not.
     if (!is_done) held.machine.boot_device.reset();
+  }
+  if (order.step == api::Step::kPowerOff) {
+    held.machine.boot_device = outcome.boot_device;
+    row->power_failure = outcome.error;
   }
   // Also what was done before the step failed.
   for (const auto& serial : outcome.wiped)

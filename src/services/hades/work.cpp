@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "hypervisor/wait.hpp"
 #include "model/node.hpp"
 #include "services/hades/disks.hpp"
 #include "services/hades/values.hpp"
@@ -68,14 +69,18 @@ Outcome Worker::run(const Order& order, exchange::JobContext& context) {
 Status Worker::carry_out(const Order& order, exchange::JobContext& context, Outcome& outcome) {
   TRY_ASSIGN(const auto driver, this->driver(order.driver));
   deploy::Control control;
-  control.timeout = order.verb == "step" ? options_.step_timeout : options_.order_timeout;
+  control.timeout = options_.order_timeout;
   control.cancel_fd = context.cancel_fd();
-  if (order.verb == "step") return step(order, driver, control, outcome);
+  if (order.verb == "step") return limited_step(order, driver, control, outcome);
+  if (order.verb == "abandon") return switch_off(order, driver, control, outcome);
   if (order.verb == "inspect") return inspect(order, driver, control, outcome);
   if (order.verb == "power") return reach(order, driver, goal_of(order.action), control, outcome);
   const auto short_control = within(control, options_.limits.question);
-  if (order.verb == "boot-device")
-    return driver.power->set_boot_device(order.machine, driver_value(order.device), short_control);
+  if (order.verb == "boot-device") {
+    TRY(driver.power->set_boot_device(order.machine, driver_value(order.device), short_control));
+    outcome.boot_device = order.device;
+    return {};
+  }
   TRY_ASSIGN(const auto sensors, driver.power->read_sensors(order.machine, short_control));
   for (const auto& sensor : sensors) outcome.sensors.push_back({sensor.name, sensor.value, sensor.unit});
   return {};
@@ -115,6 +120,33 @@ Status Worker::restart(const Order& order, const MachineDriver& driver, deploy::
   return {};
 }
 
+Status Worker::switch_off(const Order& order, const MachineDriver& driver, const deploy::Control& control,
+                          Outcome& outcome) {
+  const auto device = driver_value(order.device);
+  auto restored = driver.power->set_boot_device(order.machine, device, within(control, options_.limits.question));
+  if (restored) outcome.boot_device = order.device;
+  outcome.log += restored ? fmt::format("starts from {} next\n", deploy::name_of(device))
+                          : fmt::format("boot device: {}\n", restored.error().to_string());
+  TRY(reach(order, driver, deploy::Goal::kOff, control, outcome));
+  if (restored) return {};
+  return std::move(restored).error().with(
+      fmt::format("it is off, but it does not start from {} again: boot device", deploy::name_of(device)));
+}
+
+Status Worker::limited_step(const Order& order, const MachineDriver& driver, deploy::Control control,
+                            Outcome& outcome) {
+  const auto limit = options_.step_limits.find(order.step);
+  if (limit == options_.step_limits.end()) return internal("a step without a limit");
+  control.timeout = limit->second;
+  const hypervisor::Deadline deadline(control);
+  auto done = step(order, driver, control, outcome);
+  if (done) return done;
+  const auto over = deadline.check("step");
+  if (over || over.error().code() != ErrorCode::kTimeout) return done;
+  return timed_out(fmt::format("it took longer than its limit of {}; what it was at: {}",
+                               format_duration(limit->second), done.error().to_string()));
+}
+
 Status Worker::step(const Order& order, const MachineDriver& driver, const deploy::Control& control, Outcome& outcome) {
   if (order.step != api::Step::kPowerOff && driver.agent == nullptr)
     return unsupported(
@@ -125,7 +157,7 @@ Status Worker::step(const Order& order, const MachineDriver& driver, const deplo
     case api::Step::kBoot:
       return restart(order, driver, deploy::BootDevice::kDisk, deploy::System::kOwn, control, outcome);
     case api::Step::kPowerOff:
-      return reach(order, driver, deploy::Goal::kOff, control, outcome);
+      return switch_off(order, driver, control, outcome);
     case api::Step::kPartition:
     case api::Step::kMakeFilesystems:
     case api::Step::kPopulate:
