@@ -18,7 +18,7 @@ using EventsPtr = std::shared_ptr<const Events>;
 
 constexpr Duration kLongestWait = std::chrono::minutes(10);
 constexpr Duration kHeartbeat = std::chrono::seconds(20);
-constexpr std::size_t kPage = 500;
+constexpr std::size_t kEventsAtOnce = 500;
 
 // A new client's pause before it comes again after its stream broke, so that many do not come back at once.
 constexpr int kShortestPauseMs = 500;
@@ -178,8 +178,8 @@ class Follower : public std::enable_shared_from_this<Follower> {
 
  private:
   void read(std::int64_t cursor) {
-    feed_->read(cursor, kPage, [self = shared_from_this(), cursor](const EventsPtr& events) {
-      self->take(cursor, *events, events->size() >= kPage);
+    feed_->read(cursor, kEventsAtOnce, [self = shared_from_this(), cursor](const EventsPtr& events) {
+      self->take(cursor, *events, events->size() >= kEventsAtOnce);
     });
   }
 
@@ -203,7 +203,7 @@ class Follower : public std::enable_shared_from_this<Follower> {
 
   void wait(std::int64_t cursor) {
     const std::uint64_t ticket = feed_->wait(cursor, [self = shared_from_this(), cursor](const EventsPtr& events) {
-      self->take(cursor, *events, events->size() >= kPage);
+      self->take(cursor, *events, events->size() >= kEventsAtOnce);
     });
     const std::lock_guard lock(mutex_);
     ticket_ = ticket;

@@ -67,7 +67,7 @@ class SiteDoors {
   virtual void serve(net::HttpRequest request, const net::HttpResponder& responder) = 0;
 };
 
-struct OperationInfo {
+struct RequestedOperation {
   std::string operation;
   bool one_way = false;
 };
@@ -88,7 +88,8 @@ struct GatewayOptions {
   std::function<Result<std::string>(const std::string& service, const std::string& file)> description;
   // What a SOAP request asks for, where the WSDL says more than the envelope (soap::decode_request's rule is used
   // without it). kNotFound: no such service (404); kUnsupported: no such operation. Called on io threads.
-  std::function<Result<OperationInfo>(std::string_view path, std::string_view action, const xml::QName& body)> lookup;
+  std::function<Result<RequestedOperation>(std::string_view path, std::string_view action, const xml::QName& body)>
+      lookup;
   exchange::Exchange* events = nullptr;                              // whose events /events shows; null: 404
   std::vector<std::pair<std::string, exchange::Exchange*>> metrics;  // name and exchange
   std::function<Status()> ready;                                     // besides that no exchange has failed

@@ -21,7 +21,6 @@ constexpr Duration kFirstCollection = std::chrono::minutes(10);
 constexpr Duration kQuiet = std::chrono::seconds(1);
 // The longest wait: the clock on the wall may be set.
 constexpr Duration kLongestWait = std::chrono::seconds(5);
-constexpr std::size_t kPage = 256;
 // How often who brings a request takes in what follows from it before the exchange's own thread goes on.
 constexpr int kMostHelp = 8;
 // Who brings requests has other callers too: after he was kept so long he is left alone for a while.
@@ -105,22 +104,22 @@ Status ExchangeImpl::queue_what_is_left() {
   std::vector<std::pair<std::int64_t, std::string>> requests;
   std::string after;
   for (bool more = true; more;) {
-    TRY_ASSIGN(const auto rows, transaction->scan(state_.tables.jobs, "", after, kPage));
+    TRY_ASSIGN(const auto rows, transaction->scan(state_.tables.jobs, "", after, kRowsAtOnce));
     for (const store::Row& row : rows) {
       TRY_ASSIGN(const JobRow job, decode_record<JobRow>(row.value));
       jobs.emplace_back(job.generation, row.key);
     }
-    more = rows.size() == kPage;
+    more = rows.size() == kRowsAtOnce;
     if (more) after = rows.back().key;
   }
   after.clear();
   for (bool more = true; more;) {
-    TRY_ASSIGN(const auto rows, transaction->scan(state_.tables.outbox, "", after, kPage));
+    TRY_ASSIGN(const auto rows, transaction->scan(state_.tables.outbox, "", after, kRowsAtOnce));
     for (const store::Row& row : rows) {
       TRY_ASSIGN(const OutboxRow request, decode_record<OutboxRow>(row.value));
       requests.emplace_back(request.order, row.key);
     }
-    more = rows.size() == kPage;
+    more = rows.size() == kRowsAtOnce;
     if (more) after = rows.back().key;
   }
   std::sort(jobs.begin(), jobs.end());

@@ -4,8 +4,6 @@
 namespace nuraghe::exchange {
 namespace {
 
-constexpr std::size_t kPage = 256;
-
 // A conversation was last seen alive by a collection, which may have been up to a period before its end.
 constexpr Duration kSlack = std::chrono::hours(2);
 
@@ -43,7 +41,7 @@ Result<bool> ExchangeImpl::may_be_erased(Batch& batch, const InboxRow& row, Time
 // One page; the next one follows as an event of its own, so that others get their turn in between.
 Status ExchangeImpl::handle(Batch& batch, CollectEvent& event) {
   const TimePoint now = state_.clock->now();
-  TRY_ASSIGN(const auto rows, batch.transaction->scan(state_.tables.inbox, "", event.after, kPage));
+  TRY_ASSIGN(const auto rows, batch.transaction->scan(state_.tables.inbox, "", event.after, kRowsAtOnce));
   std::int64_t erased = event.erased;
   for (const store::Row& stored : rows) {
     TRY_ASSIGN(const InboxRow row, decode_record<InboxRow>(stored.value));
@@ -52,7 +50,7 @@ Status ExchangeImpl::handle(Batch& batch, CollectEvent& event) {
     TRY(batch.transaction->erase(state_.tables.inbox, stored.key));
     ++erased;
   }
-  if (rows.size() == kPage) {
+  if (rows.size() == kRowsAtOnce) {
     batch.effects.emplace_back(
         CallEffect{[this, next = CollectEvent{rows.back().key, erased, event.done}] { mailbox_->put(next); }});
     return {};
@@ -66,13 +64,13 @@ Status ExchangeImpl::handle(Batch& batch, CollectEvent& event) {
 Status ExchangeImpl::collect_conversations(Batch& batch, TimePoint now) {
   std::string after;
   for (;;) {
-    TRY_ASSIGN(const auto rows, batch.transaction->scan(state_.tables.conversations, "", after, kPage));
+    TRY_ASSIGN(const auto rows, batch.transaction->scan(state_.tables.conversations, "", after, kRowsAtOnce));
     for (const store::Row& stored : rows) {
       TRY_ASSIGN(const ConversationRow row, decode_record<ConversationRow>(stored.value));
       if (now - row.alive < options_.answer_retention + kSlack) continue;
       TRY(batch.transaction->erase(state_.tables.conversations, stored.key));
     }
-    if (rows.size() < kPage) return {};
+    if (rows.size() < kRowsAtOnce) return {};
     after = rows.back().key;
   }
 }

@@ -78,6 +78,9 @@ struct Tables {
 };
 Result<Tables> open_tables(store::Store& store);
 
+// How many rows a scan asks for at once.
+constexpr std::size_t kRowsAtOnce = 256;
+
 // actor, a zero byte, key. Actors' names hold no zero byte.
 std::string owned_key(std::string_view actor, std::string_view key);
 struct OwnedKey {

@@ -17,7 +17,7 @@ int digit_of(char c) {
 }
 
 // Lower-case hexadecimal digits alone.
-std::optional<std::uint64_t> number_of(std::string_view digits) {
+std::optional<std::uint64_t> hex_number(std::string_view digits) {
   std::uint64_t value = 0;
   for (const char c : digits) {
     const int digit = digit_of(c);
@@ -41,8 +41,8 @@ std::string TraceId::to_string() const { return fmt::format("{:016x}{:016x}", hi
 
 std::optional<TraceId> parse_trace_id(std::string_view text) {
   if (text.size() != 32) return std::nullopt;
-  const auto high = number_of(text.substr(0, 16));
-  const auto low = number_of(text.substr(16));
+  const auto high = hex_number(text.substr(0, 16));
+  const auto low = hex_number(text.substr(16));
   if (!high || !low || (*high == 0 && *low == 0)) return std::nullopt;
   return TraceId{*high, *low};
 }
@@ -51,12 +51,12 @@ std::string span_id_text(std::uint64_t span) { return fmt::format("{:016x}", spa
 
 std::optional<TraceParent> parse_traceparent(std::string_view text) {
   if (text.size() < kLength || text[2] != '-' || text[35] != '-' || text[52] != '-') return std::nullopt;
-  const auto version = number_of(text.substr(0, 2));
+  const auto version = hex_number(text.substr(0, 2));
   if (!version || *version == 0xff || (*version == 0 && text.size() != kLength)) return std::nullopt;
   if (text.size() > kLength && text[kLength] != '-') return std::nullopt;
   const auto trace = parse_trace_id(text.substr(3, 32));
-  const auto span = number_of(text.substr(36, 16));
-  const auto flags = number_of(text.substr(53, 2));
+  const auto span = hex_number(text.substr(36, 16));
+  const auto flags = hex_number(text.substr(53, 2));
   if (!trace || !span || *span == 0 || !flags) return std::nullopt;
   return TraceParent{*trace, *span, (*flags & 1U) != 0};
 }

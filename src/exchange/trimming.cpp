@@ -7,11 +7,7 @@
 #include "exchange/exchange_impl.hpp"
 
 namespace nuraghe::exchange {
-namespace {
-
-constexpr std::size_t kPage = 256;
-
-}  // namespace
+namespace {}  // namespace
 
 // The event itself is left as it is: a batch that cannot commit gets it again.
 Status ExchangeImpl::handle(Batch& batch, TrimEvent& event) {
@@ -29,13 +25,13 @@ Result<bool> ExchangeImpl::may_have_surplus(Batch& batch) const {
 }
 
 Status ExchangeImpl::count_page(Batch& batch, const TrimEvent& event) {
-  TRY_ASSIGN(const auto rows, batch.transaction->scan(state_.tables.events, "", event.after, kPage));
+  TRY_ASSIGN(const auto rows, batch.transaction->scan(state_.tables.events, "", event.after, kRowsAtOnce));
   TrimEvent next = event;
   for (const store::Row& row : rows) {
     TRY_ASSIGN(const Event stored, decode_record<Event>(row.value));
     ++next.surplus[stored.vo];
   }
-  if (rows.size() == kPage) {
+  if (rows.size() == kRowsAtOnce) {
     next.after = rows.back().key;
   } else {
     next.erases = true;
@@ -49,7 +45,7 @@ Status ExchangeImpl::count_page(Batch& batch, const TrimEvent& event) {
 
 Status ExchangeImpl::erase_page(Batch& batch, const TrimEvent& event) {
   const TimePoint oldest = state_.clock->now() - options_.event_retention;
-  TRY_ASSIGN(const auto rows, batch.transaction->scan(state_.tables.events, "", event.after, kPage));
+  TRY_ASSIGN(const auto rows, batch.transaction->scan(state_.tables.events, "", event.after, kRowsAtOnce));
   TrimEvent next{true, "", event.surplus};
   for (const store::Row& row : rows) {
     if (number_of(row.key) >= state_.last_sequence) return {};
@@ -61,7 +57,7 @@ Status ExchangeImpl::erase_page(Batch& batch, const TrimEvent& event) {
     TRY(batch.transaction->erase(state_.tables.events, row.key));
     if (surplus != next.surplus.end() && --surplus->second == 0) next.surplus.erase(surplus);
   }
-  if (rows.size() < kPage) return {};
+  if (rows.size() < kRowsAtOnce) return {};
   next.after = rows.back().key;
   batch.effects.emplace_back(CallEffect{[this, next = std::move(next)] { mailbox_->put(next); }});
   return {};

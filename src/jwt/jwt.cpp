@@ -20,7 +20,7 @@ constexpr std::size_t kLongestToken = 12 << 10;
 
 Error not_believed(std::string why) { return denied("the token is not believed: " + std::move(why)); }
 
-std::string text_of(const json::object& object, std::string_view name) {
+std::string claim_of(const json::object& object, std::string_view name) {
   const auto* value = object.if_contains(name);
   return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
 }
@@ -64,7 +64,7 @@ Status check_claims(const Parsed& token, const Expected& expected) {
     const auto begins = time_of(token.claims, name);
     if (!begins || *begins > expected.now + expected.leeway) return not_believed("it is not valid yet");
   }
-  const std::string subject = text_of(token.claims, "sub");
+  const std::string subject = claim_of(token.claims, "sub");
   if (subject.empty() || subject.size() > 255) return not_believed("it has no subject");
   return {};
 }
@@ -92,14 +92,14 @@ Result<Parsed> parse(std::string_view token) {
     return invalid("a signed token has three parts");
   TRY_ASSIGN(const json::object header, object_of(token.substr(0, first)));
   Parsed parsed;
-  parsed.algorithm = text_of(header, "alg");
-  parsed.key_id = text_of(header, "kid");
+  parsed.algorithm = claim_of(header, "alg");
+  parsed.key_id = claim_of(header, "kid");
   if (!is_known_algorithm(parsed.algorithm)) return invalid("the token is not signed by an algorithm that is allowed");
   // RFC 7515 §4.1.11: what must be understood is not.
   if (header.if_contains("crit") != nullptr) return invalid("the token has headers that are not understood");
   TRY_ASSIGN(parsed.claims, object_of(token.substr(first + 1, second - first - 1)));
   TRY_ASSIGN(parsed.signature, decode_base64url(token.substr(second + 1)));
-  parsed.issuer = text_of(parsed.claims, "iss");
+  parsed.issuer = claim_of(parsed.claims, "iss");
   parsed.signed_text = token.substr(0, second);
   return parsed;
 }
@@ -111,7 +111,7 @@ Result<Verified> verify(const Parsed& token, const KeySet& keys, const Expected&
     return not_believed("its algorithm is not one of this issuer's");
   TRY(Verifier::verify(token, keys));
   TRY(check_claims(token, expected));
-  return Verified{text_of(token.claims, "sub"), *time_of(token.claims, "exp")};
+  return Verified{claim_of(token.claims, "sub"), *time_of(token.claims, "exp")};
 }
 
 }  // namespace nuraghe::jwt

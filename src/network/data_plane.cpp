@@ -21,8 +21,8 @@ Duration monotonic_now() {
   return std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch());
 }
 
-Link port_link(std::uint32_t number) { return {Link::Kind::kPort, number}; }
-Link tunnel_link(std::uint32_t number) { return {Link::Kind::kTunnel, number}; }
+SwitchLink port_link(std::uint32_t number) { return {SwitchLink::Kind::kPort, number}; }
+SwitchLink tunnel_link(std::uint32_t number) { return {SwitchLink::Kind::kTunnel, number}; }
 
 }  // namespace
 
@@ -88,23 +88,23 @@ void DataPlane::apply_segments(const Configuration& configuration) {
       segment.seal = std::make_unique<FrameSeal>(wanted.secret);
       segment.secret = wanted.secret;
     }
-    std::set<Link> tunnels;
+    std::set<SwitchLink> tunnels;
     for (const auto& peer : wanted.peers) {
       if (const auto known = peer_numbers_.find(peer); known != peer_numbers_.end()) {
         tunnels.insert(tunnel_link(known->second));
       }
     }
-    const std::set<Link> before = segment.forwarding.links();
-    for (const Link& link : before) {
-      if (link.kind == Link::Kind::kTunnel && !tunnels.contains(link)) segment.forwarding.remove_link(link);
+    const std::set<SwitchLink> before = segment.forwarding.links();
+    for (const SwitchLink& link : before) {
+      if (link.kind == SwitchLink::Kind::kTunnel && !tunnels.contains(link)) segment.forwarding.remove_link(link);
     }
-    for (const Link& link : tunnels) segment.forwarding.add_link(link);
+    for (const SwitchLink& link : tunnels) segment.forwarding.add_link(link);
   }
   for (auto& [number, segment] : segments_) {
     if (configured.contains(number)) continue;
-    const std::set<Link> before = segment.forwarding.links();
-    for (const Link& link : before) {
-      if (link.kind == Link::Kind::kTunnel) segment.forwarding.remove_link(link);
+    const std::set<SwitchLink> before = segment.forwarding.links();
+    for (const SwitchLink& link : before) {
+      if (link.kind == SwitchLink::Kind::kTunnel) segment.forwarding.remove_link(link);
     }
     segment.seal.reset();
     segment.secret.clear();
@@ -229,11 +229,11 @@ std::span<const std::uint8_t> DataPlane::wrap(Segment& segment, std::uint32_t nu
   return datagram.subspan(0, size + kTunnelTag);
 }
 
-void DataPlane::relay(Segment& segment, std::uint32_t number, Link from, std::span<const std::uint8_t> frame) {
+void DataPlane::relay(Segment& segment, std::uint32_t number, SwitchLink from, std::span<const std::uint8_t> frame) {
   if (segment.forwarding.decide(from, frame, monotonic_now(), targets_) == Verdict::kInvalid) ++dropped_.invalid;
   std::span<const std::uint8_t> datagram;
-  for (const Link& to : targets_) {
-    if (to.kind == Link::Kind::kPort) {
+  for (const SwitchLink& to : targets_) {
+    if (to.kind == SwitchLink::Kind::kPort) {
       ports_.at(to.number)->outlet->send(frame);
       continue;
     }

@@ -94,7 +94,7 @@ class DataPlane {
   void receive_from_port(Port& port);
   void receive_from_tunnel();
   void take_datagram(std::uint32_t peer, std::size_t size);
-  void relay(Segment& segment, std::uint32_t number, Link from, std::span<const std::uint8_t> frame);
+  void relay(Segment& segment, std::uint32_t number, SwitchLink from, std::span<const std::uint8_t> frame);
   // Completes the datagram around the frame that lies in buffer_.
   std::span<const std::uint8_t> wrap(Segment& segment, std::uint32_t number, std::size_t frame_size);
 
@@ -109,7 +109,7 @@ class DataPlane {
   std::map<std::string, std::uint32_t> peer_numbers_;  // by canonical address
   std::uint32_t next_peer_ = 1;
   SwitchCounters::Dropped dropped_;
-  std::vector<Link> targets_;
+  std::vector<SwitchLink> targets_;
   // Header, frame, tag; one byte more than fits tells that a datagram is too long.
   std::array<std::uint8_t, kTunnelHeader + kFrameMax + kTunnelTag + 1> buffer_{};
 };

@@ -15,18 +15,19 @@ Mac read_mac(std::span<const std::uint8_t> bytes) {
   return mac;
 }
 
-bool may_pass(Link from, Link to) {
-  return to != from && (from.kind == Link::Kind::kPort || to.kind == Link::Kind::kPort);
+bool may_pass(SwitchLink from, SwitchLink to) {
+  return to != from && (from.kind == SwitchLink::Kind::kPort || to.kind == SwitchLink::Kind::kPort);
 }
 
 }  // namespace
 
-void Forwarding::remove_link(Link link) {
+void Forwarding::remove_link(SwitchLink link) {
   links_.erase(link);
   table_.forget(link);
 }
 
-Verdict Forwarding::decide(Link from, std::span<const std::uint8_t> frame, Duration now, std::vector<Link>& targets) {
+Verdict Forwarding::decide(SwitchLink from, std::span<const std::uint8_t> frame, Duration now,
+                           std::vector<SwitchLink>& targets) {
   CHECK(links_.contains(from));
   targets.clear();
   if (frame.size() < kEthernetHeader) return Verdict::kInvalid;
@@ -41,7 +42,7 @@ Verdict Forwarding::decide(Link from, std::span<const std::uint8_t> frame, Durat
       return Verdict::kForwarded;
     }
   }
-  for (const Link& to : links_) {
+  for (const SwitchLink& to : links_) {
     if (may_pass(from, to)) targets.push_back(to);
   }
   return Verdict::kFlooded;

@@ -28,18 +28,18 @@ class Forwarding {
   explicit Forwarding(std::size_t capacity = kStationLimit, Duration lifetime = kStationLifetime)
       : table_(capacity, lifetime) {}
 
-  void add_link(Link link) { links_.insert(link); }
+  void add_link(SwitchLink link) { links_.insert(link); }
   // Also forgets the stations seen there.
-  void remove_link(Link link);
-  const std::set<Link>& links() const { return links_; }
+  void remove_link(SwitchLink link);
+  const std::set<SwitchLink>& links() const { return links_; }
   std::size_t stations() const { return table_.size(); }
 
   // Learns the source, and puts into `targets` (cleared first) the links that the frame leaves through: links of this
   // segment, never `from`. `from` must be one of the links.
-  Verdict decide(Link from, std::span<const std::uint8_t> frame, Duration now, std::vector<Link>& targets);
+  Verdict decide(SwitchLink from, std::span<const std::uint8_t> frame, Duration now, std::vector<SwitchLink>& targets);
 
  private:
-  std::set<Link> links_;
+  std::set<SwitchLink> links_;
   MacTable table_;
 };
 

@@ -16,8 +16,9 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 
 constexpr Mac kBroadcast = 0xffffffffffff;
-const Link kPortA{Link::Kind::kPort, 1}, kPortB{Link::Kind::kPort, 2}, kPortC{Link::Kind::kPort, 3};
-const Link kTunnelX{Link::Kind::kTunnel, 1}, kTunnelY{Link::Kind::kTunnel, 2};
+const SwitchLink kPortA{SwitchLink::Kind::kPort, 1}, kPortB{SwitchLink::Kind::kPort, 2},
+    kPortC{SwitchLink::Kind::kPort, 3};
+const SwitchLink kTunnelX{SwitchLink::Kind::kTunnel, 1}, kTunnelY{SwitchLink::Kind::kTunnel, 2};
 
 std::array<std::uint8_t, 60> frame(Mac to, Mac from) {
   std::array<std::uint8_t, 60> bytes{};
@@ -31,10 +32,10 @@ std::array<std::uint8_t, 60> frame(Mac to, Mac from) {
 class ForwardingTest : public testing::Test {
  protected:
   void SetUp() override {
-    for (const Link& link : {kPortA, kPortB, kPortC, kTunnelX, kTunnelY}) segment_.add_link(link);
+    for (const SwitchLink& link : {kPortA, kPortB, kPortC, kTunnelX, kTunnelY}) segment_.add_link(link);
   }
-  std::vector<Link> send(Link from, Mac destination, Mac source, Duration now = 0s) {
-    std::vector<Link> targets;
+  std::vector<SwitchLink> send(SwitchLink from, Mac destination, Mac source, Duration now = 0s) {
+    std::vector<SwitchLink> targets;
     verdict_ = segment_.decide(from, frame(destination, source), now, targets);
     return targets;
   }
@@ -86,7 +87,7 @@ TEST_F(ForwardingTest, WhatIsNoFrameOfAStationIsInvalid) {
   EXPECT_THAT(send(kPortA, 0x0180c2000003, 0x01), IsEmpty());
   EXPECT_EQ(verdict_, Verdict::kInvalid);
   EXPECT_EQ(send(kPortA, 0x0180c2000010, 0x01).size(), 4U) << "the first group address past the reserved ones";
-  std::vector<Link> targets{kPortB};
+  std::vector<SwitchLink> targets{kPortB};
   const auto whole = frame(kBroadcast, 0x01);
   EXPECT_EQ(segment_.decide(kPortA, std::span(whole).first(13), 0s, targets), Verdict::kInvalid);
   EXPECT_THAT(targets, IsEmpty());
@@ -94,31 +95,33 @@ TEST_F(ForwardingTest, WhatIsNoFrameOfAStationIsInvalid) {
 
 TEST(Forwarding, AnySequenceKeepsTheRules) {
   EXPECT_TRUE(rc::check([] {
-    const std::vector<Link> links{kPortA, kPortB, kPortC, kTunnelX, kTunnelY};
+    const std::vector<SwitchLink> links{kPortA, kPortB, kPortC, kTunnelX, kTunnelY};
     Forwarding segment(3, 20us);
-    for (const Link& link : links) segment.add_link(link);
-    std::map<Mac, Link> seen;
+    for (const SwitchLink& link : links) segment.add_link(link);
+    std::map<Mac, SwitchLink> seen;
     Duration now{};
     const auto steps = *rc::gen::container<std::vector<std::tuple<int, int, int, int>>>(
         rc::gen::tuple(rc::gen::inRange(0, 5), rc::gen::inRange(1, 7), rc::gen::inRange(1, 7), rc::gen::inRange(0, 9)));
     for (const auto& [link, to, from, waited] : steps) {
       now += Duration(waited);
-      const Link in = links[static_cast<std::size_t>(link)];
+      const SwitchLink in = links[static_cast<std::size_t>(link)];
       const Mac destination = to == 6 ? kBroadcast : static_cast<Mac>(to) << 1U;
-      std::vector<Link> out;
+      std::vector<SwitchLink> out;
       const Verdict verdict = segment.decide(in, frame(destination, static_cast<Mac>(from) << 1U), now, out);
       seen[static_cast<Mac>(from) << 1U] = in;
       RC_ASSERT(segment.stations() <= 3U);
       RC_ASSERT(std::find(out.begin(), out.end(), in) == out.end());
-      if (in.kind == Link::Kind::kTunnel) {
-        RC_ASSERT(std::none_of(out.begin(), out.end(), [](Link l) { return l.kind == Link::Kind::kTunnel; }));
+      if (in.kind == SwitchLink::Kind::kTunnel) {
+        RC_ASSERT(
+            std::none_of(out.begin(), out.end(), [](SwitchLink l) { return l.kind == SwitchLink::Kind::kTunnel; }));
       }
       // Flooding reaches whoever may be there; else it is the link on which the destination was seen last.
       if (verdict == Verdict::kFlooded) {
-        RC_ASSERT(out.size() == (in.kind == Link::Kind::kTunnel ? 3U : 4U));
+        RC_ASSERT(out.size() == (in.kind == SwitchLink::Kind::kTunnel ? 3U : 4U));
       } else {
         RC_ASSERT(destination != kBroadcast && seen.contains(destination));
-        const bool right = verdict == Verdict::kFiltered ? out.empty() : out == std::vector<Link>{seen[destination]};
+        const bool right =
+            verdict == Verdict::kFiltered ? out.empty() : out == std::vector<SwitchLink>{seen[destination]};
         RC_ASSERT(right);
       }
     }

@@ -7,7 +7,7 @@ void MacTable::drop_oldest() {
   entries_.pop_back();
 }
 
-void MacTable::learn(Mac mac, Link link, Duration now) {
+void MacTable::learn(Mac mac, SwitchLink link, Duration now) {
   while (!entries_.empty() && now - entries_.back().seen >= lifetime_) drop_oldest();
   if (const auto known = index_.find(mac); known != index_.end()) {
     known->second->link = link;
@@ -21,13 +21,13 @@ void MacTable::learn(Mac mac, Link link, Duration now) {
   index_.emplace(mac, entries_.begin());
 }
 
-std::optional<Link> MacTable::find(Mac mac, Duration now) const {
+std::optional<SwitchLink> MacTable::find(Mac mac, Duration now) const {
   const auto known = index_.find(mac);
   if (known == index_.end() || now - known->second->seen >= lifetime_) return std::nullopt;
   return known->second->link;
 }
 
-void MacTable::forget(Link link) {
+void MacTable::forget(SwitchLink link) {
   for (auto entry = entries_.begin(); entry != entries_.end();) {
     if (entry->link != link) {
       ++entry;

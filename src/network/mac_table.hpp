@@ -19,10 +19,10 @@ namespace nuraghe::network {
 using Mac = std::uint64_t;  // 48 bits, the first byte on the wire is the highest
 
 // Where a segment's frames come from and go to. Links of one kind have unique numbers within a switch.
-struct Link {
+struct SwitchLink {
   enum class Kind { kPort, kTunnel } kind = Kind::kPort;
   std::uint32_t number = 0;
-  auto operator<=>(const Link&) const = default;
+  auto operator<=>(const SwitchLink&) const = default;
 };
 
 class MacTable {
@@ -32,16 +32,16 @@ class MacTable {
   MacTable& operator=(const MacTable&) = delete;
 
   // `now`: since any fixed point of a monotonic clock.
-  void learn(Mac mac, Link link, Duration now);
-  std::optional<Link> find(Mac mac, Duration now) const;
+  void learn(Mac mac, SwitchLink link, Duration now);
+  std::optional<SwitchLink> find(Mac mac, Duration now) const;
   // Forgets every station of a link that is gone.
-  void forget(Link link);
+  void forget(SwitchLink link);
   std::size_t size() const { return index_.size(); }
 
  private:
   struct Entry {
     Mac mac;
-    Link link;
+    SwitchLink link;
     Duration seen;
   };
   void drop_oldest();

@@ -16,25 +16,25 @@ using namespace std::chrono_literals;
 class Model {
  public:
   Model(std::size_t capacity, Duration lifetime) : capacity_(capacity), lifetime_(lifetime) {}
-  void learn(Mac mac, Link link, Duration now) {
+  void learn(Mac mac, SwitchLink link, Duration now) {
     std::erase_if(rows_, [&](const Row& row) { return row.mac == mac || now - row.seen >= lifetime_; });
     if (rows_.size() == capacity_) rows_.erase(rows_.begin());
     rows_.push_back({mac, link, now});
   }
-  std::optional<Link> find(Mac mac, Duration now) const {
+  std::optional<SwitchLink> find(Mac mac, Duration now) const {
     for (const Row& row : rows_) {
       if (row.mac == mac && now - row.seen < lifetime_) return row.link;
     }
     return std::nullopt;
   }
-  void forget(Link link) {
+  void forget(SwitchLink link) {
     std::erase_if(rows_, [&](const Row& row) { return row.link == link; });
   }
 
  private:
   struct Row {
     Mac mac;
-    Link link;
+    SwitchLink link;
     Duration seen;
   };
   std::size_t capacity_;
@@ -53,8 +53,8 @@ TEST(MacTable, AgreesWithItsModel) {
         rc::gen::inRange(0, 10), rc::gen::inRange(1, 9), rc::gen::inRange(0, 4), rc::gen::inRange(0, 12)));
     for (const auto& [what, mac, number, waited] : steps) {
       now += Duration(waited);
-      const Link link{number % 2 == 0 ? Link::Kind::kPort : Link::Kind::kTunnel,
-                      static_cast<std::uint32_t>(number / 2)};
+      const SwitchLink link{number % 2 == 0 ? SwitchLink::Kind::kPort : SwitchLink::Kind::kTunnel,
+                            static_cast<std::uint32_t>(number / 2)};
       if (what == 0) {
         table.forget(link);
         model.forget(link);
@@ -70,7 +70,7 @@ TEST(MacTable, AgreesWithItsModel) {
 
 TEST(MacTable, ForgetsTheStationSilentLongestWhenItIsFull) {
   MacTable table(2, 10s);
-  const Link link{Link::Kind::kPort, 1};
+  const SwitchLink link{SwitchLink::Kind::kPort, 1};
   table.learn(1, link, 0s);
   table.learn(2, link, 1s);
   table.learn(1, link, 2s);

@@ -9,7 +9,7 @@
 namespace nuraghe::store {
 namespace {
 
-constexpr std::size_t kPage = 256;
+constexpr std::size_t kRowsAtOnce = 256;
 
 class BufferedTransaction : public Transaction {
  public:
@@ -44,9 +44,9 @@ class BufferedTransaction : public Transaction {
     CHECK(!prefix.empty());
     std::string after;
     for (;;) {
-      TRY_ASSIGN(const auto rows, scan(table, prefix, after, kPage));
+      TRY_ASSIGN(const auto rows, scan(table, prefix, after, kRowsAtOnce));
       for (const Row& row : rows) TRY(erase(table, row.key));
-      if (rows.size() < kPage) return {};
+      if (rows.size() < kRowsAtOnce) return {};
       after = rows.back().key;
     }
   }
@@ -163,7 +163,7 @@ Status merge_range(const Changes& changes, std::string_view lower, const std::op
     if (next == page.size() && more) {
       page.clear();
       next = 0;
-      const std::size_t want = std::clamp<std::size_t>(full - out.size(), 16, kPage);
+      const std::size_t want = std::clamp<std::size_t>(full - out.size(), 16, kRowsAtOnce);
       TRY(below(from, want, page));
       more = page.size() == want;
       if (more) from = page.back().key + '\0';

@@ -17,8 +17,8 @@ namespace {
 // Of appended bytes that have not gone to the file. SQLite's VFS for UNIX takes less than 128 KiB at once.
 constexpr std::size_t kMostBuffered = std::size_t{96} << 10;
 // The log grows by its own size, at least and at most by so much.
-constexpr sqlite3_int64 kLeastGrowth = sqlite3_int64{64} << 10;
-constexpr sqlite3_int64 kMostGrowth = sqlite3_int64{1} << 20;
+constexpr sqlite3_int64 kLeastLogGrowth = sqlite3_int64{64} << 10;
+constexpr sqlite3_int64 kMostLogGrowth = sqlite3_int64{1} << 20;
 
 // In a frame's place: its checksum is wrong.
 constexpr std::array<char, 24> kNoFrame{};
@@ -66,10 +66,10 @@ struct LogFile : sqlite3_file {
   // rarely, by zeros, which end it as its old frames do. A disk without room for them tells so when frames come.
   void grow(sqlite3_int64 end) {
     size = end;
-    const sqlite3_int64 growth = std::clamp(end, kLeastGrowth, kMostGrowth);
-    const std::vector<char> zeros(static_cast<std::size_t>(kLeastGrowth));
+    const sqlite3_int64 growth = std::clamp(end, kLeastLogGrowth, kMostLogGrowth);
+    const std::vector<char> zeros(static_cast<std::size_t>(kLeastLogGrowth));
     while (size < end + growth) {
-      const auto count = std::min(kLeastGrowth, end + growth - size);
+      const auto count = std::min(kLeastLogGrowth, end + growth - size);
       if (below->pMethods->xWrite(below, zeros.data(), static_cast<int>(count), size) != SQLITE_OK) return;
       size += count;
     }

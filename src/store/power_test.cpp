@@ -179,7 +179,7 @@ TEST(PowerTest, ACommitAheadIsKeptByTheNextSync) {
 
 // Most commits write into a log that is long enough, and it is found valid up to its last frame.
 TEST(PowerTest, TheLogGrowsRarely) {
-  const std::filesystem::path folder = testing::TempDir() + fmt::format("/log-{}", ::getpid());
+  const std::filesystem::path folder = ::testing::TempDir() + fmt::format("/log-{}", ::getpid());
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   const std::string path = folder / "a.db";

@@ -17,13 +17,6 @@ xmlNode* element_of(Node node) {
   return raw;
 }
 
-xmlAttr* find_attribute(xmlNode* element, std::string_view local, std::string_view ns) {
-  for (xmlAttr* attribute = element->properties; attribute != nullptr; attribute = attribute->next)
-    if (view(attribute->name) == local && (attribute->ns == nullptr ? "" : view(attribute->ns->href)) == ns)
-      return attribute;
-  return nullptr;
-}
-
 void free_children(xmlNode* node) {
   xmlNode* children = node->children;
   node->children = node->last = nullptr;

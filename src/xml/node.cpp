@@ -36,13 +36,6 @@ bool has_name(const xmlNode* node, std::string_view ns, std::string_view local) 
   return node->type == XML_ELEMENT_NODE && view(node->name) == local && uri_of(node->ns) == ns;
 }
 
-const xmlAttr* find_attribute(const xmlNode* element, std::string_view local, std::string_view ns) {
-  if (element->type != XML_ELEMENT_NODE) return nullptr;
-  for (const xmlAttr* attribute = element->properties; attribute != nullptr; attribute = attribute->next)
-    if (view(attribute->name) == local && uri_of(attribute->ns) == ns) return attribute;
-  return nullptr;
-}
-
 std::string value_of(const xmlAttr* attribute) {
   std::string value;
   for (const xmlNode* part = attribute->children; part != nullptr; part = part->next) value += view(part->content);

@@ -16,7 +16,6 @@ namespace nuraghe::xml {
 
 namespace {
 
-constexpr std::string_view kXsd = "http://www.w3.org/2001/XMLSchema";
 constexpr std::string_view kXsi = "http://www.w3.org/2001/XMLSchema-instance";
 
 struct FreeSchema {
@@ -76,7 +75,7 @@ class Loader {
     ParseOptions options;
     options.source = location;
     TRY_ASSIGN(Document document, Document::parse(file->second, options));
-    if (!document.root().is(kXsd, "schema"))
+    if (!document.root().is(kSchemaNamespace, "schema"))
       return invalid(fmt::format("{}: the root is <{}>, not an XML Schema", location, document.root().local_name()));
     locations.push_back(location);
     documents.push_back(std::move(document));
@@ -113,8 +112,8 @@ class Loader {
     note_ids(root);
     catalogue.add(root);
     for (Node node : root.children()) {
-      const bool import = node.is(kXsd, "import");
-      if (!import && !node.is(kXsd, "include") && !node.is(kXsd, "redefine")) continue;
+      const bool import = node.is(kSchemaNamespace, "import");
+      if (!import && !node.is(kSchemaNamespace, "include") && !node.is(kSchemaNamespace, "redefine")) continue;
       const auto reference = node.attribute("schemaLocation");
       const std::string target = find(location, reference, import ? node.attribute_or("namespace", "") : "");
       if (target.empty()) {

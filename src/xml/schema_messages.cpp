@@ -13,8 +13,6 @@ namespace nuraghe::xml {
 
 namespace {
 
-constexpr std::string_view kXsd = "http://www.w3.org/2001/XMLSchema";
-
 std::string local_part(std::string_view name) {
   const std::size_t colon = name.rfind(':');
   return std::string(colon == std::string_view::npos ? name : name.substr(colon + 1));
@@ -183,14 +181,14 @@ std::string bad_value(int code, std::string_view subject, std::string_view text,
 
 void SchemaCatalogue::collect(Node definition, Group& group) {
   for (Node child = definition.first_child(); child; child = child.next_sibling()) {
-    if (child.is(kXsd, "attribute")) {
+    if (child.is(kSchemaNamespace, "attribute")) {
       group.attributes.insert(local_part(child.attribute_or("name", child.attribute_or("ref", ""))));
-    } else if (child.is(kXsd, "attributeGroup") || child.is(kXsd, "group")) {
+    } else if (child.is(kSchemaNamespace, "attributeGroup") || child.is(kSchemaNamespace, "group")) {
       group.uses.insert(local_part(child.attribute_or("ref", "")));
-    } else if (child.is(kXsd, "extension") || child.is(kXsd, "restriction")) {
+    } else if (child.is(kSchemaNamespace, "extension") || child.is(kSchemaNamespace, "restriction")) {
       group.uses.insert(local_part(child.attribute_or("base", "")));
       collect(child, group);
-    } else if (child.is(kXsd, "element")) {
+    } else if (child.is(kSchemaNamespace, "element")) {
       group.children.insert(local_part(child.attribute_or("name", child.attribute_or("ref", ""))));
     } else {
       collect(child, group);
@@ -205,24 +203,25 @@ void SchemaCatalogue::add(Node schema_root) {
     const Node node = todo.back();
     todo.pop_back();
     const auto name = node.attribute("name");
-    if (name && (node.is(kXsd, "complexType") || node.is(kXsd, "attributeGroup") || node.is(kXsd, "group")))
+    if (name && (node.is(kSchemaNamespace, "complexType") || node.is(kSchemaNamespace, "attributeGroup") ||
+                 node.is(kSchemaNamespace, "group")))
       collect(node, types_[*name]);
-    if (name && node.is(kXsd, "element")) {
+    if (name && node.is(kSchemaNamespace, "element")) {
       Group& group = elements_[*name];
       if (const auto type = node.attribute("type")) group.uses.insert(local_part(*type));
-      for (const Node type : node.children(kXsd, "complexType")) collect(type, group);
+      for (const Node type : node.children(kSchemaNamespace, "complexType")) collect(type, group);
     }
-    if (node.is(kXsd, "simpleType")) note_patterns(node);
+    if (node.is(kSchemaNamespace, "simpleType")) note_patterns(node);
     for (const Node child : node.children()) todo.push_back(child);
   }
 }
 
 void SchemaCatalogue::note_patterns(Node simple_type) {
-  const Node annotation = simple_type.child(kXsd, "annotation");
-  const Node words = annotation ? annotation.child(kXsd, "documentation") : Node();
-  const Node restriction = simple_type.child(kXsd, "restriction");
+  const Node annotation = simple_type.child(kSchemaNamespace, "annotation");
+  const Node words = annotation ? annotation.child(kSchemaNamespace, "documentation") : Node();
+  const Node restriction = simple_type.child(kSchemaNamespace, "restriction");
   if (!words || !restriction) return;
-  for (const Node pattern : restriction.children(kXsd, "pattern"))
+  for (const Node pattern : restriction.children(kSchemaNamespace, "pattern"))
     patterns_[pattern.attribute_or("value", "")] = words.text();
 }
 

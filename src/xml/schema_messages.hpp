@@ -10,6 +10,8 @@
 
 namespace nuraghe::xml {
 
+constexpr std::string_view kSchemaNamespace = "http://www.w3.org/2001/XMLSchema";
+
 // What the schema documents themselves say, to tell what would be right: which attributes and children an element of a
 // name may have (elements of one local name with different types are taken together), and the documentation of a simple
 // type, which describes the type's pattern in words and completes the sentence "it must be ...".

@@ -6,6 +6,14 @@
 
 namespace nuraghe::xml {
 
+xmlAttr* find_attribute(const xmlNode* element, std::string_view local, std::string_view ns) {
+  if (element->type != XML_ELEMENT_NODE) return nullptr;
+  for (xmlAttr* attribute = element->properties; attribute != nullptr; attribute = attribute->next)
+    if (view(attribute->name) == local && (attribute->ns == nullptr ? "" : view(attribute->ns->href)) == ns)
+      return attribute;
+  return nullptr;
+}
+
 namespace {
 
 constexpr int kColumnBits = 24;

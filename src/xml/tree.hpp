@@ -27,6 +27,9 @@ inline bool is_text(const xmlNode* node) {
 }
 inline bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
 
+// Null when it has none, or is no element. `ns` "": in no namespace.
+xmlAttr* find_attribute(const xmlNode* element, std::string_view local, std::string_view ns);
+
 // The next node of a walk in document order over the subtree of `root`, without recursion; null at its end.
 xmlNode* next_in_subtree(xmlNode* node, const xmlNode* root);
 // As above, but not below `node`.

@@ -13,6 +13,7 @@
 #include "xml/tree.hpp"
 #include "xml/xpath_cost.hpp"
 #include "xml/xpath_names.hpp"
+#include "xml/xpath_object.hpp"
 #include "xml/xpath_set_functions.hpp"
 #include "xml/xpath_sets.hpp"
 
@@ -28,10 +29,6 @@ struct FreeExpression {
   void operator()(xmlXPathCompExpr* expression) const { xmlXPathFreeCompExpr(expression); }
 };
 using Expression = std::unique_ptr<xmlXPathCompExpr, FreeExpression>;
-struct FreeObject {
-  void operator()(xmlXPathObject* object) const { xmlXPathFreeObject(object); }
-};
-using Object = std::unique_ptr<xmlXPathObject, FreeObject>;
 
 // What one compilation or evaluation knows beside libxml2's context, whose userData points here.
 struct Evaluation {

@@ -12,14 +12,10 @@
 
 #include "xml/tree.hpp"
 #include "xml/xpath_cost.hpp"
+#include "xml/xpath_object.hpp"
 
 namespace nuraghe::xml {
 namespace {
-
-struct FreeObject {
-  void operator()(xmlXPathObject* object) const { xmlXPathFreeObject(object); }
-};
-using Object = std::unique_ptr<xmlXPathObject, FreeObject>;
 
 // False, with the error set: it costs more than is allowed.
 bool charge(xmlXPathParserContext* parser, unsigned long cost) {

@@ -151,7 +151,7 @@ void stop(xmlXPathParserContext* parser) {
 }
 
 // concat() with a limit; a recursion could double a text in each step.
-void call_concat(xmlXPathParserContext* parser, int count) {
+void call_bounded_concat(xmlXPathParserContext* parser, int count) {
   if (count < 2) return xmlXPathErr(parser, XPATH_INVALID_ARITY);
   std::vector<std::string> texts(static_cast<std::size_t>(count));
   std::size_t size = 0;
@@ -208,7 +208,7 @@ struct FreeStylesheet {
 struct FreeNames {
   void operator()(xmlHashTable* names) const { xmlHashFree(names, xmlHashDefaultDeallocator); }
 };
-struct FreeContext {
+struct FreeTransformation {
   void operator()(xsltTransformContext* context) const { xsltFreeTransformContext(context); }
 };
 struct FreeSecurity {
@@ -276,7 +276,7 @@ Result<XsltResult> Stylesheet::transform(Node source, const std::vector<XsltPara
   const std::lock_guard lock(compiled_->mutex);
   const Working working(now);
   const auto prefs = everything_forbidden();
-  std::unique_ptr<xsltTransformContext, FreeContext> context(
+  std::unique_ptr<xsltTransformContext, FreeTransformation> context(
       xsltNewTransformContext(compiled_->sheet.get(), document.raw()));
   CHECK(context != nullptr);
   CHECK(xsltSetCtxtSecurityPrefs(prefs.get(), context.get()) == 0);
@@ -285,7 +285,7 @@ Result<XsltResult> Stylesheet::transform(Node source, const std::vector<XsltPara
   context->opLimit = context->xpathCtxt->opLimit = static_cast<unsigned long>(limits.operations);
   xsltRegisterExtFunction(context.get(), chars("value"), chars(kParameterNamespace), give_parameter);
   xmlXPathRegisterFunc(context->xpathCtxt, chars("concat"), nullptr);  // libxml2 replaces none
-  xmlXPathRegisterFunc(context->xpathCtxt, chars("concat"), call_concat);
+  xmlXPathRegisterFunc(context->xpathCtxt, chars("concat"), call_bounded_concat);
   const bool is_ours = context->xpathCtxt->nsHash == nullptr;
   xmlXPathRegisterNs(context->xpathCtxt, chars("parameter"), chars(kParameterNamespace));
   // libxslt forgets this table with its context, because its own are shared with the style sheet.

@@ -4,6 +4,9 @@ of a machine's deployment and release.
 
   enumerate.py PROGRAMS [--jobs N] [--stride K] [--offset K] [--only FLOW] [--point N]
 
+Every K-th place is taken, by default every fifth (or every NURAGHE_CRASH_STRIDE-th), the first of which comes from
+NURAGHE_SEED: from commit to commit others; `make test-all` takes all.
+
 An uninterrupted run with --deterministic counts the places: two per commit (before it, after it), one per message or
 reply. Then, for each of them, nuraghed is started on a copy of the same state, gets the same request, and ends by
 SIGKILL there. It is started again, as always (many threads), and when nothing is at work any more the cluster exists
@@ -292,7 +295,7 @@ def enumerate_flow(arguments, flow):
                     print(f"{flow.name}: killed at place {runs[run]}:", flush=True)
                     traceback.print_exc(limit=-3, file=sys.stdout)
         print(f"{flow.name}: {passed} places = {commits} commits, before and after each, + {sends} messages and "
-              f"replies of an uninterrupted run; killed at {len(points)} of them in {time.monotonic() - begin:.0f} s; "
+              f"replies of an uninterrupted run; killed at {len(points)} of them, from {points[0]} on, in {time.monotonic() - begin:.0f} s; "
               f"afterwards it was {outcomes}; failed: {sorted(failed) or 'none'}", flush=True)
         return not failed
 
@@ -302,11 +305,13 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("programs")
     parser.add_argument("--jobs", type=int, default=3)
-    parser.add_argument("--stride", type=int, default=1)
-    parser.add_argument("--offset", type=int, default=0)
+    parser.add_argument("--stride", type=int, default=int(os.environ.get("NURAGHE_CRASH_STRIDE", "5")))
+    parser.add_argument("--offset", type=int)
     parser.add_argument("--only", choices=[flow.name for flow in FLOWS])
     parser.add_argument("--point", type=int, default=0)
     arguments = parser.parse_args()
+    if arguments.offset is None:
+        arguments.offset = int(os.environ.get("NURAGHE_SEED", "0")) % arguments.stride
     flows = [flow for flow in FLOWS if arguments.only in (None, flow.name)]
     return 0 if all([enumerate_flow(arguments, flow) for flow in flows]) else 1
 

@@ -3,13 +3,12 @@
 
 #include <algorithm>
 
+#include "bpel/parse/grammar.hpp"
 #include "bpel/parse/parser.hpp"
 
 namespace nuraghe::bpel {
 
 namespace {
-
-bool is_blank(const std::string& text) { return text.find_first_not_of(" \t\r\n") == std::string::npos; }
 
 // All attribute values and texts of an element: where prefixes of QName values may hide.
 void gather_content(xml::Node element, std::string& into) {

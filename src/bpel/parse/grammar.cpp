@@ -167,8 +167,6 @@ bool is_value_of(std::string_view attribute, std::string value) {
          std::all_of(words.begin(), words.end(), is_qname);
 }
 
-bool is_blank(const std::string& text) { return text.find_first_not_of(" \t\r\n") == std::string::npos; }
-
 class ShapeChecker {
  public:
   ShapeChecker(const std::string& file, std::vector<Diagnostic>& diagnostics)

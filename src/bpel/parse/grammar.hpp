@@ -19,4 +19,7 @@ bool is_activity_name(std::string_view local);
 // Whether the text is an xsd:QName without blanks around it, as far as ASCII goes.
 bool is_qname(std::string_view text);
 
+// Nothing but white space of XML.
+inline bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
+
 }  // namespace nuraghe::bpel

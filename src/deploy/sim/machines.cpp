@@ -42,9 +42,9 @@ struct SimMachine {
   bool can_boot() const { return !configured.empty() && configured == populated; }
 };
 
-class Machines final : public SimMachines {
+class SimulatedMachines final : public SimMachines {
  public:
-  explicit Machines(SimMachinesOptions options) : options_(std::move(options)) {}
+  explicit SimulatedMachines(SimMachinesOptions options) : options_(std::move(options)) {}
   Status open();
 
   Status check(const Target& target) const override;
@@ -92,7 +92,7 @@ Status check_verb(std::string_view verb) {
   return invalid(fmt::format("'{}' is no verb of a simulated machine; there are {}", verb, fmt::join(kSimVerbs, ", ")));
 }
 
-Status Machines::open() {
+Status SimulatedMachines::open() {
   matches_.resize(options_.failures.size());
   for (const auto& failure : options_.failures) TRY(check_verb(failure.verb));
   for (const auto& [verb, delay] : options_.delays) TRY(check_verb(verb));
@@ -110,13 +110,13 @@ Status Machines::open() {
   return {};
 }
 
-Status Machines::check(const Target& target) const {
+Status SimulatedMachines::check(const Target& target) const {
   TRY(hypervisor::check_host_id(target.name));
   TRY(describe(target, options_.seed));
   return {};
 }
 
-Result<SimMachine> Machines::find(const Target& target) {
+Result<SimMachine> SimulatedMachines::find(const Target& target) {
   const auto found = machines_.find(target.name);
   if (found != machines_.end() && found->second.address == target.address) return found->second;
   TRY(hypervisor::check_host_id(target.name));
@@ -127,14 +127,14 @@ Result<SimMachine> Machines::find(const Target& target) {
 }
 
 // On disk before it is in memory: a failure to write changes nothing.
-Status Machines::put(const std::string& name, const SimMachine& machine) {
+Status SimulatedMachines::put(const std::string& name, const SimMachine& machine) {
   SimMachine next = machine;
   if (options_.persisted) TRY(hypervisor::replace_file(path(name), encode_record(next)));
   machines_[name] = std::move(next);
   return {};
 }
 
-std::optional<SimMachineFailure::Kind> Machines::failure_of(std::string_view verb, const Target& target) {
+std::optional<SimMachineFailure::Kind> SimulatedMachines::failure_of(std::string_view verb, const Target& target) {
   if (options_.failures.empty()) return std::nullopt;
   const std::lock_guard lock(mutex_);
   const int attempt = ++attempts_[{target.name, std::string(verb)}];
@@ -148,7 +148,7 @@ std::optional<SimMachineFailure::Kind> Machines::failure_of(std::string_view ver
   return std::nullopt;
 }
 
-Result<bool> Machines::begin(std::string_view verb, const Target& target, const Control& control) {
+Result<bool> SimulatedMachines::begin(std::string_view verb, const Target& target, const Control& control) {
   const std::string what = fmt::format("{} of machine {}", verb, target.name);
   const Deadline deadline(control);
   const auto failure = failure_of(verb, target);
@@ -166,7 +166,7 @@ Result<bool> Machines::begin(std::string_view verb, const Target& target, const 
   return failure != SimMachineFailure::Kind::kIgnored;
 }
 
-Result<PowerState> Machines::status(const Target& target, const Control& control) {
+Result<PowerState> SimulatedMachines::status(const Target& target, const Control& control) {
   TRY_ASSIGN(const bool is_known, begin("status", target, control));
   if (!is_known) return PowerState::kUnknown;
   const std::lock_guard lock(mutex_);
@@ -177,7 +177,7 @@ Result<PowerState> Machines::status(const Target& target, const Control& control
   return PowerState::kOff;
 }
 
-Status Machines::command(const Target& target, PowerCommand command, const Control& control) {
+Status SimulatedMachines::command(const Target& target, PowerCommand command, const Control& control) {
   TRY_ASSIGN(const bool is_obeyed, begin(name_of(command), target, control));
   if (!is_obeyed) return {};
   const std::lock_guard lock(mutex_);
@@ -200,7 +200,7 @@ Status Machines::command(const Target& target, PowerCommand command, const Contr
   return put(target.name, machine);
 }
 
-Status Machines::set_boot_device(const Target& target, BootDevice device, const Control& control) {
+Status SimulatedMachines::set_boot_device(const Target& target, BootDevice device, const Control& control) {
   TRY_ASSIGN(const bool is_obeyed, begin("set-boot-device", target, control));
   if (!is_obeyed) return {};
   const std::lock_guard lock(mutex_);
@@ -209,7 +209,7 @@ Status Machines::set_boot_device(const Target& target, BootDevice device, const 
   return put(target.name, machine);
 }
 
-Result<std::vector<Sensor>> Machines::read_sensors(const Target& target, const Control& control) {
+Result<std::vector<Sensor>> SimulatedMachines::read_sensors(const Target& target, const Control& control) {
   TRY_ASSIGN(const bool is_obeyed, begin("read-sensors", target, control));
   if (!is_obeyed) return std::vector<Sensor>{};
   const std::lock_guard lock(mutex_);
@@ -220,14 +220,14 @@ Result<std::vector<Sensor>> Machines::read_sensors(const Target& target, const C
                              {"fan", is_on ? 4800.0 : 0.0, "RPM"}};
 }
 
-Result<Hardware> Machines::inventory(const Target& target, const Control& control) {
+Result<Hardware> SimulatedMachines::inventory(const Target& target, const Control& control) {
   TRY(begin("inventory", target, control));
   const std::lock_guard lock(mutex_);
   TRY_ASSIGN(auto machine, find(target));
   return std::move(machine.hardware);
 }
 
-Status Machines::wait_system(const Target& target, System system, const Control& control) {
+Status SimulatedMachines::wait_system(const Target& target, System system, const Control& control) {
   TRY(begin(system == System::kDeployment ? "start-system" : "boot", target, control));
   const std::lock_guard lock(mutex_);
   TRY_ASSIGN(const auto machine, find(target));
@@ -291,7 +291,7 @@ Status apply(SimMachine& machine, const AgentOrder& order) {
   return internal("an order without work");
 }
 
-Status Machines::run(const Target& target, const AgentOrder& order, const Control& control, std::string& log) {
+Status SimulatedMachines::run(const Target& target, const AgentOrder& order, const Control& control, std::string& log) {
   const std::string what =
       fmt::format("{} disk {} ({})", name_of(order.work), order.disk.serial, order.disk.size.to_string());
   log += "simulated agent: " + what + "\n";
@@ -315,7 +315,7 @@ Status Machines::run(const Target& target, const AgentOrder& order, const Contro
   return {};
 }
 
-Duration Machines::estimate() const {
+Duration SimulatedMachines::estimate() const {
   Duration sum{0};
   for (const auto* verb : {"on", "start-system", "partition", "make-filesystems", "populate", "configure", "boot"}) {
     const auto delay = options_.delays.find(verb);
@@ -324,14 +324,14 @@ Duration Machines::estimate() const {
   return sum;
 }
 
-Status Machines::replace_hardware(const Target& target, Hardware hardware) {
+Status SimulatedMachines::replace_hardware(const Target& target, Hardware hardware) {
   const std::lock_guard lock(mutex_);
   TRY_ASSIGN(auto machine, find(target));
   machine.hardware = std::move(hardware);
   return put(target.name, machine);
 }
 
-Result<bool> Machines::is_blank(const Target& target) {
+Result<bool> SimulatedMachines::is_blank(const Target& target) {
   const std::lock_guard lock(mutex_);
   TRY_ASSIGN(const auto machine, find(target));
   return machine.serial.empty() && machine.leftover.empty();
@@ -356,7 +356,7 @@ std::string_view name_of(Work work) {
 }
 
 Result<std::unique_ptr<SimMachines>> open_sim_machines(SimMachinesOptions options) {
-  auto machines = std::make_unique<Machines>(std::move(options));
+  auto machines = std::make_unique<SimulatedMachines>(std::move(options));
   TRY(machines->open());
   return std::unique_ptr<SimMachines>(std::move(machines));
 }

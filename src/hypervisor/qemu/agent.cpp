@@ -16,9 +16,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t kMessageLimit = 16 * 1024 * 1024;
+constexpr std::size_t kAnswerLimit = 16 * 1024 * 1024;
 // An agent that restarts may read a request and never answer it: it is asked again after this time.
-constexpr Duration kAskAgain = 5s;
+constexpr Duration kAnswerWait = 5s;
 
 std::int64_t random_sync_id() {
   std::uint32_t id = 0;
@@ -56,7 +56,7 @@ Result<std::string> AgentConnection::receive(const Deadline& deadline) {
       const auto begin = line.find_last_of('\xff');
       return begin == std::string::npos ? line : line.substr(begin + 1);
     }
-    if (input_.size() > kMessageLimit) return corrupt("the guest agent sent a message over 16 MiB");
+    if (input_.size() > kAnswerLimit) return corrupt("the guest agent sent a message over 16 MiB");
     std::array<pollfd, 2> polls{{{socket_.get(), POLLIN, 0}, {end_fd_, POLLIN, 0}}};
     TRY(deadline.wait(polls, "answer of the guest agent"));
     if (polls[0].revents == 0) return unavailable("the host ended");
@@ -76,7 +76,7 @@ Status AgentConnection::synchronise(const Deadline& deadline) {
   for (;;) {
     TRY(send(request, deadline));
     ++late_answers_;
-    const Deadline patience = deadline.at_most(kAskAgain);
+    const Deadline patience = deadline.at_most(kAnswerWait);
     for (;;) {
       auto line = receive(patience);
       if (!line) {

@@ -13,7 +13,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::size_t kMessageLimit = 1024 * 1024;
+constexpr std::size_t kEventLimit = 1024 * 1024;
 constexpr std::string_view kQuestions = "{\"execute\":\"qmp_capabilities\"}\n{\"execute\":\"query-status\"}\n";
 
 }  // namespace
@@ -51,7 +51,7 @@ EventLink::Said EventLink::read() {
     const ssize_t count = ::recv(fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0 && errno == EAGAIN) return said;
-    if (count <= 0 || input_.size() > kMessageLimit) return said == Said::kStopped ? said : Said::kEnded;
+    if (count <= 0 || input_.size() > kEventLimit) return said == Said::kStopped ? said : Said::kEnded;
     input_.append(buffer.data(), static_cast<std::size_t>(count));
   }
 }

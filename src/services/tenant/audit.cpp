@@ -8,9 +8,9 @@
 namespace nuraghe::services::tenant {
 namespace {
 
-constexpr std::size_t kLongestText = 500;
+constexpr std::size_t kLongestNote = 500;
 std::string cut(std::string text) {
-  if (text.size() > kLongestText) text.resize(kLongestText);
+  if (text.size() > kLongestNote) text.resize(kLongestNote);
   return xml::printable(text);
 }
 

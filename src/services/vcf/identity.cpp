@@ -10,13 +10,13 @@
 namespace nuraghe::services::vcf {
 namespace {
 
-constexpr std::string_view kPrefix = "identity";
+constexpr std::string_view kIdPrefix = "identity";
 constexpr std::size_t kSweepBatch = 100;
 
 // The identity that a seed's address names; empty when it is none of ours.
 std::string identity_of_seed(const contracts::vhc::Seed& seed) {
   const std::string id = seed.address.substr(seed.address.rfind('/') + 1);
-  return id.starts_with(std::string(kPrefix) + "-") ? id : std::string();
+  return id.starts_with(std::string(kIdPrefix) + "-") ? id : std::string();
 }
 
 std::string order_key(const std::string& id, const IdentityRow& row) {
@@ -36,7 +36,7 @@ Status Factory::identify_host(exchange::Turn& turn, const exchange::Message& req
   model::PlannedNode planned;
   planned.node = node;
   ClusterRow owner;
-  owner.id = env::make_id(turn.random(), kPrefix);
+  owner.id = env::make_id(turn.random(), kIdPrefix);
   owner.name = "single";
   owner.vo = request.vo;
   owner.authorized_keys = input.authorized_key;

@@ -12,7 +12,7 @@
 namespace nuraghe::services::vcf {
 namespace {
 
-constexpr std::string_view kPrefix = "lease/";
+constexpr std::string_view kLeasePrefix = "lease/";
 // An order to the manager ends by itself when its operation times out; undoing takes as long again.
 constexpr Duration kOrderPatience = std::chrono::hours(2);
 
@@ -29,10 +29,10 @@ bool is_as_wanted(model::ClusterState state, const LeaseRow& lease) {
 
 }  // namespace
 
-std::string lease_key(const std::string& cluster) { return std::string(kPrefix) + cluster; }
+std::string lease_key(const std::string& cluster) { return std::string(kLeasePrefix) + cluster; }
 
 std::string_view lease_of_key(std::string_view key) {
-  return key.starts_with(kPrefix) ? key.substr(kPrefix.size()) : std::string_view();
+  return key.starts_with(kLeasePrefix) ? key.substr(kLeasePrefix.size()) : std::string_view();
 }
 
 Duration pause_after(std::int64_t failures) {

@@ -1,14 +1,13 @@
 #include "services/vcf/ssh_certificate.hpp"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
-
 #include <array>
 #include <memory>
 #include <optional>
 
 #include "base/check.hpp"
 #include "services/vcf/ssh_key.hpp"
+#include "services/vcf/ssh_wire.hpp"
 
 namespace nuraghe::services::vcf {
 namespace {
@@ -20,13 +19,9 @@ constexpr std::size_t kLongestText = 8192;  // of a public key
 constexpr std::size_t kLeastRsa = 256;      // bytes of the modulus
 constexpr std::uint32_t kUserType = 1;      // SSH_CERT_TYPE_USER
 
-struct KeyCloser {
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-};
 struct ContextCloser {
   void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
 };
-using Key = std::unique_ptr<EVP_PKEY, KeyCloser>;
 
 // How a type's certificate is called, and how many fields follow the type in its blob.
 struct KeyType {
@@ -50,13 +45,6 @@ const KeyType* find_type(std::string_view name) {
   return nullptr;
 }
 
-void put_number(std::string& out, std::uint64_t value, int bytes) {
-  for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) out += static_cast<char>(value >> shift & 0xffU);
-}
-void put_string(std::string& out, std::string_view text) {
-  put_number(out, text.size(), 4);
-  out += text;
-}
 // Takes the next string (RFC 4251 §5) off; nullopt when there is none.
 std::optional<std::string_view> take_string(std::string_view& rest) {
   if (rest.size() < 4) return std::nullopt;

@@ -1,11 +1,10 @@
 #include "services/vcf/ssh_key.hpp"
 
-#include <openssl/evp.h>
-
 #include <array>
 #include <cstdint>
-#include <memory>
 #include <string_view>
+
+#include "services/vcf/ssh_wire.hpp"
 
 namespace nuraghe::services::vcf {
 namespace {
@@ -13,19 +12,6 @@ namespace {
 constexpr std::string_view kType = "ssh-ed25519";
 constexpr std::size_t kCipherBlock = 8;  // of the cipher "none"
 constexpr std::size_t kLineLength = 70;
-
-struct KeyCloser {
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-};
-
-void put_u32(std::string& out, std::uint32_t value) {
-  for (const unsigned shift : {24U, 16U, 8U, 0U}) out += static_cast<char>((value >> shift) & 255U);
-}
-
-void put_string(std::string& out, std::string_view text) {
-  put_u32(out, static_cast<std::uint32_t>(text.size()));
-  out += text;
-}
 
 }  // namespace
 
@@ -43,8 +29,7 @@ Result<SshKey> make_ssh_key(env::Random& random, const std::string& comment) {
   random.fill(seed);
   std::array<std::uint8_t, 4> check{};
   random.fill(check);
-  const std::unique_ptr<EVP_PKEY, KeyCloser> key(
-      EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, seed.data(), seed.size()));
+  const Key key(EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, seed.data(), seed.size()));
   std::array<unsigned char, 32> raw{};
   std::size_t size = raw.size();
   if (!key || EVP_PKEY_get_raw_public_key(key.get(), raw.data(), &size) != 1 || size != raw.size())
@@ -67,7 +52,7 @@ Result<SshKey> make_ssh_key(env::Random& random, const std::string& comment) {
   put_string(file, "none");  // cipher
   put_string(file, "none");  // key derivation
   put_string(file, "");
-  put_u32(file, 1);
+  put_number(file, 1, 4);
   put_string(file, public_blob);
   put_string(file, secret);
 

@@ -8,12 +8,6 @@
 #include "services/vhc/vhc.hpp"
 
 namespace nuraghe::services::vhc {
-namespace {
-
-std::string job_key(const Order& order) { return order.verb + "/" + order.id; }
-
-}  // namespace
-
 Status Controller::create_network(exchange::Turn& turn, const exchange::Message& request,
                                   const api::CreateNetworkRequest& input) {
   const auto& network = input.network;
@@ -31,7 +25,7 @@ Status Controller::create_network(exchange::Turn& turn, const exchange::Message&
   order.id = fmt::format("{}/{}", network.segment, request.message_id);
   order.request = request.message_id;
   order.network = network;
-  return turn.start_job({job_key(order), encode_record(order)});
+  return turn.start_job({order.key(), encode_record(order)});
 }
 
 Status Controller::destroy_network(exchange::Turn& turn, const exchange::Message& request,
@@ -65,7 +59,7 @@ Status Controller::start_unlink(exchange::Turn& turn, const std::string& key, co
   order.id = key;
   order.network.segment = row.segment;
   order.network.key = key;
-  const auto started = turn.start_job({job_key(order), encode_record(order)});
+  const auto started = turn.start_job({order.key(), encode_record(order)});
   // It is at work already, and answers all who wait.
   if (!started && started.error().code() != ErrorCode::kConflict) return started;
   return {};

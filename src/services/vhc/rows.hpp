@@ -61,7 +61,7 @@ struct NetworkRow {
   }
 };
 
-// What a job has to do; its key is "VERB/ID".
+// What a job has to do.
 struct Order {
   std::string verb;  // create, pause, resume, freeze, thaw, destroy, boot, join, adopt, link, unlink, end-logins
   std::string id;    // host id, or the segment
@@ -78,6 +78,7 @@ struct Order {
   std::int32_t ssh_port = 0;        // thaw: as it was
   std::vector<std::string> logins;  // end-logins: key ids
   TimePoint at;                     // end-logins: who was shut out until then, by the factory's clock
+  std::string key() const { return verb + "/" + id; }
   template <class V>
   void fields(V& v) {
     v(1, verb), v(2, id), v(3, name), v(4, request), v(5, fragment), v(6, image), v(7, seed), v(8, ports), v(9, ready),

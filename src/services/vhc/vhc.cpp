@@ -18,8 +18,6 @@ constexpr std::string_view kSweepTimer = "sweep";
 constexpr Duration kSweepInterval = std::chrono::hours(1);
 constexpr int kConsoleLimit = 256 * 1024;
 
-std::string job_key(const Order& order) { return order.verb + "/" + order.id; }
-
 }  // namespace
 
 Controller::Controller(ControllerOptions options, Worker& worker)
@@ -48,7 +46,7 @@ Status Controller::adopt(exchange::Turn& turn) {
   for (const auto& [id, row] : rows) {
     if (!row.is_tombstone()) order.known.push_back(id);
   }
-  const auto started = turn.start_job({job_key(order), encode_record(order)});
+  const auto started = turn.start_job({order.key(), encode_record(order)});
   // The job of the process before is still in its row and runs now.
   if (!started && started.error().code() != ErrorCode::kConflict) return started;
   return {};
@@ -214,7 +212,7 @@ Status Controller::begin(exchange::Turn& turn, HostRow row, std::string_view ver
   order.ready = row.ready;
   order.ssh_port = row.host.ssh_port;
   TRY(put(turn, row));
-  return turn.start_job({job_key(order), encode_record(order)});
+  return turn.start_job({order.key(), encode_record(order)});
 }
 
 Status Controller::create_host(exchange::Turn& turn, const exchange::Message& request,
