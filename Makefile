@@ -12,7 +12,7 @@ LABEL ?=
 JOBS ?= $(shell nproc)
 # Simulations begin with the seed that the commit gives (src/bpel/simulation_test.cpp).
 export NURAGHE_SEED ?= $(shell printf '%d' "0x$$(git rev-parse --short=8 HEAD 2>/dev/null || echo 1)")
-CMAKE := cmake -G Ninja -S . -B $(BUILD) --log-level=WARNING
+CMAKE := cmake -G Ninja -S . -B $(BUILD) --log-level=WARNING -DNURAGHE_UNITY=ON
 
 .PHONY: build demo test test-all check format clean image
 

@@ -35,7 +35,7 @@ def main() -> int:
     arguments = parser.parse_args()
     build = pathlib.Path(arguments.build)
     subprocess.run(["cmake", "-G", "Ninja", "-S", str(ROOT), "-B", str(build), "--log-level=WARNING",
-                    "-DNURAGHE_TESTS=OFF", "-DNURAGHE_UNITY=OFF"], check=True)
+                    "-DNURAGHE_TESTS=OFF"], check=True)
     subprocess.run(["cmake", "--build", str(build), "--target", "contracts_code"], check=True)
     files = arguments.files or sources(["*"] if arguments.all else ROOMS)
     failed = 0
