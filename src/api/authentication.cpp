@@ -8,7 +8,6 @@
 #include "xml/xml.hpp"
 
 namespace nuraghe::api {
-namespace {
 
 using services::tenant::Account;
 
@@ -25,6 +24,8 @@ Role role_of(contracts::tenant::Role role) {
   }
   return Role::kViewer;
 }
+
+namespace {
 
 Error nobody() { return denied("a bearer token is needed (Authorization: Bearer TOKEN)"); }
 

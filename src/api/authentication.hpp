@@ -40,6 +40,7 @@ class Authenticator {
   const std::string default_vo_;
 };
 
+Role role_of(contracts::tenant::Role role);
 // The identity of a person with these roles (at least one).
 std::shared_ptr<const Identity> identity_of_account(const services::tenant::Account& account,
                                                     const std::string& default_vo);

@@ -26,6 +26,8 @@ void set_context(Message& message, const Identity& identity, const HttpRequest& 
   const bool is_believed =
       identity.role == Role::kPeer || (identity.role == Role::kController && identity.certified.empty());
   if (!is_believed || message.caller.empty()) message.caller = identity.caller();
+  if (identity.role == Role::kAdministrator)
+    message.administrator = identity.on_behalf ? exchange::Administrator::kForVo : exchange::Administrator::kForSite;
   // Whoever is refused has one too.
   if (message.traceparent.empty()) message.traceparent = std::string(request.header("traceparent"));
   message.origin = origin_of(identity, "soap", request.peer);

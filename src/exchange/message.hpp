@@ -16,6 +16,9 @@ namespace nuraghe::exchange {
 
 struct Precondition;
 
+// Whether who asks is an administrator of the site: for a VO that they chose, or for the site as a whole.
+enum class Administrator { kNo, kForVo, kForSite };
+
 struct Message {
   std::string message_id;      // wsa:MessageID, unique for ever; repeats carry the same
   std::string to;              // an address: "/services/vhf" within this process, or http://host:port/services/vhf, or
@@ -52,6 +55,7 @@ struct Message {
   // Requests from outside: the base by which this process is reached from where they came, for addresses that are told
   // later ("https://10.0.0.1:8470"); empty: the process's own. Not sent to other processes.
   std::string reached_at{};
+  Administrator administrator = Administrator::kNo;  // requests from outside. Not stored, not sent to other processes
   // Requests from outside: others come at the same time, so that turns are better done together than each by who
   // brings it. Not stored, not sent to other processes.
   bool is_among_many = false;

@@ -45,12 +45,12 @@ def ask(world, path, name, inner="", schemas=None, soap12=False, token="", heade
     return answer
 
 
-def subscribe(world, schemas, path, consumer, inner="", parameters=""):
+def subscribe(world, schemas, path, consumer, inner="", parameters="", token=""):
     """The path of the new subscription."""
     if parameters:
         parameters = f"<wsa:ReferenceParameters>{parameters}</wsa:ReferenceParameters>"
     answer = ask(world, path, "Subscribe", f"<wsnt:ConsumerReference><wsa:Address>{consumer}</wsa:Address>{parameters}"
-                 f"</wsnt:ConsumerReference>{inner}", schemas)
+                 f"</wsnt:ConsumerReference>{inner}", schemas, token=token)
     address = answer.findtext(f"{{{WSNT}}}SubscriptionReference/{{{WSA}}}Address")
     return address[address.index("/services/"):]
 
@@ -218,6 +218,61 @@ def only_by_who_made_it_also_elsewhere(world, schemas):
         assert not world.table("notification_subscription")
 
 
+def who_leaves_hears_nothing_more(world, schemas):
+    """A member who was removed, and one of the same name who came later: the first one's consumer hears of neither."""
+    def token_of(name):
+        world.cli("--vo", "default", "member", "add", name, "--role", "viewer")
+        return world.json("--vo", "default", "token", "issue", name)["secret"]
+
+    world.write("c.xml", blueprint("duo", 0))
+    with Consumer(schemas) as consumer:
+        for name in ("stays", "leaves", "comes-again"):
+            subscribe(world, schemas, "/services/vcf", f"{consumer.address}/{name}", token=token_of(name))
+        world.cli("--vo", "default", "member", "rm", "leaves")
+        world.cli("--vo", "default", "member", "rm", "comes-again")
+        token_of("comes-again")
+        world.cli("create", "c.xml")
+        world.until(lambda: len(world.table("notification_subscription")) == 1, "the others' subscriptions ended")
+        lost = [event for event in world.events()[0] if event["kind"] == "subscription.lost"]
+        assert len(lost) == 2 and all("may no longer see" in event["text"] for event in lost), lost
+        heard = []
+        while "cluster.running" not in heard:
+            path, envelope = consumer.next()
+            assert path == "/stays", path
+            heard += [kind for kind, _ in events_of(envelope)]
+        world.cli("destroy", "--yes", "duo")
+        hears_until(consumer, "cluster.destroyed")
+        world.cli("--vo", "default", "member", "rm", "stays")
+    world.cli("create", "c.xml")
+    world.cli("destroy", "--yes", "duo")
+    world.until(lambda: not world.table("notification_subscription"), "nobody is left")
+
+
+def what_is_the_sites(world, schemas):
+    """Machines that no VO has: an administrator hears of them, members and administrators who act for a VO do not."""
+    world.cli("--vo", "default", "member", "add", "omar", "--role", "owner")
+    omar = world.json("--vo", "default", "token", "issue", "omar")["secret"]
+    on_behalf = '<n:vo xmlns:n="urn:nuraghe:context:1">default</n:vo>'
+    with Consumer(schemas) as consumer:
+        subscribe(world, schemas, "/services/hades", consumer.address + "/omar", token=omar)
+        subscribe(world, schemas, "/services/hades", consumer.address + "/site")
+        answer = world.http("POST", "/services/hades", (
+            f'<s:Envelope xmlns:s="{SOAP}" xmlns:wsnt="{WSNT}" xmlns:wsa="{WSA}"><s:Header>{on_behalf}</s:Header><s:Body>'
+            f"<wsnt:Subscribe><wsnt:ConsumerReference><wsa:Address>{consumer.address}/for-vo</wsa:Address></wsnt:ConsumerReference>"
+            "</wsnt:Subscribe></s:Body></s:Envelope>").encode(), {"Content-Type": "text/xml"})
+        assert answer[0] == 200, answer
+        world.soap("hades", "enrol_machine", "<x:name>m1</x:name><x:driver>sim</x:driver>")
+        world.soap("hades", "remove_machine", "<x:name>m1</x:name>")
+        heard = []
+        while "machine.removed" not in heard:
+            path, envelope = consumer.next()
+            assert path == "/site", path
+            heard += [kind for kind, _ in events_of(envelope)]
+        assert "machine.enrolled" in heard, heard
+        assert consumer.messages.empty()
+    world.cli("--vo", "default", "member", "rm", "omar")
+
+
 def one_termination_time(world, schemas):
     """Set by WS-BaseNotification, WS-ResourceLifetime and REST: all show the same."""
     rl = "http://docs.oasis-open.org/wsrf/rl-2"
@@ -259,7 +314,7 @@ def main():
         world.start()
         world.import_image()
         for test in (a_cluster_is_followed, refused_and_repeated, pull_point, no_way_in, only_by_who_made_it,
-                     only_by_who_made_it_also_elsewhere, one_termination_time):
+                     only_by_who_made_it_also_elsewhere, who_leaves_hears_nothing_more, one_termination_time, what_is_the_sites):
             test(world, schemas)
             print(f"ok {test.__name__}", flush=True)
             world.until_quiet()

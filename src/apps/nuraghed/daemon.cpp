@@ -364,7 +364,8 @@ Status Daemon::Parts::open_control() {
   TRY_ASSIGN(resources, wsrf::Resources::make({base}));
   make_tenant();
   TRY(open_oidc());
-  notification = make_notification(strangers, {std::move(own_bases), settings.public_url, own_addresses});
+  notification = make_notification(strangers, {std::move(own_bases), settings.public_url, own_addresses},
+                                   {tokens, &accounts, &outside->table()});
   services::ca::RegistryOptions ca_options;
   ca_options.roots = [this] { return authority ? authority->roots() : std::vector<contracts::ca::Root>(); };
   ca_options.on_certificate = [this](const contracts::ca::Certificate& certificate, bool counts) {

@@ -37,7 +37,8 @@ void Transports::send(const exchange::Message& request, std::function<void(Resul
 }
 
 std::unique_ptr<services::notification::Notification> make_notification(const net::AddressRules& rules,
-                                                                        NotificationAddresses addresses) {
+                                                                        NotificationAddresses addresses,
+                                                                        api::HearingOptions hearing) {
   services::notification::NotificationOptions options;
   options.base = addresses.own_bases.front();
   options.public_url = std::move(addresses.public_url);
@@ -48,6 +49,9 @@ std::unique_ptr<services::notification::Notification> make_notification(const ne
       if (is_own) return denied(fmt::format("the address '{}' is this process's own and no pull point's", url));
     }
     return net::check_url(rules, url);
+  };
+  options.may_hear = [hearing = std::move(hearing)](const auto& subscriber) {
+    return api::may_hear(hearing, subscriber);
   };
   return std::make_unique<services::notification::Notification>(services::notification::producers_of_contracts(),
                                                                 std::move(options));

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "api/hearing.hpp"
 #include "exchange/exchange.hpp"
 #include "net/address_rules.hpp"
 #include "net/http_client.hpp"
@@ -35,8 +36,10 @@ struct NotificationAddresses {
   std::string public_url;              // what consumers are told; empty: what their subscriber came by
   soap::SharedPathOf own_paths;
 };
+// `hearing`: whose pointers outlive the result.
 std::unique_ptr<services::notification::Notification> make_notification(const net::AddressRules& rules,
-                                                                        NotificationAddresses addresses);
+                                                                        NotificationAddresses addresses,
+                                                                        api::HearingOptions hearing);
 // What a service of another program tells, as it has registered.
 services::notification::TellingService telling_of(const services::registry::ServiceRow& row);
 // Has it told from now on; null: nothing any more.

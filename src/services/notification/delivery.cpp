@@ -84,10 +84,9 @@ Status Notification::pump(exchange::Turn& turn) {
 }
 
 Status Notification::take_event(exchange::Turn& turn, const exchange::Event& event, const TellingService& of) {
+  if (!event.vo.empty()) return take_event(turn, event.vo, event, of);
   std::vector<std::string> vos;
-  for (const auto& [vo, of_vo] : active_) {
-    if (is_for(vo, event, of)) vos.push_back(vo);
-  }
+  for (const auto& [vo, of_vo] : active_) vos.push_back(vo);
   for (const std::string& vo : vos) TRY(take_event(turn, vo, event, of));
   return {};
 }
@@ -105,6 +104,7 @@ Status Notification::take_event(exchange::Turn& turn, const std::string& vo, con
     return active.row.request.empty() && watches(active) && active.row.producer().tells(event, of.name);
   };
   for (auto& [id, active] : of_vo->second) {
+    if (!is_for(vo, active.row.administrator, event, of)) continue;
     const bool is_asked = active.row.request.empty() && event.sequence > active.row.since &&
                           active.row.producer().tells(event, of.name) && active.filter.matches_topic(topic);
     if (happened_to_watched(active)) watched.emplace(active.row.producer().path(), active.row.producer());
@@ -202,11 +202,18 @@ Status Notification::flush(exchange::Turn& turn) {
 Status Notification::kick(exchange::Turn& turn, Active& active) {
   SubscriptionRow& row = active.row;
   if (row.paused || !row.request.empty()) return {};
+  if (!may_hear(row)) return lose(turn, active, "who subscribed may no longer see what it tells");
   if (!row.pull_point.empty()) TRY(hand_over(turn, active));
   if (row.pull_point.empty() && row.in_flight.empty() && row.queued > 0) TRY(send_next(turn, active));
   const bool is_seen = !looking_.contains(watch_key(row.vo, row.producer().path()));
   if (row.ends && row.queued == 0 && row.in_flight.empty() && is_seen) return end(turn, std::string(row.id));
   return {};
+}
+
+bool Notification::may_hear(const SubscriptionRow& row) const {
+  if (!options_.may_hear) return true;
+  const bool is_administrator = row.administrator != exchange::Administrator::kNo;
+  return options_.may_hear({row.caller, row.vo, row.producer().path(), is_administrator, row.created});
 }
 
 Status Notification::hand_over(exchange::Turn& turn, Active& active) {
@@ -307,6 +314,7 @@ Status Notification::on_told(exchange::Turn& turn, const exchange::Message& repl
 Status Notification::try_again(exchange::Turn& turn, Active& active) {
   SubscriptionRow& row = active.row;
   if (!row.waits || row.paused) return {};
+  if (!may_hear(row)) return lose(turn, active, "who subscribed may no longer see what it tells");
   row.waits = false;
   std::vector<QueueRow> rows;
   TRY_ASSIGN(const auto page, queue_.page(turn.transaction(), row.id + "/", kMostInOne));

@@ -46,6 +46,89 @@ TEST_F(NotificationTest, AConsumerThatStaysAwayLosesItsSubscription) {
   EXPECT_THAT(world_.rows("control", "notification_queue"), IsEmpty());
 }
 
+// What it may hear is asked before each message, also of what was queued when it still might.
+TEST_F(NotificationTest, WhoMayNotHearAnyMoreLosesTheSubscription) {
+  bool may_hear = true;
+  Subscriber asked;
+  options_.may_hear = [&](const Subscriber& subscriber) {
+    asked = subscriber;
+    return may_hear || subscriber.path != "/services/vcf/clusters/c1";
+  };
+  reopen();
+  const std::string path = subscribe(consumer(), "/services/vcf/clusters/c1");
+  subscribe(consumer("http://other.example/"));
+  happen("one");
+  EXPECT_EQ(asked.caller + " " + asked.vo, "token:marie physics");
+  EXPECT_FALSE(asked.is_administrator);
+  EXPECT_LE(asked.since, world_.clock.now());
+  EXPECT_FALSE(ask(path, element("PauseSubscription")).fault);
+  happen("two");
+  may_hear = false;
+  EXPECT_FALSE(ask(path, element("ResumeSubscription")).fault);
+  EXPECT_EQ(count_events("subscription.lost"), 1);
+  happen("three");
+  EXPECT_THAT(consumers_.texts(), ElementsAre("one"));
+  EXPECT_THAT(consumers_.texts("http://other.example/"), ElementsAre("one", "two", "three"));
+  EXPECT_EQ(fault_of(ask(path, element("Unsubscribe"))), "ResourceUnknownFault");
+}
+
+TEST_F(NotificationTest, ARefusedMessageIsNotTriedAgainForWhoMayNotHearIt) {
+  bool may_hear = true;
+  options_.may_hear = [&](const Subscriber&) { return may_hear; };
+  reopen();
+  subscribe(consumer());
+  consumers_.refusals[kConsumer] = {internal("not now")};
+  happen("one");
+  may_hear = false;
+  advance(5min);
+  EXPECT_THAT(consumers_.texts(), IsEmpty());
+  EXPECT_EQ(count_events("subscription.lost"), 1);
+}
+
+TEST_F(NotificationTest, WhatIsTheSitesIsToldToItsAdministratorsAlone) {
+  using exchange::Administrator;
+  subscribe(consumer("http://member.example/"));
+  for (const auto& [who, address] : {std::pair(Administrator::kForVo, "http://for-vo.example/"),
+                                     std::pair(Administrator::kForSite, "http://site.example/")}) {
+    administrator_ = who;
+    subscribe(consumer(address));
+  }
+  const std::string point = create_pull_point();
+  subscribe(consumer(kBase + point), "/services/notification");
+  happen("of the site", "cluster.failed", "", "");
+  happen("of another VO", "cluster.failed", "", "biology");
+  happen("of a physical host", "physical_host.silent", "", "");
+  EXPECT_THAT(consumers_.texts("http://member.example/"), IsEmpty());
+  EXPECT_THAT(consumers_.texts("http://for-vo.example/"), IsEmpty());
+  EXPECT_THAT(consumers_.texts("http://site.example/"), ElementsAre("of the site"));
+  EXPECT_THAT(pull(point), ElementsAre("of the site", "of a physical host"));
+  // So with the newest message of a topic.
+  const auto newest = [&] {
+    return fault_of(ask("/services/vcf", element("GetCurrentMessage",
+                                                 fmt::format("<wsnt:Topic Dialect='{}'>vcf:cluster.failed</wsnt:Topic>",
+                                                             kConcreteDialect))));
+  };
+  EXPECT_EQ(newest(), "");
+  administrator_ = Administrator::kNo;
+  EXPECT_EQ(newest(), "NoCurrentMessageOnTopicFault");
+}
+
+TEST_F(NotificationTest, AMemberByARuleSubscribesForADay) {
+  caller_ = "member:ab~12";
+  const auto asked = [&](const char* time) {
+    return ask("/services/vcf", element("Subscribe", consumer() + fmt::format("<wsnt:InitialTerminationTime>{}"
+                                                                              "</wsnt:InitialTerminationTime>",
+                                                                              time)));
+  };
+  EXPECT_EQ(fault_of(asked("P2D")), "UnacceptableInitialTerminationTimeFault");
+  EXPECT_FALSE(asked("PT23H").fault);
+  const std::string path = subscribe(consumer());
+  const std::string longer = "<wsnt:TerminationTime>P2D</wsnt:TerminationTime>";
+  EXPECT_EQ(fault_of(ask(path, element("Renew", longer))), "UnacceptableTerminationTimeFault");
+  caller_ = "token:marie";
+  EXPECT_EQ(fault_of(ask(path, element("Renew", longer))), "UnacceptableTerminationTimeFault") << "it is not hers";
+}
+
 TEST_F(NotificationTest, AConsumerThatComesBackInTimeGetsAllInOrder) {
   subscribe(consumer());
   consumers_.away.insert(kConsumer);

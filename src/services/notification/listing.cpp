@@ -62,7 +62,12 @@ Status Notification::set_subscription_end(exchange::Turn& turn, const exchange::
                                           const api::SetSubscriptionEndRequest& input) {
   Active* active = find(request.vo, input.id);
   if (active == nullptr || !active->row.request.empty()) return no_subscription(input.id);
-  const TimePoint latest = turn.now() + options_.longest_lifetime;
+  const Duration longest = longest_of(active->row.caller);
+  const TimePoint latest = turn.now() + longest;
+  const bool must_end = longest < options_.longest_lifetime;
+  if (!input.ends && must_end)
+    return invalid(fmt::format("{} is a member by a provider's rule alone: the subscription ends at {} at the latest",
+                               xml::printable(active->row.caller), latest.to_string()));
   if (input.ends && (*input.ends <= turn.now() || *input.ends > latest))
     return invalid(fmt::format("the subscription cannot end at {}: a time until {} is taken, or none",
                                input.ends->to_string(), latest.to_string()));

@@ -5,7 +5,8 @@
 // none is told twice. A consumer has one message on its way at a time, in the order of the events, and gets it again
 // under the same wsa:MessageID until it took it.
 //
-// Invariants: a subscription sees events of its own VO, what the site's physical hosts do, and no others. A consumer's
+// Invariants: a subscription sees events of its own VO, what the site's physical hosts do, an administrator's also what
+// else concerns the site, and no others; and those only as long as who subscribed may see its producer. A consumer's
 // address leads out of this process (exchange::Message::to_stranger) or to a pull point of the same VO; nothing that it
 // answers is told to anybody. Every queue has an end: of a full one the oldest goes, with an event. Threading: as
 // exchange::Actor; note_published is thread safe.
@@ -32,14 +33,26 @@ namespace nuraghe::services::notification {
 
 namespace api = contracts::notification;
 
+// Who subscribed, at which path.
+struct Subscriber {
+  std::string caller, vo, path;
+  bool is_administrator = false;  // of the site
+  TimePoint since;                // when they subscribed
+};
+
 struct NotificationOptions {
   std::string base;              // "http://127.0.0.1:8470": before the paths of references
   std::string public_url;        // what consumers are told instead; empty: the base by which their subscriber came
   soap::SharedPathOf own_paths;  // which addresses are this process's; null: paths
   // Whether an address may be a consumer's; kInvalid or kDenied say why not. Pure.
   std::function<Status(const std::string& url)> check_consumer;
-  Duration usual_lifetime = std::chrono::hours(24);           // without an InitialTerminationTime
-  Duration longest_lifetime = std::chrono::hours(24 * 366);   // that may be asked for
+  // Whether somebody may still be told what happens there. Asked before each message; a subscription ends that may not.
+  // Must not block; null: all may.
+  std::function<bool(const Subscriber& subscriber)> may_hear;
+  Duration usual_lifetime = std::chrono::hours(24);          // without an InitialTerminationTime
+  Duration longest_lifetime = std::chrono::hours(24 * 366);  // that may be asked for
+  // Of a member that a provider's rule makes: what they are is told anew with each of their tokens.
+  Duration longest_lifetime_by_rule = std::chrono::hours(24);
   Duration patience = std::chrono::hours(1);                  // with a consumer that does not take a message
   Duration pull_point_patience = std::chrono::hours(24 * 7);  // with one that nobody asks for messages
   std::size_t most_of_vo = 500;                               // subscriptions, and pull points
@@ -115,7 +128,10 @@ class Notification final : public api::Skeleton {
 
   Answer<SubscriptionRow> new_subscription(exchange::Turn& turn, const exchange::Message& request);
   Answer<std::string> pull_point_at(exchange::Turn& turn, const std::string& address, const std::string& vo);
-  Answer<std::optional<TimePoint>> initial_termination(const std::optional<std::string>& text, TimePoint now) const;
+  Answer<std::optional<TimePoint>> initial_termination(const std::optional<std::string>& text,
+                                                       const std::string& caller, TimePoint now) const;
+  // The longest time ahead for which this caller's subscriptions may be.
+  Duration longest_of(std::string_view caller) const;
   Status check_topics(const Producer& producer, const Filter& filter) const;
   Result<xml::DocumentPtr> begin_subscription(exchange::Turn& turn, Active active);
   Status look_up(exchange::Turn& turn, const Active& active);
@@ -123,7 +139,7 @@ class Notification final : public api::Skeleton {
   Answer<Active*> subscription_at(exchange::Turn& turn, const exchange::Message& request);
   Result<PullPointRow> visible_pull_point(exchange::Turn& turn, const std::string& vo, const std::string& id);
   Answer<PullPointRow> pull_point_of(exchange::Turn& turn, const exchange::Message& request);
-  Result<std::optional<std::string>> current_message(exchange::Turn& turn, const std::string& vo,
+  Result<std::optional<std::string>> current_message(exchange::Turn& turn, const exchange::Message& request,
                                                      const Producer& producer, const TopicExpression& topic);
 
   // ---- what is told (delivery.cpp) ----
@@ -134,6 +150,7 @@ class Notification final : public api::Skeleton {
   Status enqueue(exchange::Turn& turn, Active& active, const xml::QName& topic, std::string content, bool asks);
   Status append(exchange::Turn& turn, PullPointRow& point, const QueueRow& row);
   Status kick(exchange::Turn& turn, Active& active);
+  bool may_hear(const SubscriptionRow& row) const;
   Status send_next(exchange::Turn& turn, Active& active);
   std::string base_for(const SubscriptionRow& row) const;
   Status send_rows(exchange::Turn& turn, Active& active, const std::vector<QueueRow>& rows, bool again);

@@ -38,11 +38,14 @@ bool Producer::tells(const exchange::Event& event, std::string_view of_service) 
 
 bool Producer::ends_with(const exchange::Event& event) const {
   if (resource == "physical-hosts") return event.kind == "physical_host.forgotten";
+  if (resource == "machines") return event.kind == "machine.removed";
   return (resource == "clusters" || resource == "hosts") && event.kind.ends_with(".destroyed");
 }
 
-bool is_for(std::string_view vo, const exchange::Event& event, const TellingService& of) {
-  return event.vo.empty() ? of.name == "vhf" : event.vo == vo;
+bool is_for(std::string_view vo, exchange::Administrator administrator, const exchange::Event& event,
+            const TellingService& of) {
+  if (!event.vo.empty()) return event.vo == vo;
+  return of.name == "vhf" || administrator == exchange::Administrator::kForSite;
 }
 
 Producers::Producers(std::vector<TellingService> services) : services_(std::move(services)) { index(); }

@@ -49,8 +49,10 @@ struct Producer {
   bool ends_with(const exchange::Event& event) const;
 };
 
-// Whether a VO hears of it: what is its own, and of the site, which has no VO, the physical hosts, which every VO sees.
-bool is_for(std::string_view vo, const exchange::Event& event, const TellingService& of);
+// Whether a subscriber of a VO hears of it: what is the VO's own, and of the site, which has no VO, the physical hosts,
+// which every VO sees; its administrators all.
+bool is_for(std::string_view vo, exchange::Administrator administrator, const exchange::Event& event,
+            const TellingService& of);
 
 class Producers {
  public:

@@ -6,6 +6,7 @@
 #include "services/notification/names.hpp"
 #include "services/notification/notification.hpp"
 #include "services/notification/subscriber.hpp"
+#include "services/tenant/rows.hpp"
 
 namespace nuraghe::services::notification {
 
@@ -43,10 +44,16 @@ Refusal no_subscription(const std::string& address) {
 
 }  // namespace
 
+Duration Notification::longest_of(std::string_view caller) const {
+  return tenant::is_name_by_rule(caller) ? std::min(options_.longest_lifetime, options_.longest_lifetime_by_rule)
+                                         : options_.longest_lifetime;
+}
+
 Answer<std::optional<TimePoint>> Notification::initial_termination(const std::optional<std::string>& text,
-                                                                   TimePoint now) const {
-  if (!text) return std::optional<TimePoint>(now + options_.usual_lifetime);
-  return termination_of(*text, now, options_.longest_lifetime, "UnacceptableInitialTerminationTimeFault");
+                                                                   const std::string& caller, TimePoint now) const {
+  const Duration longest = longest_of(caller);
+  if (!text) return std::optional<TimePoint>(now + std::min(options_.usual_lifetime, longest));
+  return termination_of(*text, now, longest, "UnacceptableInitialTerminationTimeFault");
 }
 
 // The id of this service's own pull point that the address means; "" when it is none. This process has several
@@ -69,6 +76,7 @@ Answer<SubscriptionRow> Notification::new_subscription(exchange::Turn& turn, con
   row.vo = request.vo;
   row.caller = request.caller;
   row.base = request.reached_at;
+  row.administrator = request.administrator;
   row.service = producer.service;
   row.resource = producer.resource;
   row.key = producer.key;
@@ -83,7 +91,7 @@ Answer<SubscriptionRow> Notification::new_subscription(exchange::Turn& turn, con
   row.use_raw = asked.use_raw;
   row.soap_12 = request.soap_12;
   row.created = turn.now();
-  TRY_ASSIGN(row.termination, initial_termination(asked.termination, turn.now()));
+  TRY_ASSIGN(row.termination, initial_termination(asked.termination, request.caller, turn.now()));
   const auto of_vo = active_.find(request.vo);
   if (of_vo != active_.end() && of_vo->second.size() >= options_.most_of_vo)
     return Refusal("SubscribeCreationFailedFault",
@@ -209,7 +217,7 @@ Notification::Reply Notification::renew(exchange::Turn& turn, const exchange::Me
   TRY_ASSIGN(Active * active, subscription_at(turn, request));
   const xml::Node time = request.body->root().child(kNotification, "TerminationTime");
   if (!time) return Error(invalid("wsnt:Renew has no wsnt:TerminationTime"));
-  TRY_ASSIGN(const auto end, termination_of(termination_text(time), turn.now(), options_.longest_lifetime,
+  TRY_ASSIGN(const auto end, termination_of(termination_text(time), turn.now(), longest_of(active->row.caller),
                                             "UnacceptableTerminationTimeFault"));
   TRY(set_end(turn, *active, end));
   return write_renew_response(turn.now(), end);
@@ -254,7 +262,7 @@ Notification::Reply Notification::get_current_message(exchange::Turn& turn, cons
   if (meant > 1)
     return refuse("MultipleTopicsSpecifiedFault",
                   fmt::format("the expression means {} topics of {}; name one", meant, producer.path()));
-  TRY_ASSIGN(const auto content, current_message(turn, request.vo, producer, topic));
+  TRY_ASSIGN(const auto content, current_message(turn, request, producer, topic));
   if (!content)
     return Refusal("NoCurrentMessageOnTopicFault",
                    not_found(fmt::format("among the newest {} events there is none of this topic", kMostLookedAt)));
@@ -263,7 +271,7 @@ Notification::Reply Notification::get_current_message(exchange::Turn& turn, cons
 }
 
 // From the newest event backwards, a window at a time.
-Result<std::optional<std::string>> Notification::current_message(exchange::Turn& turn, const std::string& vo,
+Result<std::optional<std::string>> Notification::current_message(exchange::Turn& turn, const exchange::Message& request,
                                                                  const Producer& producer,
                                                                  const TopicExpression& topic) {
   const std::int64_t newest = turn.newest_event();
@@ -274,8 +282,9 @@ Result<std::optional<std::string>> Notification::current_message(exchange::Turn&
     for (auto row = rows.rbegin(); row != rows.rend(); ++row) {
       TRY_ASSIGN(const auto event, decode_record<exchange::Event>(row->value));
       const TellingService* of = producers_.declaring(event.kind);
-      const bool is_it = event.sequence <= end && of != nullptr && is_for(vo, event, *of) &&
-                         producer.tells(event, of->name) && topic.matches(xml::QName{of->name_space, event.kind});
+      const bool is_it = event.sequence <= end && of != nullptr &&
+                         is_for(request.vo, request.administrator, event, *of) && producer.tells(event, of->name) &&
+                         topic.matches(xml::QName{of->name_space, event.kind});
       if (is_it) return std::optional<std::string>(event_xml(event));
     }
   }

@@ -37,6 +37,8 @@ struct SubscriptionRow {
   std::int64_t dropped = 0;  // of a full queue, since it was full
   std::int64_t since = 0;    // the last event before it began
   std::string base;          // by which the subscriber reached this process; empty: its own
+  // That of the site who subscribed is; kForSite: hears what concerns the site as a whole.
+  exchange::Administrator administrator = exchange::Administrator::kNo;
 
   Producer producer() const { return {service, resource, key}; }
   template <class V>
@@ -44,7 +46,8 @@ struct SubscriptionRow {
     v(1, id), v(2, vo), v(3, caller), v(4, service), v(5, resource), v(6, key), v(7, consumer), v(8, reference),
         v(9, pull_point), v(10, filter), v(11, use_raw), v(12, soap_12), v(13, created), v(14, termination),
         v(15, paused), v(16, ends), v(17, request), v(18, in_flight), v(19, in_flight_last), v(20, tries),
-        v(21, failing_since), v(22, waits), v(23, next), v(24, queued), v(25, dropped), v(26, since), v(27, base);
+        v(21, failing_since), v(22, waits), v(23, next), v(24, queued), v(25, dropped), v(26, since), v(27, base),
+        v(28, administrator);
   }
 };
 

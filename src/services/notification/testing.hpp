@@ -217,7 +217,8 @@ class NotificationTest : public ::testing::Test {
     message.operation = message.body->root().local_name();
     message.message_id = id.empty() ? "urn:ask:" + std::to_string(++asked_) : id;
     message.vo = vo;
-    message.caller = "token:marie";
+    message.caller = caller_;
+    message.administrator = administrator_;
     message.reached_at = reached_at_;
     EXPECT_TRUE(findings(message.body->root()).empty() || !is_strict_) << findings(message.body->root());
     exchange::Message answer;
@@ -309,6 +310,8 @@ class NotificationTest : public ::testing::Test {
   std::function<bool(CrashPoint)> crash_hook_;
   bool is_strict_ = true;  // requests are valid by the schema, too
   int asked_ = 0;
+  std::string caller_ = "token:marie";
+  exchange::Administrator administrator_ = exchange::Administrator::kNo;
   std::string reached_at_;  // by which address requests come
 };
 

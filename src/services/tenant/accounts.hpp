@@ -36,9 +36,16 @@ struct Account {
   std::shared_ptr<std::atomic<bool>> valid = std::make_shared<std::atomic<bool>>(true);
 };
 
+// Who is a member, whether or not they can enter now.
+struct Membership {
+  contracts::tenant::Role role = contracts::tenant::Role::kViewer;
+  TimePoint since;  // who was removed and added again is another
+};
+
 struct Accounts {
   std::map<std::string, std::shared_ptr<const Account>, std::less<>> by_digest;                           // of tokens
   std::map<std::pair<std::string, std::string>, std::shared_ptr<const Account>, std::less<>> by_subject;  // issuer, sub
+  std::map<std::pair<std::string, std::string>, Membership> members;                                      // VO, name
 };
 
 // The digest under which a token is known.

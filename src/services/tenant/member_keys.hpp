@@ -16,7 +16,7 @@ class StoredMemberKeys final : public vcf::MemberKeys {
                                                                    std::string_view name) const override {
     return of_member(tx, kSite, name);
   }
-  bool is_by_rule(std::string_view name) const override { return name.find(kRuleMark) != name.npos; }
+  bool is_by_rule(std::string_view name) const override { return is_name_by_rule(name); }
   Result<std::optional<std::vector<std::string>>> of_vo(store::Transaction& tx, std::string_view vo) const override;
 
  private:

@@ -87,6 +87,8 @@ Accounts accounts_of(const std::vector<std::pair<std::string, MemberRow>>& membe
     persons[{row.member.issuer, row.member.subject}].roles.push_back({row.vo, row.member.name, row.member.role});
   }
   Accounts accounts;
+  for (const auto& [key, row] : members)
+    accounts.members[{row.vo, row.member.name}] = {row.member.role, row.member.since};
   for (auto& [person, account] : persons)
     accounts.by_subject.emplace(person, std::make_shared<const Account>(std::move(account)));
   for (const auto& [id, row] : tokens) {

@@ -30,6 +30,7 @@ inline constexpr std::string_view kSite = "site";
 
 // In the name of a person who is a member by a rule alone ("ab12~3f9c01d2"); no member of a row can be called so.
 inline constexpr char kRuleMark = '~';
+inline bool is_name_by_rule(std::string_view name) { return name.find(kRuleMark) != name.npos; }
 
 struct VoRow {
   std::string name, title;
