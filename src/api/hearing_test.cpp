@@ -28,9 +28,10 @@ class Hearing : public ::testing::Test {
   }
 
   services::tenant::AccountBoard board_;
-  HearingOptions options_{{{{"admin", "local", Role::kAdministrator}, "t1"}, {{"robot", "physics", Role::kViewer}, "t2"}},
-                          &board_,
-                          nullptr};
+  HearingOptions options_{
+      {{{"admin", "local", Role::kAdministrator}, "t1"}, {{"robot", "physics", Role::kViewer}, "t2"}},
+      &board_,
+      nullptr};
 };
 
 TEST_F(Hearing, AMemberAsLongAsTheMembershipLasts) {

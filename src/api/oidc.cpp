@@ -176,7 +176,7 @@ Result<std::vector<OidcProvider>> read_oidc_file(const std::string& path) {
 // One provider and its keys.
 struct OidcVerifier::Issuer : std::enable_shared_from_this<Issuer> {
   Issuer(OidcProvider given, net::HttpClient& client, const env::Clock& watch)
-      : provider(std::move(given)), http(client), clock(watch), ca_stamp(stamp_of(provider.ca_file)) {
+      : provider(std::move(given)), http(client), clock(watch) {
     if (!provider.trusted.empty()) trust(provider.trusted);
     peer.remedy =
         fmt::format("name the CA of {} as its \"ca\" in the file of --oidc (docs/tenants.md)", provider.issuer);
@@ -285,7 +285,7 @@ struct OidcVerifier::Issuer : std::enable_shared_from_this<Issuer> {
   const OidcProvider provider;
   net::HttpClient& http;
   const env::Clock& clock;
-  std::string ca_stamp;  // of refresh() alone
+  std::string ca_stamp;  // of refresh() alone; empty: the file may have changed since it was read
   std::mutex mutex;      // guards all below; never held while somebody is called
   net::TlsPeer peer;     // never known by what the site's own processes are known by
   jwt::KeySet keys;

@@ -346,6 +346,7 @@ Status Daemon::Parts::open_control() {
   host_options.past = past;
   host_options.weights = settings.weights;
   host_options.authority = "/services/ca";
+  host_options.own_bases = own_bases;
   host_options.check_name = [this](const std::string& name) { return outside->check_controller(name); };
   host_options.on_controller = [this](const auto&... told) { controller_bases.set(told...); };
   host_options.is_member = [this](const std::string& name) { return is_member(pki::Kind::kHost, name); };

@@ -38,6 +38,9 @@ Status Factory::check_address(exchange::Turn& turn, const exchange::Message& req
                               const api::RegisterPhysicalHostRequest& input) const {
   const auto url = net::parse_url(input.address);
   if (!url) return {};
+  if (came_by_certificate(request) && std::ranges::find(options_.own_bases, url->base()) != options_.own_bases.end())
+    return conflict(
+        fmt::format("{} is where nuraghed is: let {} listen at an address of its own", url->base(), input.name));
   TRY_ASSIGN(const auto rows, book_.physical_hosts(turn.transaction()));
   for (const auto& row : rows) {
     const auto there = net::parse_url(row.host.address);

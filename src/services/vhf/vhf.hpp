@@ -26,6 +26,8 @@ struct FactoryOptions {
   std::function<bool(const std::string& name)> is_member;
   // kConflict when a controller cannot have this name, beside whose path services' stand; empty: it can have any.
   std::function<Status(const std::string& name)> check_name;
+  // The bases of this process ("https://10.0.0.1:8470"), where no controller is that joined the site.
+  std::vector<std::string> own_bases;
   // The address of the site's certificate authority, which withdraws what a forgotten host has; empty: there is none.
   std::string authority;
 };

@@ -27,6 +27,7 @@ class HostFactoryTest : public ::testing::Test {
       by_certificate_[name] = by_certificate;
     };
     options_.is_member = [this](const std::string& name) { return members_.contains(name); };
+    options_.own_bases = {"https://10.0.0.1:8470"};
     factory_ = std::make_unique<Factory>(options_);
     world_.open({factory_.get()});
   }
@@ -375,6 +376,9 @@ TEST_F(HostFactoryTest, AnAddressIsOneControllersAsLongAsItCounts) {
   EXPECT_EQ(join("t", local, false), "");
   EXPECT_EQ(join("u", local, false), "");
   EXPECT_EQ(join("b", local), "conflict");
+  // Also when no controller of its own is alive, nuraghed's address is its own.
+  EXPECT_EQ(join("b", "https://10.0.0.1:8470"), "conflict");
+  EXPECT_EQ(join("t", "https://10.0.0.1:8470", false), "") << "a controller within it";
 }
 
 TEST_F(HostFactoryTest, AnOlderNuragheDidNotSayHowAControllerCame) {
