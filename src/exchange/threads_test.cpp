@@ -252,7 +252,8 @@ TEST(Threads, JobsOfAnActorWithItsOwnLanesKeepNobodyElseWaiting) {
   };
   slow.request = [&](Turn& turn, const Message& message) -> Status {
     if (message.operation == "stop") {
-      for (const auto* key : {"1", "2", "3"}) TRY(turn.cancel_job(key));
+      // The one that waits first: a lane that is free takes it.
+      for (const auto* key : {"3", "2", "1"}) TRY(turn.cancel_job(key));
     } else {
       for (const auto* key : {"1", "2", "3"}) TRY(turn.start_job({key, ""}));
     }
