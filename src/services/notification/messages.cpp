@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "services/notification/names.hpp"
+#include "services/notification/topics.hpp"
 #include "soap/envelope.hpp"
 
 namespace nuraghe::services::notification {
@@ -14,13 +15,6 @@ namespace {
 
 constexpr std::size_t kLongestReference = 16 * 1024;  // bytes of a consumer reference
 constexpr std::size_t kLongestFilter = 32 * 1024;
-
-std::string trimmed(std::string text) {
-  constexpr std::string_view kBlank = " \t\r\n";
-  const auto first = text.find_first_not_of(kBlank);
-  if (first == std::string::npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
-}
 
 Refusal failed(std::string reason) { return refuse("SubscribeCreationFailedFault", std::move(reason)); }
 

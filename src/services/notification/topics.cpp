@@ -18,14 +18,14 @@ bool starts_name(char c) {
 }
 bool continues_name(char c) { return starts_name(c) || (c >= '0' && c <= '9') || c == '-' || c == '.'; }
 
-std::string trimmed(std::string text) {
+}  // namespace
+
+std::string trimmed(const std::string& text) {
   constexpr std::string_view kBlank = " \t\r\n";
   const auto first = text.find_first_not_of(kBlank);
   if (first == std::string::npos) return {};
   return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
 }
-
-}  // namespace
 
 // WS-Topics 1.3 §8.1 to §8.3; the grammars stand in its schema (t-1.xsd), too.
 class TopicExpression::Reader {

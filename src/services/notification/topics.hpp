@@ -13,6 +13,9 @@
 
 namespace nuraghe::services::notification {
 
+// Without blanks of XML at its ends.
+std::string trimmed(const std::string& text);
+
 class TopicExpression {
  public:
   // Of an element of the type wsnt:TopicExpressionType: its attribute Dialect and its text, whose prefixes are resolved
