@@ -42,6 +42,8 @@ Error which_vo(const Identity& identity) {
 Access access_of(std::string_view method, std::string_view path) {
   // A seed holds private keys: nobody but who starts the host with it may read it.
   if (path.starts_with("/seeds/") || path.starts_with("/images/")) return Access::kController;
+  // The memory of a host holds all its secrets.
+  if (path.starts_with("/services/") && path.find("/frozen/") != std::string_view::npos) return Access::kInternal;
   // Typing into a console changes the host.
   return method == "POST" ? Access::kOperator : Access::kViewer;
 }

@@ -48,6 +48,14 @@ void serve_events(const EventsDoor& door, const HttpRequest& request, const Http
 bool is_file_path(std::string_view path);
 void serve_file(const GatewayOptions& options, const HttpRequest& request, const HttpResponder& responder);
 
+// GET /services/CONTROLLER/hosts/ID/frozen/DIGEST.
+struct FrozenPath {
+  std::string host, digest;
+};
+std::optional<FrozenPath> frozen_path(std::string_view rest);
+void serve_frozen(const GatewayOptions& options, const HttpRequest& request, const std::string& controller,
+                  const FrozenPath& path, const HttpResponder& responder);
+
 // GET /metrics.
 // `accept`: the request's header of that name.
 HttpResponse serve_metrics(const GatewayOptions& options, const net::HttpServerStatistics& http,

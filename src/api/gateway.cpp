@@ -154,11 +154,12 @@ void Gateway::Doors::handle(HttpRequest request, const HttpResponder& responder)
   const auto service = service_path(path);
   const bool describes = request.query("wsdl") || request.query("xsd");
   // What the list of services tells of one is asked for where that one stands.
-  const bool is_told = service && is_read(request) && !describes;
+  const bool is_told = service && is_read(request) && !describes && !frozen_path(service->rest);
   const bool is_rest = (!service || is_told) && !is_file_path(path) && is_rest_path(path);
   const bool is_outside = !service && !is_rest && !is_file_path(path) && is_outside_path(options, path);
   // A request for an operation is looked at when that is known.
-  const bool is_soap = request.method == "POST" && service && !console_host(service->rest);
+  const bool is_soap =
+      request.method == "POST" && service && !console_host(service->rest) && !frozen_path(service->rest);
   if (is_outside) return serve_outside(options, std::move(request), responder);
   if (!is_soap && !is_rest) {
     if (const Status may = may_enter(identity_of(request), request.method, path); !may)
@@ -205,6 +206,8 @@ void Gateway::Doors::handle_service(HttpRequest request, const ServicePath& path
     if (http) consoles->serve(http, request, path.service, *host, responder);
     return;
   }
+  if (const auto frozen = frozen_path(path.rest))
+    return serve_frozen(options, request, path.service, *frozen, responder);
   if (request.method == "POST") return serve_soap(options, std::move(request), responder);
   const bool describes = is_read(request) && (request.query("wsdl") || request.query("xsd"));
   if (describes) return responder.respond(serve_description(options, request));

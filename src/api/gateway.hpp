@@ -6,6 +6,7 @@
 //   GET  /services/CONTROLLER/hosts/ID/console?follow=1   the live console as a stream; the header
 //                                             Nuraghe-Console-Session names the session
 //   POST /services/CONTROLLER/hosts/ID/console?session=S  bytes for the console of that session
+//   GET  /services/CONTROLLER/hosts/ID/frozen/DIGEST      a part of a frozen host's state, for the site's repository
 //   GET  /events?after=N&wait=30s&cluster=ID&limit=1000   JSON lines (long poll; header Nuraghe-Next says where to go
 //                                             on), or server-sent events with Accept: text/event-stream
 //   GET  /seeds/CLUSTER/DIGEST                the bytes of a seed    } for controllers of the site, which may ask for
@@ -38,6 +39,7 @@
 #include "api/tokens.hpp"
 #include "env/posix.hpp"
 #include "exchange/exchange.hpp"
+#include "images/byte_source.hpp"
 #include "net/address_rules.hpp"
 #include "net/http_client.hpp"
 #include "net/http_server.hpp"
@@ -98,6 +100,10 @@ struct GatewayOptions {
   std::function<void(const std::string& path, std::function<void(Result<std::string>)> done)> seed;
   // The file with a part of an image, by digest; empty: 404. Called on io threads.
   std::function<Result<std::string>(const std::string& digest)> image_part;
+  // A part of a frozen host's state on a controller of this process; empty: 404. Called on io threads.
+  std::function<Result<std::unique_ptr<images::ByteSource>>(const std::string& controller, const std::string& host,
+                                                            const std::string& digest)>
+      frozen_part;
   std::shared_ptr<RequestMetrics> request_metrics;  // what /metrics tells of requests; null: the gateway makes one
   SiteDoors* site = nullptr;                        // not owned; null: none
   // Whose a client certificate is that its TLS handshake found good; kDenied: it does not count (any more). Empty:

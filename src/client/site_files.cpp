@@ -128,6 +128,10 @@ Result<std::string> RemoteImages::folder_of(const contracts::vhir::ImageReferenc
   return store_.root();
 }
 
+Status RemoteImages::drop(const contracts::vhir::ImageReference& image) {
+  return store_.remove({"", image.name + ":" + image.version, image.digest}, {});
+}
+
 Status RemoteImages::take(const std::string& digest, Bytes limit, const std::function<bool()>& cancelled) {
   if (store_.blob_file(digest)) return {};
   std::unique_ptr<net::ClientStream> stream;

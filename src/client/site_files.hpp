@@ -61,6 +61,8 @@ class RemoteImages final : public services::vhc::ImageSource {
   // Copies the parts that are not there yet, one image at a time. Errors as RemoteSeeds::fetch.
   Result<std::string> folder_of(const contracts::vhir::ImageReference& image,
                                 const std::function<bool()>& cancelled) override;
+  // Deletes the copies that no other image needs.
+  Status drop(const contracts::vhir::ImageReference& image) override;
 
  private:
   Status take(const std::string& digest, Bytes limit, const std::function<bool()>& cancelled);
@@ -78,6 +80,8 @@ class SharedImages final : public services::vhc::ImageSource {
   Result<std::string> folder_of(const contracts::vhir::ImageReference&, const std::function<bool()>&) override {
     return folder_;
   }
+  // They are the repository's.
+  Status drop(const contracts::vhir::ImageReference&) override { return {}; }
 
  private:
   const std::string folder_;

@@ -98,6 +98,20 @@ struct FreezeReport {
   Duration guest_pause;  // from pause to released
 };
 
+// A frozen host as files that stand still while it is frozen, in formats of its driver's own.
+struct FrozenFile {
+  std::string name;  // "memory", "device", "disk-root.qcow2": unique within the host, no path
+  std::string path;
+};
+struct FrozenHost {
+  std::string format;  // drivers whose formats are equal can go on with it
+  std::vector<FrozenFile> files;
+  HostSpec spec{};  // as it was frozen: paths, ports and taps are those of that physical host
+  // Import: another host than the one that was frozen, which may go on beside it: its guest is told so where it can be
+  // (VMGenID).
+  bool is_copy = false;
+};
+
 struct Progress {
   std::string step;      // "reserving memory", "saving memory"
   double fraction = -1;  // 0 to 1, or -1 when unknown
@@ -116,6 +130,7 @@ struct Capabilities {
   std::vector<std::string> missing;    // verbs that this driver lacks
   std::vector<std::string> machines;   // that HostSpec::machine may name
   std::vector<std::string> firmwares;  // that HostSpec::firmware may name, with one of these machines at least
+  std::string frozen_format;           // of the hosts that it freezes: FrozenHost::format; empty: it exports none
 };
 
 enum class ReadyCondition { kStarted, kConsoleText, kAgent };
@@ -135,6 +150,13 @@ class Driver {
   virtual Result<FreezeReport> freeze(const std::string& id, const Control& control) = 0;
   // frozen → running (start_paused: paused). A failure leaves it frozen.
   virtual Status thaw(const std::string& id, bool start_paused, const Control& control) = 0;
+  // frozen: what a driver elsewhere needs, besides the specification, to go on with the host. The files are the
+  // driver's and stay as they are until the host is thawed or destroyed.
+  virtual Result<FrozenHost> export_frozen(const std::string& id, const Control& control);
+  // initial → frozen: `spec` describes the same machine as where it was frozen, while its paths, ports and taps may be
+  // others. The files are copied and fsynced; the sizes of disks are those of the files. kUnsupported for another
+  // format, kCorrupt for files that do not fit the specification. A failure leaves what a failed creation leaves.
+  virtual Status import_frozen(const HostSpec& spec, const FrozenHost& frozen, const Control& control);
   // frozen: another port of 127.0.0.1 will lead to the guest's ssh from the next thaw on, for somebody took the old one
   // meanwhile. kNotFound when no NIC has such a port.
   virtual Status move_ssh(const std::string& id, int port, const Control& control) = 0;

@@ -27,6 +27,8 @@ constexpr std::array kRules = {
     Rule{Verb::kThawPaused, "thaw", bit(HostState::kFrozen), bit(HostState::kPaused)},
     Rule{Verb::kDestroy, "destroy", kAny & ~bit(HostState::kDestroyed), bit(HostState::kDestroyed)},
     Rule{Verb::kSetLink, "set_link", bit(HostState::kRunning) | bit(HostState::kPaused), 0},
+    Rule{Verb::kExport, "export", bit(HostState::kFrozen), 0},
+    Rule{Verb::kImport, "import", bit(HostState::kInitial), bit(HostState::kFrozen)},
 };
 
 constexpr const Rule& rule_of(Verb verb) { return kRules[static_cast<std::size_t>(verb)]; }
@@ -71,6 +73,16 @@ Result<bool> must_act(Verb verb, HostState state, std::string_view id) {
       fmt::format("host {} is {}: {} is not possible in this state", id, host_state_name(state), verb_name(verb)));
 }
 
+Result<FrozenHost> Driver::export_frozen(const std::string& id, const Control&) {
+  return unsupported(
+      fmt::format("the {} driver cannot export frozen hosts: {} stays on this physical host", capabilities().name, id));
+}
+
+Status Driver::import_frozen(const HostSpec& spec, const FrozenHost&, const Control&) {
+  return unsupported(
+      fmt::format("the {} driver cannot import frozen hosts: {} cannot go on here", capabilities().name, spec.id));
+}
+
 Status check_host_id(std::string_view id) {
   const auto allowed = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
@@ -81,6 +93,12 @@ Status check_host_id(std::string_view id) {
                                id.substr(0, 100)));
   }
   return {};
+}
+
+Status check_frozen_format(const HostSpec& spec, const FrozenHost& frozen, const Capabilities& here) {
+  if (frozen.format == here.frozen_format) return {};
+  return unsupported(fmt::format("host {} was frozen by '{}'; this physical host runs '{}' and cannot go on with it",
+                                 spec.id, frozen.format, here.frozen_format));
 }
 
 int ssh_port_of(const HostSpec& spec) {

@@ -3,6 +3,7 @@
 //
 //   initial --create--> running --pause--> paused --resume--> running
 //   running, paused --freeze--> frozen --thaw--> running (or paused)      any --destroy--> destroyed
+//   frozen --export--> frozen, here; initial --import--> frozen, elsewhere
 #pragma once
 
 #include <array>
@@ -12,9 +13,9 @@
 
 namespace nuraghe::hypervisor {
 
-enum class Verb { kCreate, kPause, kResume, kFreeze, kThaw, kThawPaused, kDestroy, kSetLink };
-inline constexpr std::array kVerbs = {Verb::kCreate, Verb::kPause,      Verb::kResume,  Verb::kFreeze,
-                                      Verb::kThaw,   Verb::kThawPaused, Verb::kDestroy, Verb::kSetLink};
+enum class Verb { kCreate, kPause, kResume, kFreeze, kThaw, kThawPaused, kDestroy, kSetLink, kExport, kImport };
+inline constexpr std::array kVerbs = {Verb::kCreate,     Verb::kPause,   Verb::kResume,  Verb::kFreeze, Verb::kThaw,
+                                      Verb::kThawPaused, Verb::kDestroy, Verb::kSetLink, Verb::kExport, Verb::kImport};
 inline constexpr std::array kHostStates = {HostState::kInitial, HostState::kRunning, HostState::kPaused,
                                            HostState::kFrozen, HostState::kDestroyed};
 
@@ -37,6 +38,8 @@ Status check_host_id(std::string_view id);
 // Gives the NIC of the specification that leads to the guest's ssh another port. kNotFound when there is none, kInvalid
 // for what is no port.
 Status move_ssh(HostSpec& spec, int port);
+// kUnsupported when the frozen host is of another format than the driver's own.
+Status check_frozen_format(const HostSpec& spec, const FrozenHost& frozen, const Capabilities& here);
 // 0: none.
 int ssh_port_of(const HostSpec& spec);
 

@@ -7,7 +7,7 @@ namespace {
 
 // State × verb as it stands in the contract's comments (driver.hpp): 'x' works, '=' is there already, '.' conflict.
 // Rows in the order of kVerbs, columns in that of kHostStates: initial, running, paused, frozen, destroyed.
-constexpr std::array<std::string_view, 8> kExpected = {
+constexpr std::array<std::string_view, 10> kExpected = {
     "x=...",  // create
     ".x=..",  // pause
     ".=x..",  // resume
@@ -16,6 +16,8 @@ constexpr std::array<std::string_view, 8> kExpected = {
     "..=x.",  // thaw, paused
     "xxxx=",  // destroy
     ".xx..",  // set_link
+    "...x.",  // export
+    "x..=.",  // import
 };
 
 TEST(States, TheTableIsTheContract) {

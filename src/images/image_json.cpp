@@ -55,7 +55,7 @@ std::string write_manifest(const Manifest& manifest) {
   for (const auto& part : manifest.parts) layers.push_back(descriptor(part));
   return json::serialize(json::object{{"schemaVersion", 2},
                                       {"mediaType", kManifestMediaType},
-                                      {"artifactType", kConfigMediaType},
+                                      {"artifactType", manifest.config.media_type},
                                       {"config", descriptor(manifest.config)},
                                       {"layers", std::move(layers)}});
 }

@@ -20,6 +20,7 @@ namespace {
 constexpr const char* kLayoutText = "{\"imageLayoutVersion\":\"1.0.0\"}";
 constexpr std::string_view kImageNamespace = "urn:nuraghe:image:1";
 constexpr std::size_t kChunk = 1 << 20;
+constexpr std::size_t kMostKnown = 20'000;  // manifests that are kept in memory, about 1 KiB each
 
 // Reads a whole file in pieces; `take` answers an error to stop.
 Status read_in_chunks(const std::string& path, const std::function<Status(std::string_view)>& take) {
@@ -108,6 +109,18 @@ class ImageStore::Arrivals {
   ImageStore& store_;
   std::vector<std::string> digests_;
 };
+
+ImageStore::Arriving::Arriving(ImageStore& store, const Manifest& manifest) : store_(store) {
+  digests_ = {manifest.digest, manifest.config.digest};
+  for (const auto& part : manifest.parts) digests_.push_back(part.digest);
+  const std::lock_guard lock(store_.index_mutex_);
+  store_.arriving_.insert(digests_.begin(), digests_.end());
+}
+
+ImageStore::Arriving::~Arriving() {
+  const std::lock_guard lock(store_.index_mutex_);
+  for (const auto& digest : digests_) store_.arriving_.erase(store_.arriving_.find(digest));
+}
 
 const Blob* Manifest::part(std::string_view media_type) const {
   const auto found =
@@ -265,6 +278,17 @@ Result<Manifest> ImageStore::import_folder(const std::string& folder, const std:
   return manifest;
 }
 
+Status ImageStore::check_room(const Manifest& manifest) const {
+  Bytes needed;
+  for (const auto& part : manifest.parts) {
+    if (!env::path_exists(path_of(part.digest))) needed = needed + part.size;
+  }
+  TRY_ASSIGN(const auto free, env::free_space(root_));
+  if (needed <= free) return {};
+  return exhausted(
+      fmt::format("{} more are needed in {}, which has {} free", needed.to_string(), root_, free.to_string()));
+}
+
 Status ImageStore::add(const Manifest& manifest) {
   const std::lock_guard lock(index_mutex_);
   TRY_ASSIGN(auto index, read_index());
@@ -287,7 +311,7 @@ Result<std::vector<Manifest>> ImageStore::read_index() const {
   TRY_ASSIGN(const auto entries, read_index_json(text));
   std::vector<Manifest> manifests;
   for (const auto& entry : entries) {
-    TRY_ASSIGN(auto one, manifest(entry.digest));
+    TRY_ASSIGN(auto one, known_manifest(entry.digest));
     one.reference = entry.reference;
     manifests.push_back(std::move(one));
   }
@@ -297,6 +321,14 @@ Result<std::vector<Manifest>> ImageStore::read_index() const {
 Result<std::vector<Manifest>> ImageStore::list() const {
   const std::lock_guard lock(index_mutex_);
   return read_index();
+}
+
+Result<Manifest> ImageStore::known_manifest(const std::string& digest) const {
+  if (const auto found = known_.find(digest); found != known_.end()) return found->second;
+  TRY_ASSIGN(auto read, manifest(digest));
+  if (known_.size() >= kMostKnown) known_.clear();
+  known_.emplace(digest, read);
+  return read;
 }
 
 Result<Manifest> ImageStore::manifest(const std::string& digest) const {
@@ -363,6 +395,15 @@ Status ImageStore::remove(const Named& image, const std::vector<std::string>& ke
   return delete_unused(removed, index, kept);
 }
 
+Status ImageStore::discard(const std::string& digest, const std::vector<std::string>& kept) {
+  const std::lock_guard lock(index_mutex_);
+  const auto one = known_manifest(digest);
+  if (!one && one.error().code() == ErrorCode::kNotFound) return {};
+  if (!one) return one.error();
+  TRY_ASSIGN(const auto index, read_index());
+  return delete_unused(*one, index, kept);
+}
+
 Status ImageStore::delete_unused(const Manifest& removed, const std::vector<Manifest>& index,
                                  const std::vector<std::string>& kept) const {
   std::set<std::string> used(arriving_.begin(), arriving_.end());
@@ -373,7 +414,7 @@ Status ImageStore::delete_unused(const Manifest& removed, const std::vector<Mani
   };
   for (const auto& one : index) use(one);
   for (const auto& digest : kept) {
-    const auto one = manifest(digest);
+    const auto one = known_manifest(digest);
     // Of what is gone nothing can be kept; where it cannot be told what belongs to it, nothing is deleted.
     if (!one && one.error().code() != ErrorCode::kNotFound) return one.error();
     if (one) use(*one);
@@ -381,7 +422,9 @@ Status ImageStore::delete_unused(const Manifest& removed, const std::vector<Mani
   std::vector<std::string> candidates{removed.digest, removed.config.digest};
   for (const auto& part : removed.parts) candidates.push_back(part.digest);
   for (const auto& digest : candidates) {
-    if (!used.contains(digest)) TRY(env::remove_tree(path_of(digest)));
+    if (used.contains(digest)) continue;
+    known_.erase(digest);
+    TRY(env::remove_tree(path_of(digest)));
   }
   return {};
 }

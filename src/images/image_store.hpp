@@ -12,6 +12,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -77,6 +78,20 @@ class ImageStore {
   Status add(const Manifest& manifest);
   // Reads every part and compares it with its digest: kCorrupt names the part.
   Status verify(const Manifest& manifest, const std::function<bool(double)>& progress) const;
+  // As long as it is there, remove() leaves the blobs of this manifest, which are about to be used.
+  class Arriving {
+   public:
+    Arriving(ImageStore& store, const Manifest& manifest);
+    ~Arriving();
+    Arriving(const Arriving&) = delete;
+    Arriving& operator=(const Arriving&) = delete;
+
+   private:
+    ImageStore& store_;
+    std::vector<std::string> digests_;
+  };
+  // kExhausted when the parts that are not there yet are larger than the file system has room for.
+  Status check_room(const Manifest& manifest) const;
   // Takes the image out of the index and deletes its blobs, but for those that another image of the index or one of
   // `kept` (digests of manifests) uses, or that an import is about to use. One that is not there is no error; a name
   // that has another content meanwhile stays.
@@ -86,6 +101,8 @@ class ImageStore {
     std::string digest;
   };
   Status remove(const Named& image, const std::vector<std::string>& kept);
+  // Deletes the blobs of a manifest that no image of the index or of `kept` uses. One that is not there is no error.
+  Status discard(const std::string& digest, const std::vector<std::string>& kept);
 
   const std::string& root() const { return root_; }
 
@@ -103,10 +120,14 @@ class ImageStore {
                        const std::vector<std::string>& kept) const;
   Status write_index(const std::vector<Manifest>& manifests);
   Result<std::vector<Manifest>> read_index() const;
+  // As manifest(), from memory where it was read before: content never changes under its digest.
+  Result<Manifest> known_manifest(const std::string& digest) const;
 
   std::string root_;
   mutable std::mutex index_mutex_;
   std::multiset<std::string> arriving_;  // digests; index_mutex_
+  mutable std::map<std::string, Manifest>
+      known_;  // by digest, those of the index and of who asked to keep; index_mutex_
 };
 
 }  // namespace nuraghe::images

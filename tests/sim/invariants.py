@@ -48,6 +48,8 @@ def check(world):
         strangers = set(found) - set(known)
         assert not strangers, f"{what} have hosts of nobody: {strangers}"
         for key, value in known.items():
+            if value[1] == "frozen" and key not in found and child(ids[key], "frozen_state"):
+                continue  # the repository has it
             assert key in broken or found.get(key) == value, \
                 f"host {key} is {value} for the VHF, {found.get(key)} for {what}"
 
@@ -77,6 +79,10 @@ def check(world):
     assert len(world.table("vhf_subnet")) <= len(world.table("vhf_network"))
     assert len(world.table("vcf_name")) == len(clusters)
     assert len(world.table("vcf_idempotency")) <= len(clusters)
+    # The repository has the states that the VHF counts on, and nothing of hosts that run or are gone.
+    stored = {bytes(key).decode() for key, _ in world.table("vhir_state")}
+    frozen = {key for key, host in ids.items() if child(host, "frozen_state")}
+    assert stored == frozen, f"the repository has states of {stored}, the VHF counts on {frozen}"
     held = len(world.table("vhir_hold"))
     assert held == len(ids) or broken, f"{held} images are held for {len(ids)} hosts"
     return clusters

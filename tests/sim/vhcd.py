@@ -368,7 +368,7 @@ def gone_for_good(site):
     site.vhcds["b"].start()
     site.until_alive("a", "b")
     site.until(lambda: not site.driver_hosts(), "what was left on b was destroyed")
-    site.until(lambda: "a network that belongs to nobody" in site.vhcds["b"].log(), "b left the network")
+    site.until(lambda: "has no part is left" in site.vhcds["b"].log(), "b left the network")
 
 
 def unix_sockets(site):

@@ -33,6 +33,10 @@ class ControllerNode {
   void open_console(const std::string& host, const std::string& vo, std::function<void(Result<env::UniqueFd>)> done);
   void console_tail(const std::string& host, const std::string& vo, Bytes limit,
                     std::function<void(Result<std::string>)> done);
+  // As services::vhc::Worker::exported. Thread safe.
+  Result<std::unique_ptr<images::ByteSource>> exported(const std::string& host, const std::string& digest) const {
+    return worker_->exported(host, digest);
+  }
   // True when the factory knows this controller within the time.
   bool wait_registered(Duration timeout);
 

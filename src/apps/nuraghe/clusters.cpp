@@ -166,12 +166,10 @@ Result<Cluster> find_cluster(Context& context, const std::string& cluster) {
   return std::move(response.cluster);
 }
 
-Status create(Context& context, const CreateOptions& options) {
-  // Files that the blueprint refers to are put in here: nuraghed reads none of the user's files.
-  TRY_ASSIGN(const auto blueprint, client::load_blueprint(options.file, options.name));
+// Asks for the cluster of that name, shows the steps and what came of it.
+Status make_cluster(Context& context, const CreateOptions& options, const std::string& name,
+                    contracts::vcm::CreateVcRequest request) {
   TRY_ASSIGN(auto* connection, context.connection());
-  contracts::vcm::CreateVcRequest request;
-  request.request.blueprint = blueprint;
   if (!options.idempotency_key.empty()) request.request.idempotency_key = options.idempotency_key;
   if (!options.policy.empty()) {
     contracts::vhf::Policy policy{};
@@ -187,7 +185,7 @@ Status create(Context& context, const CreateOptions& options) {
   // With a key this may join a creation that is at work: then all of its steps are shown.
   auto steps = OwnSteps::of_request(caller.traceparent());
   if (!options.idempotency_key.empty() && !options.dry_run) {
-    const auto known = find_cluster(context, blueprint->root().attribute_or("name", ""));
+    const auto known = find_cluster(context, name);
     if (known && known->operation == model::name_of(model::ClusterOperation::kCreate))
       steps = OwnSteps::of_cluster(known->id).from_start();
   }
@@ -198,8 +196,7 @@ Status create(Context& context, const CreateOptions& options) {
     return {};
   }));
   if (response.cluster.empty()) {  // not waited for
-    if (context.json())
-      context.print_json(json::object{{"name", blueprint->root().attribute_or("name", "")}, {"accepted", true}});
+    if (context.json()) context.print_json(json::object{{"name", name}, {"accepted", true}});
     return {};
   }
   const auto grant = response.grant.value_or(contracts::vhf::Grant{});
@@ -211,6 +208,21 @@ Status create(Context& context, const CreateOptions& options) {
   }
   if (options.explain) print_grant(context, grant, true);
   return show_cluster(context, response.cluster);
+}
+
+Status create(Context& context, const CreateOptions& options) {
+  // Files that the blueprint refers to are put in here: nuraghed reads none of the user's files.
+  TRY_ASSIGN(const auto blueprint, client::load_blueprint(options.file, options.name));
+  contracts::vcm::CreateVcRequest request;
+  request.request.blueprint = blueprint;
+  return make_cluster(context, options, blueprint->root().attribute_or("name", ""), std::move(request));
+}
+
+Status fork_cluster(Context& context, const CreateOptions& options) {
+  contracts::vcm::CreateVcRequest request;
+  request.request.from = options.source;
+  request.request.name = options.name;
+  return make_cluster(context, options, options.name, std::move(request));
 }
 
 Status list_clusters(Context& context) {

@@ -13,11 +13,13 @@ struct CreateOptions {
   std::string file;
   std::string idempotency_key;
   std::string policy;
-  std::string name;  // instead of the blueprint's
+  std::string name;    // instead of the blueprint's; of a copy
+  std::string source;  // the frozen cluster of which a copy is made
   bool explain = false;
   bool dry_run = false;
 };
 Status create(Context& context, const CreateOptions& options);
+Status fork_cluster(Context& context, const CreateOptions& options);
 Status list_clusters(Context& context);
 Status show_cluster(Context& context, const std::string& cluster);
 // Of a cluster or a single virtual host, by name or id; of all when the name is empty.

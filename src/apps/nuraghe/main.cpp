@@ -65,6 +65,14 @@ void add_cluster_commands(CLI::App& app, Arguments& a, Action& action) {
   create->footer("Example: nuraghe create examples/mpi/cluster.xml");
   create->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::create(c, a.create)); }; });
 
+  auto* fork = app.add_subcommand("fork", "Make a running copy of a frozen cluster, in networks of its own")
+                   ->footer("Example: nuraghe fork mpi mpi-2");
+  fork->add_option("CLUSTER", a.create.source, "Name or id of the frozen cluster, which stays as it is")->required();
+  fork->add_option("NAME", a.create.name, "Name of the copy")->required();
+  fork->add_option("--idempotency-key", a.create.idempotency_key,
+                   "The same key again waits for the same cluster and answers as the first time");
+  fork->callback([&] { action = [&](cli::Context& c) { return finish(c, cli::fork_cluster(c, a.create)); }; });
+
   auto* list = app.add_subcommand("ls", "List clusters")->footer("Example: nuraghe ls -o json");
   list->callback([&] { action = [](cli::Context& c) { return finish(c, cli::list_clusters(c)); }; });
   auto* show = app.add_subcommand("show", "Show a cluster and its hosts")->footer("Example: nuraghe show mpi");

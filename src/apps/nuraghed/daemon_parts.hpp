@@ -15,6 +15,7 @@
 #include "apps/controller/site.hpp"
 #include "apps/nuraghed/daemon.hpp"
 #include "apps/nuraghed/door_certificate.hpp"
+#include "apps/nuraghed/frozen_states.hpp"
 #include "apps/nuraghed/machines.hpp"
 #include "apps/nuraghed/notifications.hpp"
 #include "apps/nuraghed/outside_services.hpp"
@@ -71,6 +72,7 @@ struct Daemon::Parts final : api::ConsoleProvider {
   std::unique_ptr<images::ImageStore> images;
   std::unique_ptr<bpel::Engine> engine;
   std::unique_ptr<services::vhf::Factory> vhf;
+  std::unique_ptr<FrozenStates> frozen_states;
   std::unique_ptr<services::vhir::Repository> vhir;
   std::unique_ptr<services::vcf::Factory> vcf;
   std::unique_ptr<Machines> machines;
@@ -110,6 +112,7 @@ struct Daemon::Parts final : api::ConsoleProvider {
   Status open_control();
   void make_routers();
   Status make_factories();
+  std::unique_ptr<FrozenStates> make_frozen_states();
   Status make_others();
   Status open_exchange();
   void make_tenant();

@@ -86,7 +86,8 @@ Status Daemon::Parts::make_factories() {
   host_options.on_controller = [this](const auto&... told) { controller_bases.set(told...); };
   host_options.is_member = [this](const std::string& name) { return is_member(pki::Kind::kHost, name); };
   vhf = std::make_unique<services::vhf::Factory>(std::move(host_options));
-  vhir = std::make_unique<services::vhir::Repository>(*images);
+  frozen_states = make_frozen_states();
+  vhir = std::make_unique<services::vhir::Repository>(*images, frozen_states.get());
   services::vcf::FactoryOptions cluster_options;
   cluster_options.seed_base = base + "/seeds";
   cluster_options.past = past;
@@ -97,6 +98,18 @@ Status Daemon::Parts::make_factories() {
                                         return resources->forget(tx, "/services/hades/machines/" + name);
                                       }));
   return {};
+}
+
+std::unique_ptr<FrozenStates> Daemon::Parts::make_frozen_states() {
+  FrozenStates::Options options;
+  options.own = [this](const std::string& controller, const std::string& host,
+                       const std::string& digest) -> std::optional<Result<std::unique_ptr<images::ByteSource>>> {
+    const auto* node = own(controller);
+    if (node == nullptr) return std::nullopt;
+    return node->exported(host, digest);
+  };
+  options.token = [this](std::string_view at) { return token_for(at); };
+  return std::make_unique<FrozenStates>(*http, std::move(options));
 }
 
 // What stands beside them: who people are, what they are told, how resources end.

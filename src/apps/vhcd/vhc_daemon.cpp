@@ -171,6 +171,11 @@ Status VhcDaemon::Parts::open_door() {
   };
   options.metrics.emplace_back(node->name(), &node->exchange());
   options.console = this;
+  options.frozen_part = [this](const std::string& controller, const std::string& host,
+                               const std::string& digest) -> Result<std::unique_ptr<images::ByteSource>> {
+    if (!is_own(controller)) return not_found(fmt::format("there is no controller {} here", controller));
+    return node->exported(host, digest);
+  };
   options.public_base = door.base;
   answers = std::make_unique<soap::AnswersElsewhere>(node->exchange(), elsewhere);
   options.elsewhere = answers.get();

@@ -22,11 +22,6 @@ using namespace std::chrono_literals;
 // For cleaning up after an error or a cancellation, which must not be cut short by it.
 constexpr Duration kCleaningTime = 30s;
 
-std::string random_guid() {
-  const std::string urn = env::make_uuid_urn(env::system_random());
-  return urn.substr(urn.find_last_of(':') + 1);
-}
-
 // QEMU with the rights would make a tap that is not there, and the guest would hang in the air.
 Status check_taps(const HostSpec& spec) {
   for (const auto& nic : spec.nics) {
@@ -62,7 +57,7 @@ Status QemuDriver::create(const HostSpec& spec, const Control& control) {
   HostRecord record;
   record.since = env::system_clock().now();
   record.boot_id = current_boot_id();
-  record.generation_id = random_guid();
+  record.generation_id = new_generation_id();
   for (const auto& nic : spec.nics) record.links[nic.name] = nic.link_up;
   Status created = create_host(*host, spec, record, deadline, control);
   return created ? created : abandon(*host, spec, record, std::move(created).error());
@@ -117,6 +112,7 @@ Status QemuDriver::abandon(Host& host, const HostSpec& spec, HostRecord& record,
     if (!env::path_exists(host.files.folder)) return {};
     TRY(release(host, Deadline(kCleaningTime)));
     TRY(remove_disks(spec, host.files));
+    for (const std::string& path : {host.files.memory(), host.files.device()}) TRY(env::remove_tree(path));
     record.reason = error.to_string();
     return save(host, record, Phase::kFailed);
   }();

@@ -21,25 +21,46 @@ std::uint64_t big_endian(const std::array<std::uint8_t, kSize>& bytes, std::size
   return value;
 }
 
-}  // namespace
-
 // The header of qcow2 (QEMU docs/interop/qcow2.txt): magic, version, backing file offset (8 bytes at 8), size (8 at
 // 24), incompatible features (8 at 72, from version 3).
+struct Qcow2Header {
+  bool has_backing = false;
+  bool has_external_data = false;
+  Bytes size;
+};
+
+Result<Qcow2Header> read_header(int fd, const std::string& path) {
+  constexpr std::uint64_t kMagic = 0x514649fb, kExternalData = 4;
+  std::array<std::uint8_t, 104> header{};
+  const ssize_t count = ::pread(fd, header.data(), header.size(), 0);
+  if (count < 72 || big_endian(header, 0, 4) != kMagic) return corrupt(path + " is no qcow2 image");
+  Qcow2Header read;
+  read.has_backing = big_endian(header, 8, 8) != 0;
+  read.has_external_data = big_endian(header, 4, 4) >= 3 && (big_endian(header, 72, 8) & kExternalData) != 0;
+  read.size = {static_cast<std::int64_t>(big_endian(header, 24, 8))};
+  return read;
+}
+
+}  // namespace
+
 Result<Bytes> image_size(const std::string& path, const std::string& format) {
   const env::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat info {};
   if (!fd.valid() || ::fstat(fd.get(), &info) != 0) return system_error("open " + path, errno);
   if (!S_ISREG(info.st_mode)) return invalid(path + " is no ordinary file");
   if (format == "raw") return Bytes{info.st_size};
-  constexpr std::uint64_t kMagic = 0x514649fb, kExternalData = 4;
-  std::array<std::uint8_t, 104> header{};
-  const ssize_t count = ::pread(fd.get(), header.data(), header.size(), 0);
-  if (count < 72 || big_endian(header, 0, 4) != kMagic) return corrupt(path + " is no qcow2 image");
-  if (big_endian(header, 8, 8) != 0) return corrupt(path + " refers to another image, which an image must not");
-  if (big_endian(header, 4, 4) >= 3 && (big_endian(header, 72, 8) & kExternalData) != 0) {
-    return corrupt(path + " keeps its data in another file, which an image must not");
-  }
-  return Bytes{static_cast<std::int64_t>(big_endian(header, 24, 8))};
+  TRY_ASSIGN(const auto header, read_header(fd.get(), path));
+  if (header.has_backing) return corrupt(path + " refers to another image, which an image must not");
+  if (header.has_external_data) return corrupt(path + " keeps its data in another file, which an image must not");
+  return header.size;
+}
+
+Status check_overlay(const std::string& path) {
+  const env::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return system_error("open " + path, errno);
+  TRY_ASSIGN(const auto header, read_header(fd.get(), path));
+  return header.has_external_data ? Status(corrupt(path + " keeps its data in another file, which an overlay must not"))
+                                  : Status();
 }
 
 Status make_disks(const HostSpec& spec, const HostFiles& files, const std::string& qemu_img_program,

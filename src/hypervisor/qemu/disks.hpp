@@ -15,6 +15,9 @@ Result<Bytes> image_size(const std::string& path, const std::string& format);
 // its image. On failure some may be there: remove_disks.
 Status make_disks(const HostSpec& spec, const HostFiles& files, const std::string& qemu_img_program,
                   const std::string& uefi_variables, const Deadline& deadline);
+// An overlay that came from elsewhere: kCorrupt unless it is qcow2 that keeps its data in itself. The image below it is
+// told to QEMU, whatever its header says.
+Status check_overlay(const std::string& path);
 Status remove_disks(const HostSpec& spec, const HostFiles& files);
 // Makes what QEMU wrote durable; QEMU has let go of the files.
 Status sync_disks(const HostSpec& spec, const HostFiles& files);

@@ -12,6 +12,7 @@
 
 #include "base/crash_point.hpp"
 #include "base/log.hpp"
+#include "hypervisor/qemu/frozen_format.hpp"
 #include "hypervisor/qemu/guest_clock.hpp"
 #include "hypervisor/qemu/memory.hpp"
 #include "hypervisor/qemu/qemu_driver.hpp"
@@ -92,6 +93,7 @@ Status QemuDriver::open() {
   const std::string cache =
       options_.accelerator_cache.empty() ? options_.root + "/accelerator" : options_.accelerator_cache;
   TRY_ASSIGN(accelerator_, choose_accelerator(options_.accelerator, options_.qemu_program, cache));
+  TRY_ASSIGN(frozen_format_, find_frozen_format(options_.qemu_program, accelerator_.name));
   find_firmware();
   settings_.qemu_program = options_.qemu_program;
   settings_.default_machine = options_.default_machine;
@@ -211,8 +213,9 @@ Status QemuDriver::save(const Host& host, HostRecord& record, Phase phase) {
 }
 
 Capabilities QemuDriver::capabilities() const {
-  Capabilities capabilities{"qemu", accelerator_.name, accelerator_.reason, {}, {"q35", "pc", "microvm"}, {"bios"}};
+  Capabilities capabilities{"qemu", accelerator_.name, accelerator_.reason, {}, {"q35", "pc", "microvm"}, {"bios"}, {}};
   if (!settings_.uefi_code.empty()) capabilities.firmwares.push_back("uefi");
+  capabilities.frozen_format = frozen_format_;
   return capabilities;
 }
 

@@ -92,6 +92,11 @@ Result<env::UniqueFd> connect_in(const std::string& folder, const char* name) {
   return fd;
 }
 
+std::string new_generation_id() {
+  const std::string urn = env::make_uuid_urn(env::system_random());
+  return urn.substr(urn.find_last_of(':') + 1);
+}
+
 std::string current_boot_id() {
   static const std::string id = [] {
     auto text = env::read_file("/proc/sys/kernel/random/boot_id");

@@ -126,6 +126,8 @@ void free_old_part(const std::string& path, Bytes kept);
 Bytes allocated_size(const std::string& path);
 // A connected stream socket to folder/name.
 Result<env::UniqueFd> connect_in(const std::string& folder, const char* name);
+// A random GUID, as VMGenID takes it.
+std::string new_generation_id();
 // The id of this boot of the physical host.
 std::string current_boot_id();
 

@@ -1,6 +1,6 @@
 // The driver's inside: one class, its verbs spread over driver.cpp (opening, pause, resume, links, inspection),
 // recovery.cpp (what a record in the middle of something becomes), creation.cpp (create, destroy, forget), freezing.cpp
-// (freeze, thaw) and guest.cpp (console, agent, readiness).
+// (freeze, thaw), moving.cpp (export, import of frozen hosts) and guest.cpp (console, agent, readiness).
 //
 // A verb: take the host's lock → settle() the record that is on disk → ask the table of states → act → write the
 // record. The record says what is about to happen before it happens, so a kill at any instruction is resolved by
@@ -77,6 +77,8 @@ class QemuDriver final : public Driver {
   Status resume(const std::string& id, const Control& control) override;
   Result<FreezeReport> freeze(const std::string& id, const Control& control) override;
   Status thaw(const std::string& id, bool start_paused, const Control& control) override;
+  Result<FrozenHost> export_frozen(const std::string& id, const Control& control) override;
+  Status import_frozen(const HostSpec& spec, const FrozenHost& frozen, const Control& control) override;
   Status move_ssh(const std::string& id, int port, const Control& control) override;
   Status destroy(const std::string& id, const Control& control) override;
   Status forget(const std::string& id) override;
@@ -137,6 +139,10 @@ class QemuDriver final : public Driver {
   Status revive(Host& host, HostRecord& record, const Deadline& deadline);
   Status thaw_host(Host& host, HostRecord& record, bool start_paused, const Deadline& deadline, const Control& control);
 
+  // ---- moving.cpp ----
+  Status import_host(Host& host, const HostSpec& spec, const FrozenHost& frozen, HostRecord& record,
+                     const Deadline& deadline, const Control& control);
+
   // ---- guest.cpp ----
   Status wait_console(const Host& host, const std::string& text, int end_fd, const Deadline& deadline);
   Result<env::UniqueFd> live_host(const std::string& id, const HostPtr& host, const Deadline& deadline);
@@ -146,6 +152,7 @@ class QemuDriver final : public Driver {
   MachineSettings settings_;
   Accelerator accelerator_;
   std::string memory_folder_;  // MEMORY_ROOT/INSTANCE
+  std::string frozen_format_;  // of what it freezes
   env::UniqueFd root_lock_;
   mutable std::mutex mutex_;  // of what follows
   std::map<std::string, std::weak_ptr<Host>> entries_;

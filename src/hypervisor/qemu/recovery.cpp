@@ -91,6 +91,7 @@ Status QemuDriver::settle_phase(Host& host, HostRecord& record, const Deadline& 
     case Phase::kCreating: {
       TRY(release(host, deadline));
       if (const auto spec = read_record<HostSpec>(host.files.spec())) TRY(remove_disks(*spec, host.files));
+      for (const std::string& path : {host.files.memory(), host.files.device()}) TRY(env::remove_tree(path));
       record.reason = "its creation was interrupted";
       return save(host, record, Phase::kFailed);
     }

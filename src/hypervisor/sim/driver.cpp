@@ -63,6 +63,9 @@ bool named_in(std::string_view list, std::string_view name) {
   return false;
 }
 
+constexpr const char* kFrozenFormat = "sim 1";
+constexpr const char* kFrozenState = "state";  // its only file: the record
+
 bool takes_memory(const SimRecord& record) {
   return !record.lost && (record.state == HostState::kRunning || record.state == HostState::kPaused);
 }
@@ -75,7 +78,7 @@ class Sim final : public SimDriver {
   Status open();
 
   Capabilities capabilities() const override {
-    return {"sim", "none", "nothing is run", {}, {"q35", "pc", "microvm"}, {"bios", "uefi"}};
+    return {"sim", "none", "nothing is run", {}, {"q35", "pc", "microvm"}, {"bios", "uefi"}, kFrozenFormat};
   }
   Status create(const HostSpec& spec, const Control& control) override;
   Status pause(const std::string& id, const Control& control) override {
@@ -89,6 +92,8 @@ class Sim final : public SimDriver {
     return start_paused ? change(Verb::kThawPaused, id, HostState::kPaused, control)
                         : change(Verb::kThaw, id, HostState::kRunning, control);
   }
+  Result<FrozenHost> export_frozen(const std::string& id, const Control& control) override;
+  Status import_frozen(const HostSpec& spec, const FrozenHost& frozen, const Control& control) override;
   Status move_ssh(const std::string& id, int port, const Control& control) override;
   Status destroy(const std::string& id, const Control& control) override;
   Status forget(const std::string& id) override;
@@ -126,7 +131,10 @@ class Sim final : public SimDriver {
   Status enter(SimRecord& record, HostState state);
   Status save(const SimRecord& record) const;
   Status drop(const std::string& id);
+  // True: the host is to be imported; false: it is there already.
+  Result<bool> may_import(const HostSpec& spec) const;
   std::string path(const std::string& id) const { return options_.root + "/hosts/" + id; }
+  std::string frozen_path(const std::string& id) const { return options_.root + "/frozen/" + id; }
   std::int64_t beats(const SimRecord& record) const;
   HostCondition condition_of(const SimRecord& record) const;
   Result<SimRecord> live(const std::string& id);
@@ -237,6 +245,8 @@ Status Sim::enter(SimRecord& record, HostState state) {
   TRY(save(next));
   if (takes_memory(record)) used_ = used_ - record.spec.memory;
   if (takes_memory(next)) used_ = used_ + next.spec.memory;
+  // What it was exported as is nothing that it could be thawed from any more.
+  if (record.state == HostState::kFrozen && !options_.root.empty()) TRY(env::remove_tree(frozen_path(record.spec.id)));
   record = std::move(next);
   return {};
 }
@@ -309,6 +319,60 @@ Result<FreezeReport> Sim::freeze(const std::string& id, const Control& control) 
   TRY_ASSIGN(const SimRecord* record, find(id));
   const auto delay = options_.delays.find(Verb::kFreeze);
   return FreezeReport{record->spec.memory, kib(256), {}, delay == options_.delays.end() ? Duration() : delay->second};
+}
+
+Result<FrozenHost> Sim::export_frozen(const std::string& id, const Control& control) {
+  TRY(check_host_id(id));
+  if (options_.root.empty()) return unsupported("a sim driver without a root folder exports nothing");
+  const TurnPtr turn = this->turn(id);
+  const Deadline deadline(control, turn->abort.fd());
+  TRY_ASSIGN(const Held held, take_turn(id, turn, deadline));
+  SimRecord record;
+  {
+    const std::lock_guard lock(mutex_);
+    TRY_ASSIGN(const SimRecord* found, find(id));
+    TRY(must_act(Verb::kExport, found->state, id));
+    record = *found;
+  }
+  TRY(spend_time(Verb::kExport, deadline));
+  TRY(maybe_fail(Verb::kExport, record.spec));
+  const std::string file = frozen_path(id);
+  TRY(env::make_directories(options_.root + "/frozen", 0700));
+  TRY(replace_file(file, encode_record(record)));
+  return FrozenHost{kFrozenFormat, {{kFrozenState, file}}, record.spec, false};
+}
+
+Result<bool> Sim::may_import(const HostSpec& spec) const {
+  const auto at = records_.find(spec.id);
+  if (at == records_.end()) return true;
+  TRY_ASSIGN(const bool act, must_act(Verb::kImport, at->second.state, spec.id));
+  if (act || encode_record(at->second.spec) == encode_record(spec)) return act;
+  return conflict(fmt::format("host {} is frozen here already, with another specification", spec.id));
+}
+
+Status Sim::import_frozen(const HostSpec& spec, const FrozenHost& frozen, const Control& control) {
+  TRY(check_host_id(spec.id));
+  TRY(check_frozen_format(spec, frozen, capabilities()));
+  const TurnPtr turn = this->turn(spec.id);
+  const Deadline deadline(control, turn->abort.fd());
+  TRY_ASSIGN(const Held held, take_turn(spec.id, turn, deadline));
+  {
+    const std::lock_guard lock(mutex_);
+    TRY_ASSIGN(const bool act, may_import(spec));
+    if (!act) return {};
+  }
+  if (frozen.files.size() != 1 || frozen.files.front().name != kFrozenState)
+    return corrupt(fmt::format("the frozen state of host {} lacks its file '{}'", spec.id, kFrozenState));
+  TRY_ASSIGN(SimRecord record, read_record<SimRecord>(frozen.files.front().path));
+  if (record.state != HostState::kFrozen || record.spec.memory != spec.memory || record.spec.cpus != spec.cpus)
+    return corrupt(fmt::format("the frozen state of host {} is that of another machine", spec.id));
+  TRY(spend_time(Verb::kImport, deadline));
+  TRY(maybe_fail(Verb::kImport, spec));
+  record.spec = spec;
+  const std::lock_guard lock(mutex_);
+  TRY(save(record));
+  records_[spec.id] = std::move(record);
+  return {};
 }
 
 Status Sim::move_ssh(const std::string& id, int port, const Control& control) {

@@ -1,6 +1,7 @@
 // The planning half of the Virtual Cluster Factory: from a blueprint to a demand, from a grant to fragments and seeds.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "env/env.hpp"
@@ -33,7 +34,12 @@ std::string policy_text(const api::ClusterRequest& request) {
 // Whether a request asks for the cluster of the row: what decides what is made is the same.
 Result<bool> is_same_request(const api::ClusterRequest& request, const ClusterRow& row) {
   TRY_ASSIGN(const auto blueprint, xml::Document::parse(row.blueprint));
-  auto wanted = request.blueprint->clone();
+  const std::string from = request.from.value_or("");
+  if (!from.empty() || !row.source.empty())
+    return (from == row.source || from == row.source_name) && request.name.value_or("") == row.name &&
+           policy_text(request) == row.policy;
+  if (!request.blueprint || !*request.blueprint) return false;
+  auto wanted = (*request.blueprint)->clone();
   model::take_places(wanted.root());
   return request.authorized_key == row.authorized_keys && policy_text(request) == row.policy &&
          xml::equivalent(wanted.root(), blueprint.root());
@@ -127,12 +133,10 @@ SeedHost seed_host(const model::PlannedNode& planned, const std::string& id) {
 Status Factory::plan(exchange::Turn& turn, const exchange::Message& request, const api::PlanRequest& input) {
   auto& tx = turn.transaction();
   const auto& wanted = input.request;
-  if (!wanted.blueprint) return invalid("the request lacks a blueprint");
   const bool dry_run = wanted.dry_run.value_or(false);
   // A dry run makes nothing that a repeat could find.
   const std::string key = dry_run ? "" : wanted.idempotency_key.value_or("");
   api::PlanResponse response;
-  response.timeout = options_.timeout;
   if (!key.empty()) {
     TRY_ASSIGN(const auto mark, keys_.find(tx, fmt::format("{}/{}", request.vo, key)));
     if (mark) return join(turn, request, wanted, mark->value);
@@ -142,7 +146,9 @@ Status Factory::plan(exchange::Turn& turn, const exchange::Message& request, con
   context.images = &catalogue;
   context.capabilities = options_.capabilities;
   context.node_limit = options_.node_limit;
-  auto document = wanted.blueprint->clone();
+  if (wanted.from && !wanted.from->empty()) return plan_copy(turn, request, input);
+  if (!wanted.blueprint || !*wanted.blueprint) return invalid("the request lacks a blueprint");
+  auto document = (*wanted.blueprint)->clone();
   const auto places = model::take_places(document.root());
   TRY_ASSIGN(const auto blueprint, read_blueprint(document, places, context));
   if (!blueprint.vo.empty() && blueprint.vo != request.vo)
@@ -153,40 +159,48 @@ Status Factory::plan(exchange::Turn& turn, const exchange::Message& request, con
   TRY(check_named_keys(turn, request, wanted.authorized_key));
   const auto nodes = model::expand(blueprint, &catalogue);
   ClusterRow row;
+  row.blueprint = document.to_string();
+  row.authorized_keys = wanted.authorized_key;
+  row.idempotency_key = key;
+  TRY_ASSIGN(response.demand.policy, policy_of(wanted, blueprint));
+  fill_demand(blueprint, nodes, response.demand);
+  return plan_new(turn, request, wanted, std::move(row), blueprint, nodes, std::move(response));
+}
+
+Status Factory::plan_new(exchange::Turn& turn, const exchange::Message& request, const api::ClusterRequest& wanted,
+                         ClusterRow row, const model::Blueprint& blueprint,
+                         const std::vector<model::PlannedNode>& nodes, api::PlanResponse response) {
+  auto& tx = turn.transaction();
   row.id = env::make_id(turn.random(), "vc");
   row.name = blueprint.name;
   row.vo = request.vo;
   row.state = row.before = model::name_of(model::ClusterState::kCreating);
   row.operation = model::name_of(model::ClusterOperation::kCreate);
   row.on_failure = blueprint.keep_on_failure ? "keep" : "undo";
-  row.idempotency_key = key;
-  row.blueprint = document.to_string();
-  row.authorized_keys = wanted.authorized_key;
   row.policy = policy_text(wanted);
   row.created = row.since = turn.now();
   row.timeout = options_.timeout;
+  response.timeout = options_.timeout;
   response.cluster = row.id;
-  response.dry_run = dry_run;
+  response.dry_run = wanted.dry_run.value_or(false);
   response.on_failure = row.on_failure;
-  auto& demand = response.demand;
-  demand.cluster = row.id;
-  TRY_ASSIGN(demand.policy, policy_of(wanted, blueprint));
-  demand.explain = wanted.explain.value_or(false);
-  demand.dry_run = dry_run;
-  fill_demand(blueprint, nodes, demand);
-  if (dry_run) return answer(turn, request.message_id, response);
+  response.demand.cluster = row.id;
+  response.demand.explain = wanted.explain.value_or(false);
+  response.demand.dry_run = response.dry_run;
+  if (response.dry_run) return answer(turn, request.message_id, response);
   const std::string name_key = fmt::format("{}/{}", row.vo, row.name);
   TRY_ASSIGN(const auto named, names_.find(tx, name_key));
   if (named)
     return conflict(
         fmt::format("there is a cluster named {} already; destroy it, or choose another name with --name", row.name));
   TRY(names_.put(tx, name_key, {row.id}));
-  if (!key.empty()) TRY(keys_.put(tx, fmt::format("{}/{}", row.vo, key), {row.id}));
+  if (!row.idempotency_key.empty()) TRY(keys_.put(tx, fmt::format("{}/{}", row.vo, row.idempotency_key), {row.id}));
   TRY(put(turn, row));
   TRY(quotas_.check_lease(tx, row.vo, blueprint.lease ? blueprint.lease->duration : Duration(0)));
   if (blueprint.lease) TRY(plan_lease(turn, row, *blueprint.lease));
+  const std::string of = row.source.empty() ? "" : fmt::format(", copies of those of {}", row.source_name);
   TRY(announce(turn, row, "cluster.planned", "info",
-               fmt::format("cluster {} is planned: {} hosts", row.name, nodes.size()), request.traceparent));
+               fmt::format("cluster {} is planned: {} hosts{}", row.name, nodes.size(), of), request.traceparent));
   return answer(turn, request.message_id, response);
 }
 
@@ -266,7 +280,8 @@ Status Factory::prepare(exchange::Turn& turn, const exchange::Message& request, 
   for (const auto& planned : nodes) {
     if (!places.contains(planned.node.name)) return internal(fmt::format("node {} got no place", planned.node.name));
   }
-  TRY_ASSIGN(const auto seeds, make_seeds(turn, row, nodes, places));
+  TRY_ASSIGN(const auto seeds,
+             row.source.empty() ? make_seeds(turn, row, nodes, places) : copy_seeds(turn, row, nodes));
   api::PrepareResponse response;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     auto& node = nodes[i].node;
@@ -281,6 +296,7 @@ Status Factory::prepare(exchange::Turn& turn, const exchange::Message& request, 
     prepared.request.requirement = requirement_of(node.image);
     prepared.request.seed = {seeds[i].digest, fmt::format("{}/{}", options_.seed_base, row.id)};
     prepared.request.keep = row.on_failure == "keep";
+    prepared.request.from = seeds[i].source;
     response.node.push_back(std::move(prepared));
     api::Member member;
     member.name = node.name;
@@ -318,9 +334,77 @@ Result<std::vector<Factory::StoredSeed>> Factory::make_seeds(
   for (auto& seed : seeds) {
     seed.bundle.shared["vendor-data"] = shared.digest;
     const std::string bytes = encode_record(seed.bundle);
-    stored.push_back({images::digest_of(bytes), std::move(seed.host_key)});
+    stored.push_back({images::digest_of(bytes), std::move(seed.host_key), {}});
     TRY(seeds_.put(turn.transaction(), row.id + "/" + stored.back().digest, {bytes}));
   }
+  return stored;
+}
+
+// ---- copies of frozen clusters ----
+
+Result<ClusterRow> Factory::frozen_source(exchange::Turn& turn, const std::string& vo,
+                                          const std::string& id_or_name) const {
+  TRY_ASSIGN(auto source, visible_cluster(turn, vo, id_or_name));
+  if (source.state == model::name_of(model::ClusterState::kFrozen) && source.operation.empty()) return source;
+  return conflict(fmt::format("cluster {} is {}: copies are made of a frozen one (nuraghe freeze {})", source.name,
+                              source.state, source.name));
+}
+
+Status Factory::plan_copy(exchange::Turn& turn, const exchange::Message& request, const api::PlanRequest& input) {
+  const auto& wanted = input.request;
+  if (wanted.blueprint && *wanted.blueprint)
+    return invalid("a copy of a cluster has that one's blueprint: the request must not have another");
+  TRY_ASSIGN(const auto source, frozen_source(turn, request.vo, *wanted.from));
+  const std::string name = wanted.name.value_or("");
+  if (!model::is_host_name(name))
+    return invalid(fmt::format("'{}' is no name of a cluster: {}", name, model::kNameRule));
+  TRY_ASSIGN(auto document, xml::Document::parse(source.blueprint));
+  document.root().set_attribute("name", name);
+  model::ParseContext context;
+  context.capabilities = options_.capabilities;
+  context.node_limit = options_.node_limit;
+  auto parsed = model::parse_blueprint(document, context);
+  TRY(parsed.status());
+  const Catalogue catalogue(input.catalogue.image);
+  const auto nodes = model::expand(parsed.blueprint, &catalogue);
+  ClusterRow row;
+  row.blueprint = document.to_string();
+  row.authorized_keys = source.authorized_keys;
+  row.idempotency_key = wanted.dry_run.value_or(false) ? "" : wanted.idempotency_key.value_or("");
+  row.source = source.id;
+  row.source_name = *wanted.from;
+  api::PlanResponse response;
+  auto& demand = response.demand;
+  TRY_ASSIGN(demand.policy, policy_of(wanted, parsed.blueprint));
+  fill_demand(parsed.blueprint, nodes, demand);
+  TRY_ASSIGN(const auto hosts, members(turn, source.id));
+  for (auto& node : demand.node) {
+    const auto member = std::ranges::find(hosts, node.name, &api::Member::name);
+    if (member == hosts.end()) return internal(fmt::format("cluster {} has no host {}", source.name, node.name));
+    node.from = member->host;
+  }
+  // What the guests know of their networks stays as it is.
+  for (auto& network : demand.network) {
+    const auto before = std::ranges::find(source.networks, network.name, &contracts::vhf::Network::name);
+    if (before != source.networks.end()) network.subnet = before->subnet;
+  }
+  return plan_new(turn, request, wanted, std::move(row), parsed.blueprint, nodes, std::move(response));
+}
+
+Result<std::vector<Factory::StoredSeed>> Factory::copy_seeds(exchange::Turn& turn, const ClusterRow& row,
+                                                             const std::vector<model::PlannedNode>& nodes) const {
+  auto& tx = turn.transaction();
+  TRY_ASSIGN(const auto source, frozen_source(turn, row.vo, row.source));
+  TRY_ASSIGN(const auto hosts, members(turn, source.id));
+  std::vector<StoredSeed> stored;
+  for (const auto& planned : nodes) {
+    const auto member = std::ranges::find(hosts, planned.node.name, &api::Member::name);
+    if (member == hosts.end())
+      return conflict(fmt::format("cluster {} has no host {} any more", source.name, planned.node.name));
+    stored.push_back({"", member->host_key, member->host});
+  }
+  TRY_ASSIGN(const auto seeds, seeds_.scan(tx, source.id + "/"));
+  for (const auto& [key, seed] : seeds) TRY(seeds_.put(tx, row.id + key.substr(source.id.size()), seed));
   return stored;
 }
 

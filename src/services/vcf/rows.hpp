@@ -43,11 +43,14 @@ struct ClusterRow {
   std::string policy;                // that was asked for instead of the blueprint's; empty: none
   std::vector<std::string> waiting;  // message ids of requests that joined the creation at work
   std::string failure;               // the fault (XML) with which the creation of a cluster that is kept ended
+  std::string source;                // id of the frozen cluster of which it is a copy; empty: it is none
+  std::string source_name;           // as that was asked for
   template <class V>
   void fields(V& v) {
     v(1, id), v(2, name), v(3, vo), v(4, state), v(5, operation), v(6, condition), v(7, on_failure),
         v(8, idempotency_key), v(9, blueprint), v(10, authorized_keys), v(11, networks), v(12, created), v(13, since),
-        v(14, timeout), v(15, member_count), v(16, before), v(17, policy), v(18, waiting), v(19, failure);
+        v(14, timeout), v(15, member_count), v(16, before), v(17, policy), v(18, waiting), v(19, failure),
+        v(20, source), v(21, source_name);
   }
 };
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <map>
+
 #include "model/lifecycle.hpp"
 #include "services/vcf/lease.hpp"
 
@@ -169,6 +171,19 @@ Status Factory::begin(exchange::Turn& turn, const exchange::Message& request, co
   return answer(turn, request.message_id, response);
 }
 
+Status Factory::follow_places(exchange::Turn& turn, const ClusterRow& row, const contracts::vhf::Grant& grant) const {
+  std::map<std::string, std::string> places;  // by host
+  for (const auto& place : grant.placement) places[place.host] = place.physical_host;
+  TRY_ASSIGN(auto rows, members_.scan(turn.transaction(), row.id + "/"));
+  for (auto& [key, member] : rows) {
+    const auto place = places.find(member.host);
+    if (place == places.end() || place->second == member.physical_host) continue;
+    member.physical_host = place->second;
+    TRY(members_.put(turn.transaction(), key, member));
+  }
+  return {};
+}
+
 Status Factory::end(exchange::Turn& turn, const exchange::Message& request, const api::EndRequest& input) {
   auto found = visible_cluster(turn, request.vo, input.cluster);
   if (!found && found.error().code() == ErrorCode::kNotFound)
@@ -183,6 +198,7 @@ Status Factory::end(exchange::Turn& turn, const exchange::Message& request, cons
     const auto target = model::rule_of(*operation).target;
     row.state = model::name_of(target);
     row.condition.clear();
+    if (input.grant) TRY(follow_places(turn, row, *input.grant));
     TRY(answer_waiting(turn, row));
     TRY(announce(turn, row, "cluster." + row.state, "info",
                  fmt::format("cluster {} is {} after {}", row.name, row.state, format_duration(took))));

@@ -91,13 +91,29 @@ class Factory final : public api::Skeleton {
   // A request whose idempotency key made a cluster before: waits for its creation, and is answered as that was.
   Status join(exchange::Turn& turn, const exchange::Message& request, const api::ClusterRequest& wanted,
               const std::string& cluster);
+  // Its hosts are where the grant says.
+  Status follow_places(exchange::Turn& turn, const ClusterRow& row, const contracts::vhf::Grant& grant) const;
   // The answer to all who joined the creation of the row.
   Status answer_waiting(exchange::Turn& turn, ClusterRow& row) const;
   Result<api::PlanResponse> existing_plan(exchange::Turn& turn, const ClusterRow& row) const;
   struct StoredSeed {
-    std::string digest;
+    std::string digest;    // empty: a copy has that of its source
     std::string host_key;  // public
+    std::string source;    // of a copy: the host that it is made of
   };
+  // The row of a cluster that is to be made by this blueprint, with its name, its lease and what is asked of the
+  // factory of hosts; answers the request for a plan.
+  Status plan_new(exchange::Turn& turn, const exchange::Message& request, const api::ClusterRequest& wanted,
+                  ClusterRow row, const model::Blueprint& blueprint, const std::vector<model::PlannedNode>& nodes,
+                  api::PlanResponse response);
+
+  // ---- copies of frozen clusters ----
+  Status plan_copy(exchange::Turn& turn, const exchange::Message& request, const api::PlanRequest& input);
+  // The source of a copy that is being made, which has to stay frozen until then.
+  Result<ClusterRow> frozen_source(exchange::Turn& turn, const std::string& vo, const std::string& id_or_name) const;
+  // The seeds of the source belong to the copy, too.
+  Result<std::vector<StoredSeed>> copy_seeds(exchange::Turn& turn, const ClusterRow& row,
+                                             const std::vector<model::PlannedNode>& nodes) const;
   Result<std::vector<StoredSeed>> make_seeds(exchange::Turn& turn, const ClusterRow& row,
                                              const std::vector<model::PlannedNode>& nodes,
                                              const std::map<std::string, const contracts::vhf::Placement*>& places);

@@ -301,5 +301,116 @@ TEST_F(IdentityTest, SeedsOfOthersAreNoneOfItsBusiness) {
   expect_nothing_left();
 }
 
+// ---- copies of frozen clusters ----
+
+class CopyTest : public FactoryTest {
+ protected:
+  // A frozen cluster with one host `vh-NAME`, prepared; its id.
+  std::string make_frozen(const std::string& name) {
+    const auto planned = contracts::vcf::parse_plan_response(world_.ask(plan(blueprint(name), "")));
+    EXPECT_TRUE(planned);
+    EXPECT_EQ(prepare(planned->cluster, "vh-" + name, 7)->node.size(), 1U);
+    EXPECT_EQ(World::fault_of(world_.ask(end(planned->cluster, "create", true))), "");
+    EXPECT_EQ(World::fault_of(world_.ask(contracts::vcf::make_begin(kAddress, {planned->cluster, "freeze"}))), "");
+    EXPECT_EQ(World::fault_of(world_.ask(end(planned->cluster, "freeze", true))), "");
+    return planned->cluster;
+  }
+  Result<api::PrepareResponse> prepare(const std::string& cluster, const std::string& host, std::int64_t segment) {
+    api::PrepareRequest input;
+    input.cluster = cluster;
+    input.grant.placement = {{"head", host, "a", ""}};
+    input.grant.network = {{"private", segment, "10.128.0.0/24"}};
+    return contracts::vcf::parse_prepare_response(world_.ask(contracts::vcf::make_prepare(kAddress, input)));
+  }
+  exchange::Message ask_copy(const std::string& from, const std::string& name, const std::string& key = "",
+                             const std::string& vo = "vo1") {
+    api::PlanRequest input;
+    input.request.from = from;
+    input.request.name = name;
+    if (!key.empty()) input.request.idempotency_key = key;
+    return world_.ask(contracts::vcf::make_plan(kAddress, input), vo);
+  }
+};
+
+TEST_F(CopyTest, ACopyAsksForTheHostsAndSubnetsOfItsSource) {
+  const auto source = make_frozen("a");
+  const auto planned = contracts::vcf::parse_plan_response(ask_copy("a", "b"));
+  ASSERT_TRUE(planned) << planned.error().to_string();
+  ASSERT_THAT(planned->demand.node, SizeIs(1));
+  EXPECT_EQ(planned->demand.node.front().from, "vh-a");
+  ASSERT_THAT(planned->demand.network, SizeIs(1));
+  EXPECT_EQ(planned->demand.network.front().subnet, "10.128.0.0/24");
+  const auto prepared = prepare(planned->cluster, "vh-b", 8);
+  ASSERT_TRUE(prepared) << prepared.error().to_string();
+  const auto& request = prepared->node.front().request;
+  EXPECT_EQ(request.from, "vh-a");
+  EXPECT_EQ(request.host, "vh-b");
+  EXPECT_EQ(request.seed.digest, "") << "that of its source";
+  EXPECT_EQ(request.seed.address, options_.seed_base + "/" + planned->cluster);
+  // The seeds of the source are the copy's, too, and stay when that is gone.
+  EXPECT_THAT(world_.keys("vcf_seed"), SizeIs(4));
+  EXPECT_EQ(World::fault_of(world_.ask(end(planned->cluster, "create", true))), "");
+  destroy_cluster(source);
+  EXPECT_THAT(world_.keys("vcf_seed"), SizeIs(2));
+  const auto copy =
+      contracts::vcf::parse_get_cluster_response(world_.ask(contracts::vcf::make_get_cluster(kAddress, {"b"})));
+  ASSERT_TRUE(copy);
+  EXPECT_THAT(copy->cluster.member.front().address, ElementsAre("private=10.128.0.2/24"));
+  EXPECT_THAT(copy->cluster.member.front().host_key, HasSubstr("ssh-ed25519"));
+}
+
+TEST_F(CopyTest, OnlyOfWhatIsFrozenAndByItsOwners) {
+  make_cluster("running");
+  make_frozen("a");
+  EXPECT_EQ(World::fault_of(ask_copy("running", "b")), "conflict");
+  EXPECT_EQ(World::fault_of(ask_copy("nobody", "b")), "not-found");
+  EXPECT_EQ(World::fault_of(ask_copy("a", "b", "", "vo2")), "not-found");
+  EXPECT_EQ(World::fault_of(ask_copy("a", "No Name")), "invalid");
+  EXPECT_EQ(World::fault_of(ask_copy("a", "")), "invalid");
+  EXPECT_EQ(World::fault_of(ask_copy("a", "a")), "conflict") << "the name is taken";
+  api::PlanRequest both;
+  both.request.from = "a";
+  both.request.name = "b";
+  both.request.blueprint = document(blueprint("b"));
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vcf::make_plan(kAddress, both))), "invalid");
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vcf::make_plan(kAddress, {}))), "invalid") << "neither";
+}
+
+TEST_F(CopyTest, ASourceThatIsThawedMeanwhileIsNoSourceAnyMore) {
+  const auto source = make_frozen("a");
+  const auto planned = contracts::vcf::parse_plan_response(ask_copy("a", "b"));
+  ASSERT_TRUE(planned);
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vcf::make_begin(kAddress, {source, "thaw"}))), "");
+  EXPECT_EQ(prepare(planned->cluster, "vh-b", 8).error().code(), ErrorCode::kConflict);
+}
+
+TEST_F(CopyTest, TheSameKeyAsksForTheSameCopy) {
+  make_frozen("a");
+  const auto planned = contracts::vcf::parse_plan_response(ask_copy("a", "b", "k"));
+  ASSERT_TRUE(planned);
+  EXPECT_EQ(World::fault_of(world_.ask(end(planned->cluster, "create", true))), "");
+  const auto again = contracts::vcf::parse_plan_response(ask_copy("a", "b", "k"));
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(again->existing);
+  EXPECT_EQ(again->cluster, planned->cluster);
+  EXPECT_EQ(World::fault_of(ask_copy("a", "c", "k")), "conflict");
+  EXPECT_EQ(World::fault_of(world_.ask(plan(blueprint("b"), "k"))), "conflict") << "another request";
+}
+
+TEST_F(CopyTest, AThawTellsWhereTheHostsAreNow) {
+  const auto source = make_frozen("a");
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vcf::make_begin(kAddress, {source, "thaw"}))), "");
+  api::EndRequest input;
+  input.cluster = source;
+  input.operation = "thaw";
+  input.succeeded = true;
+  input.grant.emplace().placement = {{"head", "vh-a", "elsewhere", ""}};
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vcf::make_end(kAddress, input))), "");
+  const auto got =
+      contracts::vcf::parse_get_cluster_response(world_.ask(contracts::vcf::make_get_cluster(kAddress, {source})));
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->cluster.member.front().physical_host, "elsewhere");
+}
+
 }  // namespace
 }  // namespace nuraghe::services::vcf

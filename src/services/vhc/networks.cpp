@@ -44,8 +44,9 @@ Status Controller::leave_networks(exchange::Turn& turn, const std::vector<std::s
   for (const auto& key : keys) {
     TRY_ASSIGN(auto row, networks_.find(turn.transaction(), key));
     if (!row || row->is_destroyed) continue;
-    log_warning("vhc", "a network that belongs to nobody is destroyed here", {{"key", key}});
+    log_warning("vhc", "a network in which this physical host has no part is left", {{"key", key}});
     row->is_destroyed = true;
+    row->is_left = true;
     row->since = turn.now();
     TRY(networks_.put(turn.transaction(), key, *row));
     if (row->links.empty()) TRY(start_unlink(turn, key, *row));
@@ -78,7 +79,11 @@ Status Controller::network_ended(exchange::Turn& turn, const Order& order, const
     return answer(turn, order.request, api::CreateNetworkResponse{});
   }
   const auto waiting = std::exchange(row.waiting, {});
-  TRY(networks_.put(turn.transaction(), key, row));
+  // Who asked for its destruction meanwhile wants it to be remembered.
+  if (row.is_left && waiting.empty() && outcome)
+    TRY(networks_.erase(turn.transaction(), key));
+  else
+    TRY(networks_.put(turn.transaction(), key, row));
   for (const auto& request : waiting) {
     if (outcome)
       TRY(answer(turn, request, api::DestroyNetworkResponse{}));

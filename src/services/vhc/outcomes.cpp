@@ -68,6 +68,7 @@ Status Controller::operation_ended(exchange::Turn& turn, const Order& order, con
     if (order.verb == "pause") row.host.state = HostState::kPaused;
     if (order.verb == "resume") row.host.state = HostState::kRunning;
     if (order.verb == "freeze") row.host.state = HostState::kFrozen;
+    if (order.verb == "import") imported(row, order, *outcome);
     if (order.verb == "thaw") {
       row.host.state = order.paused ? HostState::kPaused : HostState::kRunning;
       row.host.ssh_port = outcome->ssh_port;
@@ -77,13 +78,19 @@ Status Controller::operation_ended(exchange::Turn& turn, const Order& order, con
       row.host.condition.clear();
     }
     TRY(put(turn, row));
-    TRY(report(turn, row, std::string(event_kind(order.verb)), "info", what_was_done(order, row, options_.name), took));
+    // Where frozen states go is told by who has them fetched.
+    if (order.verb != "export" && order.verb != "import")
+      TRY(report(turn, row, std::string(event_kind(order.verb)), "info", what_was_done(order, row, options_.name),
+                 took));
     TRY(answer_operation(turn, order, *outcome, row));
     if (is_to_be_destroyed) return start_destroy(turn, std::move(row));
     if (!row.stop_reason.empty()) TRY(host_stopped(turn, row.host.id, row.stop_reason));
     return order.verb == "create" ? start_boot(turn, row) : Status();
   }
-  Error error = outcome.error();
+  return operation_failed(turn, order, std::move(row), outcome.error(), took);
+}
+
+Status Controller::operation_failed(exchange::Turn& turn, const Order& order, HostRow row, Error error, Duration took) {
   if (row.abort_requested && error.code() != ErrorCode::kCancelled)
     log_info("vhc", "an aborted operation failed by itself", {{"host", row.host.id}, {"error", error.to_string()}});
   row.abort_requested = false;
@@ -97,7 +104,23 @@ Status Controller::operation_ended(exchange::Turn& turn, const Order& order, con
   TRY(fail(
       turn, order.request,
       std::move(error).with(fmt::format("{} of virtual host {} on {}", order.verb, row.host.name, options_.name))));
-  return is_to_be_destroyed ? start_destroy(turn, std::move(row)) : Status();
+  // What could not be imported is frozen where it was: nobody asks for it here.
+  const bool is_over = !row.destroy_requests.empty() || order.verb == "import";
+  return is_over ? start_destroy(turn, std::move(row)) : Status();
+}
+
+void Controller::imported(HostRow& row, const Order& order, const Outcome& outcome) {
+  row.host.state = HostState::kFrozen;
+  row.host.ssh_port = outcome.ssh_port;
+  row.host.ready = outcome.frozen.ready;
+  row.host.image = outcome.frozen.image.name;
+  row.fragment = outcome.frozen.fragment;
+  row.image = outcome.frozen.image;
+  row.image.location = order.image.location;
+  row.seed = outcome.frozen.seed;
+  row.ports = outcome.ports;
+  row.ready = outcome.ready;
+  row.booted = outcome.frozen.booted;
 }
 
 Status Controller::created(exchange::Turn& turn, HostRow& row, const Outcome& outcome) {
@@ -107,6 +130,13 @@ Status Controller::created(exchange::Turn& turn, HostRow& row, const Outcome& ou
   row.ready = outcome.ready;
   row.started = turn.now();
   row.logins_ended = factory_time_;
+  // A copy of a frozen host is what that one was, but for where it is.
+  const FrozenState& source = outcome.frozen;
+  if (source.format.empty()) return {};
+  row.fragment = source.fragment;
+  row.image = source.image;
+  row.host.image = source.image.name;
+  row.seed = source.seed;
   return {};
 }
 
@@ -123,6 +153,17 @@ Status Controller::answer_operation(exchange::Turn& turn, const Order& order, co
     response.device_state = outcome.device_state;
     response.disk_state = outcome.disk_state;
     response.guest_pause = outcome.guest_pause;
+    return answer(turn, order.request, response);
+  }
+  if (order.verb == "export") {
+    api::ExportHostResponse response;
+    response.state = outcome.state;
+    response.size = outcome.state_size;
+    return answer(turn, order.request, response);
+  }
+  if (order.verb == "import") {
+    api::ImportHostResponse response;
+    response.reference = row.host.reference;
     return answer(turn, order.request, response);
   }
   if (order.verb == "pause") return answer(turn, order.request, api::PauseHostResponse{});

@@ -9,6 +9,7 @@
 
 #include "contracts/vhc.hpp"
 #include "services/rows.hpp"
+#include "services/vhc/frozen_state.hpp"
 
 namespace nuraghe::services::vhc {
 
@@ -38,12 +39,14 @@ struct HostRow {
   bool logins_at_work = false;       // a job is at it
   std::int64_t logins_failures = 0;  // since it succeeded
   TimePoint logins_retry;            // by this machine's clock: not before, after a failure
+  std::string imported;              // digest of the frozen state that it came with; empty: it was created here
   template <class V>
   void fields(V& v) {
     v(1, host), v(2, fragment), v(3, image), v(4, seed), v(5, disk), v(6, ports), v(7, ready), v(8, abort_requested),
         v(9, operation_request), v(10, destroy_requests), v(11, abort_requests), v(12, ready_requests),
         v(13, operation_started), v(14, started), v(15, booted), v(16, ready_failure), v(17, stop_reason),
-        v(18, logins_ended), v(19, logins_failure), v(20, logins_at_work), v(21, logins_failures), v(22, logins_retry);
+        v(18, logins_ended), v(19, logins_failure), v(20, logins_at_work), v(21, logins_failures), v(22, logins_retry),
+        v(23, imported);
   }
   bool is_tombstone() const { return host.state == HostState::kDestroyed && host.operation.empty(); }
 };
@@ -55,34 +58,38 @@ struct NetworkRow {
   TimePoint since;
   std::vector<std::string> links;    // message ids of creations at work
   std::vector<std::string> waiting;  // message ids of destructions that wait
+  bool is_left = false;              // only here: hosts of it may come back
   template <class V>
   void fields(V& v) {
-    v(1, segment), v(2, is_destroyed), v(3, since), v(4, links), v(5, waiting);
+    v(1, segment), v(2, is_destroyed), v(3, since), v(4, links), v(5, waiting), v(6, is_left);
   }
 };
 
 // What a job has to do.
 struct Order {
-  std::string verb;  // create, pause, resume, freeze, thaw, destroy, boot, join, adopt, link, unlink, end-logins
-  std::string id;    // host id, or the segment
+  // create, pause, resume, freeze, thaw, destroy, export, import, boot, join, adopt, link, unlink, end-logins
+  std::string verb;
+  std::string id;  // host id, or the segment
   std::string name;
   std::string request;  // message id to be answered
   std::string fragment;
-  contracts::vhir::ImageReference image;
+  contracts::vhir::ImageReference image;  // import: the frozen state
   api::Seed seed;
   std::vector<std::string> ports;
   std::string ready;
   bool paused = false;  // thaw
   api::Segment network;
-  std::vector<std::string> known;   // adopt: ids that have rows
-  std::int32_t ssh_port = 0;        // thaw: as it was
-  std::vector<std::string> logins;  // end-logins: key ids
-  TimePoint at;                     // end-logins: who was shut out until then, by the factory's clock
+  std::vector<std::string> known;         // adopt: ids that have rows
+  std::int32_t ssh_port = 0;              // thaw: as it was
+  std::vector<std::string> logins;        // end-logins: key ids
+  TimePoint at;                           // end-logins: who was shut out until then, by the factory's clock
+  bool booted = false, is_ready = false;  // export: of the guest
   std::string key() const { return verb + "/" + id; }
   template <class V>
   void fields(V& v) {
     v(1, verb), v(2, id), v(3, name), v(4, request), v(5, fragment), v(6, image), v(7, seed), v(8, ports), v(9, ready),
-        v(10, paused), v(11, network), v(12, known), v(13, ssh_port), v(14, logins), v(15, at);
+        v(10, paused), v(11, network), v(12, known), v(13, ssh_port), v(14, logins), v(15, at), v(16, booted),
+        v(17, is_ready);
   }
 };
 
@@ -104,10 +111,13 @@ struct Outcome {
     }
   };
   std::vector<Found> found;
+  std::string state;   // export: digest of the manifest
+  Bytes state_size;    // export: of all parts
+  FrozenState frozen;  // import: what the host is
   template <class V>
   void fields(V& v) {
     v(1, ssh_port), v(2, ports), v(3, ready), v(4, memory_saved), v(5, device_state), v(6, guest_pause), v(7, found),
-        v(8, disk_state);
+        v(8, disk_state), v(9, state), v(10, state_size), v(11, frozen);
   }
 };
 

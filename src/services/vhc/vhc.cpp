@@ -109,6 +109,7 @@ Status Controller::register_at_factory(exchange::Turn& turn) {
   input.accelerator = capabilities.accelerator;
   input.machine = capabilities.machines;
   input.firmware = capabilities.firmwares;
+  if (!capabilities.frozen_format.empty()) input.frozen_format = capabilities.frozen_format;
   input.total = options_.capacity;
   input.interval = options_.renewal;
   TRY_ASSIGN(const auto rows, hosts_.scan(turn.transaction(), ""));
@@ -211,6 +212,8 @@ Status Controller::begin(exchange::Turn& turn, HostRow row, std::string_view ver
   order.paused = paused;
   order.ready = row.ready;
   order.ssh_port = row.host.ssh_port;
+  order.booted = row.booted;
+  order.is_ready = row.host.ready;
   TRY(put(turn, row));
   return turn.start_job({order.key(), encode_record(order)});
 }
@@ -245,13 +248,63 @@ Status Controller::create_host(exchange::Turn& turn, const exchange::Message& re
   row.image = input.image;
   row.seed = input.seed;
   row.disk = model::disk_demand(node).count;
-  TRY_ASSIGN(const auto taken, used(turn));
-  if (taken.cpus + row.host.cpus > options_.capacity.cpus || taken.memory + row.host.memory > options_.capacity.memory)
-    return exhausted(
-        fmt::format("virtual host {} needs {} cpus and {} of memory; physical host {} has {} cpus and {} left",
-                    row.host.name, row.host.cpus, row.host.memory.to_string(), options_.name,
-                    options_.capacity.cpus - taken.cpus, (options_.capacity.memory - taken.memory).to_string()));
+  TRY(check_capacity(turn, row.host));
   return begin(turn, std::move(row), "create", request.message_id, false);
+}
+
+Status Controller::check_capacity(exchange::Turn& turn, const api::Host& host) {
+  TRY_ASSIGN(const auto taken, used(turn));
+  if (taken.cpus + host.cpus <= options_.capacity.cpus && taken.memory + host.memory <= options_.capacity.memory)
+    return {};
+  return exhausted(
+      fmt::format("virtual host {} needs {} cpus and {} of memory; physical host {} has {} cpus and {} left", host.name,
+                  host.cpus, host.memory.to_string(), options_.name, options_.capacity.cpus - taken.cpus,
+                  (options_.capacity.memory - taken.memory).to_string()));
+}
+
+Status Controller::export_host(exchange::Turn& turn, const exchange::Message& request,
+                               const api::ExportHostRequest& input) {
+  TRY_ASSIGN(auto row, visible_host(turn, request.vo, input.id));
+  if (!row.host.operation.empty())
+    return conflict(
+        fmt::format("virtual host {}: {} is at work; wait for it or abort it", row.host.name, row.host.operation));
+  if (row.host.state != HostState::kFrozen)
+    return conflict(fmt::format("virtual host {} is {}: export is not possible now", row.host.name,
+                                api::to_string(row.host.state)));
+  return begin(turn, std::move(row), "export", request.message_id, false);
+}
+
+// A destroyed host may come back: what this physical host remembers of it is no obstacle, for orders to create come
+// from nobody who imports.
+Status Controller::import_host(exchange::Turn& turn, const exchange::Message& request,
+                               const api::ImportHostRequest& input) {
+  const auto& host = input.host;
+  TRY_ASSIGN(const auto existing, hosts_.find(turn.transaction(), host.id));
+  if (existing && !existing->is_tombstone()) {
+    const bool is_done = existing->host.vo == request.vo && existing->host.operation.empty() &&
+                         existing->host.state == HostState::kFrozen && existing->imported == host.state.digest;
+    if (!is_done)
+      return conflict(fmt::format("virtual host {} is {} here already", host.id,
+                                  existing->host.operation.empty() ? std::string(api::to_string(existing->host.state))
+                                                                   : "in " + existing->host.operation));
+    api::ImportHostResponse response;
+    response.reference = existing->host.reference;
+    return answer(turn, request.message_id, response);
+  }
+  HostRow row;
+  row.host.id = host.id;
+  row.host.name = host.name;
+  row.host.vo = request.vo;
+  row.host.group = host.group;
+  row.host.cpus = host.cpus;
+  row.host.memory = host.memory;
+  row.host.since = turn.now();
+  row.host.reference.address = options_.address + "/hosts/" + host.id;
+  row.image = host.state;
+  row.imported = host.state.digest;
+  row.disk = host.disk.count;
+  TRY(check_capacity(turn, row.host));
+  return begin(turn, std::move(row), "import", request.message_id, false);
 }
 
 Status Controller::change_state(exchange::Turn& turn, const exchange::Message& request, const std::string& id,

@@ -68,6 +68,10 @@ class Controller final : public api::Skeleton {
   Status freeze_host(exchange::Turn& turn, const exchange::Message& request,
                      const api::FreezeHostRequest& input) override;
   Status thaw_host(exchange::Turn& turn, const exchange::Message& request, const api::ThawHostRequest& input) override;
+  Status export_host(exchange::Turn& turn, const exchange::Message& request,
+                     const api::ExportHostRequest& input) override;
+  Status import_host(exchange::Turn& turn, const exchange::Message& request,
+                     const api::ImportHostRequest& input) override;
   Status destroy_host(exchange::Turn& turn, const exchange::Message& request,
                       const api::DestroyHostRequest& input) override;
   Status abort_host(exchange::Turn& turn, const exchange::Message& request,
@@ -103,6 +107,12 @@ class Controller final : public api::Skeleton {
 
   Status operation_ended(exchange::Turn& turn, const Order& order, const Result<Outcome>& outcome);
   Status created(exchange::Turn& turn, HostRow& row, const Outcome& outcome);
+  // It is as it was where it was frozen.
+  static void imported(HostRow& row, const Order& order, const Outcome& outcome);
+  // kExhausted when what is left of this physical host is not enough for it.
+  Status check_capacity(exchange::Turn& turn, const api::Host& host);
+  // What the operation at work changed, told to who waits for it.
+  Status operation_failed(exchange::Turn& turn, const Order& order, HostRow row, Error error, Duration took);
   Status answer_operation(exchange::Turn& turn, const Order& order, const Outcome& outcome, const HostRow& row);
   Status destroy_ended(exchange::Turn& turn, const Order& order, const Result<Outcome>& outcome);
   Status boot_ended(exchange::Turn& turn, const Order& order, const Result<Outcome>& outcome);

@@ -79,6 +79,7 @@ class ControllerTest : public ::testing::Test {
     EXPECT_TRUE(manifest) << manifest.error().to_string();
     image_ = {"tiny", "1", manifest->digest, folder_ + "/images"};
     hypervisor::SimOptions sim;
+    sim.root = folder_ + "/sim";
     sim.persisted = false;
     sim.clock = &world_.clock;
     sim.agent = [this](const std::string& id, const std::string& json) { return agent_answers(id, json); };
@@ -354,6 +355,107 @@ TEST_F(ControllerTest, TombstonesGoInTime) {
   world_.advance(3h, 1h);
   EXPECT_THAT(world_.keys("vhc_host"), ElementsAre());
   EXPECT_THAT(world_.keys("vhc_network"), ElementsAre());
+}
+
+class MovingHostTest : public ControllerTest {
+ protected:
+  std::string freeze() { return World::fault_of(world_.ask(contracts::vhc::make_freeze_host(kAddress, {"vh-1"}))); }
+  std::string thaw(bool paused) {
+    return World::fault_of(world_.ask(contracts::vhc::make_thaw_host(kAddress, {"vh-1", paused})));
+  }
+  Result<api::ExportHostResponse> export_host(const std::string& vo = "vo1") {
+    return contracts::vhc::parse_export_host_response(
+        world_.ask(contracts::vhc::make_export_host(kAddress, {"vh-1"}), vo));
+  }
+  // What the repository does with an export: all its parts into the layout.
+  void store(const std::string& digest) {
+    auto images = images::ImageStore::open_existing(folder_ + "/images");
+    ASSERT_TRUE(images);
+    const auto take = [&](const std::string& part) {
+      auto source = worker_->exported("vh-1", part);
+      ASSERT_TRUE(source) << source.error().to_string();
+      Bytes at;
+      ASSERT_TRUE((*images)->take_blob(part, gib(1), [&]() -> Result<std::string> {
+        if (at >= (*source)->size()) return std::string();
+        auto piece = (*source)->read(at, mib(1));
+        if (piece) at.count += static_cast<std::int64_t>(piece->size());
+        return piece;
+      }));
+    };
+    ASSERT_NO_FATAL_FAILURE(take(digest));
+    const auto manifest = (*images)->manifest(digest);
+    ASSERT_TRUE(manifest);
+    ASSERT_NO_FATAL_FAILURE(take(manifest->config.digest));
+    for (const auto& part : manifest->parts) ASSERT_NO_FATAL_FAILURE(take(part.digest));
+  }
+  std::string import_host(const std::string& digest) {
+    api::ImportHostRequest input;
+    input.host = {"vh-1", "one", "", 1, mib(8), Bytes{}, {".frozen/vh-1", "1", digest, folder_ + "/images"}};
+    return World::fault_of(world_.ask(contracts::vhc::make_import_host(kAddress, input)));
+  }
+  void destroy() { EXPECT_EQ(World::fault_of(world_.ask(contracts::vhc::make_destroy_host(kAddress, {"vh-1"}))), ""); }
+};
+
+TEST_F(MovingHostTest, AFrozenHostIsExportedOnceAndImportedWhereItIsNot) {
+  EXPECT_EQ(export_host().error().code(), ErrorCode::kConflict) << "it runs";
+  ASSERT_EQ(freeze(), "");
+  const auto exported = export_host();
+  ASSERT_TRUE(exported) << exported.error().to_string();
+  EXPECT_EQ(export_host()->state, exported->state);
+  EXPECT_GT(exported->size.count, 0);
+  EXPECT_EQ(export_host("vo2").error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(host().state, HostState::kFrozen);
+  ASSERT_NO_FATAL_FAILURE(store(exported->state));
+  EXPECT_EQ(import_host(exported->state), "conflict") << "it is here";
+  destroy();
+  EXPECT_EQ(worker_->exported("vh-1", exported->state).error().code(), ErrorCode::kNotFound);
+  // What it remembers of the one that was destroyed is no obstacle.
+  EXPECT_EQ(import_host(exported->state), "");
+  EXPECT_EQ(import_host(exported->state), "") << "a repeat";
+  EXPECT_EQ(host().state, HostState::kFrozen);
+  EXPECT_EQ(host().image, "tiny");
+  EXPECT_TRUE(host().ready) << "as it was";
+  reopen();
+  EXPECT_EQ(thaw(true), "");
+  EXPECT_EQ(host().state, HostState::kPaused);
+  EXPECT_EQ(export_host().error().code(), ErrorCode::kConflict);
+}
+
+TEST_F(MovingHostTest, ThawedItIsNotWhatWasExportedAnyMore) {
+  ASSERT_EQ(freeze(), "");
+  const auto first = export_host();
+  ASSERT_TRUE(first);
+  ASSERT_EQ(thaw(false), "");
+  EXPECT_EQ(worker_->exported("vh-1", first->state).error().code(), ErrorCode::kNotFound);
+  world_.advance(10s, 1s);
+  ASSERT_EQ(freeze(), "");
+  const auto second = export_host();
+  ASSERT_TRUE(second);
+  EXPECT_NE(second->state, first->state);
+}
+
+TEST_F(MovingHostTest, WhatCannotBeImportedLeavesNothing) {
+  ASSERT_EQ(freeze(), "");
+  const auto exported = export_host();
+  ASSERT_TRUE(exported);
+  destroy();
+  EXPECT_EQ(import_host("sha256:" + std::string(64, '0')), "not-found");
+  world_.run();
+  const auto listed =
+      contracts::vhc::parse_list_hosts_response(world_.ask(contracts::vhc::make_list_hosts(kAddress, {})));
+  ASSERT_TRUE(listed);
+  EXPECT_TRUE(listed->host.empty());
+  EXPECT_EQ(import_host(image_.digest), "invalid") << "an image is no frozen state";
+}
+
+TEST_F(MovingHostTest, OnlyWhatWasExportedIsServed) {
+  ASSERT_EQ(freeze(), "");
+  ASSERT_TRUE(export_host());
+  for (const char* id : {"vh-1", "vh-2", "../exports/vh-1", "", "/etc/passwd"}) {
+    const auto part = worker_->exported(id, "sha256:" + std::string(64, '0'));
+    ASSERT_FALSE(part) << id;
+    EXPECT_EQ(part.error().code(), ErrorCode::kNotFound) << id;
+  }
 }
 
 }  // namespace

@@ -100,6 +100,8 @@ Result<Outcome> Worker::run(const Order& order, exchange::JobContext& context) {
   if (order.verb == "boot") return boot(order, context);
   if (order.verb == "join") return join(order, context);
   if (order.verb == "thaw") return thaw(order, context);
+  if (order.verb == "export") return export_host(order, context);
+  if (order.verb == "import") return import_host(order, context);
   if (order.verb == "adopt") return adopt(order);
   if (order.verb == "end-logins") return end_logins(order, context);
   if (order.verb == "link") {
@@ -157,16 +159,18 @@ Result<Outcome> Worker::end_logins(const Order& order, exchange::JobContext& con
   }
 }
 
+Result<std::string> Worker::folder_of(const contracts::vhir::ImageReference& reference, exchange::JobContext& context) {
+  if (options_.images == nullptr) return reference.location;
+  return options_.images->folder_of(reference, [&context] { return context.cancelled(); });
+}
+
 Result<Worker::ImageFiles> Worker::image_files(const contracts::vhir::ImageReference& reference,
                                                exchange::JobContext& context) {
   {
     const std::lock_guard lock(images_mutex_);
     if (const auto found = images_.find(reference.digest); found != images_.end()) return found->second;
   }
-  std::string folder = reference.location;
-  if (options_.images != nullptr) {
-    TRY_ASSIGN(folder, options_.images->folder_of(reference, [&context] { return context.cancelled(); }));
-  }
+  TRY_ASSIGN(const auto folder, folder_of(reference, context));
   TRY_ASSIGN(const auto store, images::ImageStore::open_existing(folder));
   TRY_ASSIGN(const auto manifest, store->manifest(reference.digest));
   TRY_ASSIGN(const auto text, store->config(manifest));
@@ -230,6 +234,8 @@ Result<int> Worker::ssh_port(const std::string& id) {
 // repeat after a crash finds it.
 Result<Outcome> Worker::thaw(const Order& order, exchange::JobContext& context) {
   const auto limits = control(context, options_.operation_timeout);
+  // What it was exported as changes from now on.
+  TRY(env::remove_tree(export_path(order.id)));
   Outcome outcome;
   for (int tries = 1;; ++tries) {
     const auto condition = driver_.inspect(order.id);
@@ -278,15 +284,7 @@ Status Worker::plug_ports(const Order& order, hypervisor::HostSpec& spec, Outcom
   return {};
 }
 
-Result<Outcome> Worker::create(const Order& order, exchange::JobContext& context) {
-  TRY_ASSIGN(const auto document, xml::Document::parse(order.fragment));
-  TRY_ASSIGN(const auto node, model::parse_node_fragment(document.root()));
-  TRY_ASSIGN(const auto image, image_files(order.image, context));
-  // A repeat after a crash: a host that its hypervisor knows has its disks already, and may be writing to them.
-  const auto condition = driver_.inspect(order.id);
-  const bool is_known = condition && condition->state != hypervisor::HostState::kDestroyed;
-  Outcome outcome;
-  outcome.ready = node.boot.ready.empty() ? image.ready : node.boot.ready;
+hypervisor::HostSpec Worker::make_spec(const Order& order, const model::Node& node, const ImageFiles& image) const {
   hypervisor::HostSpec spec;
   spec.id = order.id;
   spec.name = node.name;
@@ -297,7 +295,7 @@ Result<Outcome> Worker::create(const Order& order, exchange::JobContext& context
   spec.kernel = image.kernel;
   spec.initrd = image.initrd;
   spec.kernel_parameters = image.parameters + (node.boot.parameters.empty() ? "" : " " + node.boot.parameters);
-  spec.agent = outcome.ready == "agent";
+  spec.agent = (node.boot.ready.empty() ? image.ready : node.boot.ready) == "agent";
   bool has_root = false;
   for (const auto& disk : node.disks) {
     hypervisor::DiskSpec disk_spec;
@@ -309,11 +307,8 @@ Result<Outcome> Worker::create(const Order& order, exchange::JobContext& context
       disk_spec.backing_format = image.disk_format;
     }
     if (!disk.partitions.empty() && options_.uses_files) {
-      TRY(env::make_directories(disk_folder(order.id), 0700));
-      disk_spec.backing = disk_folder(order.id) + "/" + disk.name + ".raw";
+      disk_spec.backing = base_disk(order.id, disk.name);
       disk_spec.backing_format = "raw";
-      if (!is_known || !env::path_exists(disk_spec.backing))
-        TRY(make_partitioned_disk(disk_spec.backing, disk, options_.operation_timeout));
     }
     spec.disks.push_back(std::move(disk_spec));
   }
@@ -324,6 +319,32 @@ Result<Outcome> Worker::create(const Order& order, exchange::JobContext& context
     root.backing_format = image.disk_format;
     spec.disks.insert(spec.disks.begin(), std::move(root));
   }
+  return spec;
+}
+
+Status Worker::make_disks(const Order& order, const model::Node& node) const {
+  // A repeat after a crash: a host that its hypervisor knows has its disks already, and may be writing to them.
+  const auto condition = driver_.inspect(order.id);
+  const bool is_known = condition && condition->state != hypervisor::HostState::kDestroyed;
+  for (const auto& disk : node.disks) {
+    if (disk.partitions.empty() || !options_.uses_files) continue;
+    const std::string path = base_disk(order.id, disk.name);
+    TRY(env::make_directories(disk_folder(order.id), 0700));
+    if (!is_known || !env::path_exists(path)) TRY(make_partitioned_disk(path, disk, options_.operation_timeout));
+  }
+  return {};
+}
+
+Result<Outcome> Worker::create(const Order& order, exchange::JobContext& context) {
+  TRY_ASSIGN(const bool is_copy, begins_frozen(order, context));
+  if (is_copy) return create_copy(order, context);
+  TRY_ASSIGN(const auto document, xml::Document::parse(order.fragment));
+  TRY_ASSIGN(const auto node, model::parse_node_fragment(document.root()));
+  TRY_ASSIGN(const auto image, image_files(order.image, context));
+  Outcome outcome;
+  outcome.ready = node.boot.ready.empty() ? image.ready : node.boot.ready;
+  auto spec = make_spec(order, node, image);
+  TRY(make_disks(order, node));
   const auto made = [&]() -> Status {
     TRY(fetch_seed(order, image, spec));
     TRY(plug_ports(order, spec, outcome));
@@ -360,8 +381,8 @@ Result<Outcome> Worker::destroy(const Order& order, exchange::JobContext& contex
   for (const auto& port : plugged) {
     if (port.starts_with(order.id + "/")) TRY(fabric_.remove_port(port));
   }
-  TRY(env::remove_tree(seed_path(order.id)));
-  TRY(env::remove_tree(disk_folder(order.id)));
+  for (const auto& path : {seed_path(order.id), disk_folder(order.id), export_path(order.id), import_folder(order.id)})
+    TRY(env::remove_tree(path));
   TRY(fabric_.release_if_idle());
   TRY(driver_.forget(order.id));
   return Outcome{};

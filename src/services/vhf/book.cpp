@@ -124,6 +124,39 @@ Status Book::hold(store::Transaction& tx, HostRow& row, bool cpu_and_memory, boo
   return put_physical(tx, *physical);
 }
 
+Status Book::move_host(store::Transaction& tx, HostRow& row, const std::string& physical_host) const {
+  TRY_ASSIGN(auto before, physical_.find(tx, row.host.physical_host));
+  if (before && !row.is_lost) {
+    TRY(hold(tx, row, false, false));
+    TRY_ASSIGN(before, physical_.find(tx, row.host.physical_host));
+    before->host.hosts -= 1;
+    TRY(put_physical(tx, *before));
+  }
+  row.holds_cpu_and_memory = false;
+  row.holds_disk = false;
+  row.host.physical_host = physical_host;
+  TRY_ASSIGN(auto after, physical_.find(tx, physical_host));
+  if (after) {
+    after->host.hosts += 1;
+    TRY(put_physical(tx, *after));
+  }
+  return row.host.cluster.empty() ? Status() : follow_hosts(tx, row);
+}
+
+Status Book::follow_hosts(store::Transaction& tx, const HostRow& moved) const {
+  TRY_ASSIGN(const auto members, hosts(tx, moved.host.cluster));
+  std::set<std::string> names{moved.host.physical_host};
+  for (const auto& member : members) {
+    if (member.host.id != moved.host.id) names.insert(member.host.physical_host);
+  }
+  TRY_ASSIGN(auto rows, network_.scan(tx, moved.host.cluster + "/"));
+  for (auto& [key, network] : rows) {
+    network.physical_hosts.assign(names.begin(), names.end());
+    TRY(network_.put(tx, key, network));
+  }
+  return {};
+}
+
 Status Book::remove_host(store::Transaction& tx, HostRow row, TimePoint now, const PastLimits& limits) const {
   TRY_ASSIGN(auto physical, physical_.find(tx, row.host.physical_host));
   if (physical && !row.is_lost) {
@@ -182,6 +215,7 @@ Result<std::vector<api::Placement>> Book::add_hosts(store::Transaction& tx, cons
     row.host.disk = node.disk;
     row.host.since = add.now;
     row.creator = add.creator;
+    row.request = node;
     row.image_name = node.image;
     row.holds_cpu_and_memory = true;
     row.holds_disk = true;
@@ -264,10 +298,12 @@ Result<std::vector<NetworkRow>> Book::networks(store::Transaction& tx, const std
   return result;
 }
 
-Result<std::set<std::string>> Book::network_keys(store::Transaction& tx) const {
+Result<std::set<std::string>> Book::network_keys(store::Transaction& tx, std::string_view physical_host) const {
   TRY_ASSIGN(const auto rows, network_.scan(tx, ""));
   std::set<std::string> keys;
-  for (const auto& [name, row] : rows) keys.insert(row.key);
+  for (const auto& [name, row] : rows) {
+    if (std::ranges::find(row.physical_hosts, physical_host) != row.physical_hosts.end()) keys.insert(row.key);
+  }
   return keys;
 }
 

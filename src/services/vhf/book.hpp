@@ -61,10 +61,17 @@ struct HostRow {
   bool is_lost = false;           // its physical host was forgotten; it holds nothing and counts nowhere
   std::string creator;            // who had it created: its usage is theirs
   Bytes frozen;                   // what its last freeze left on disk; 0: that is not known
+  api::NodeRequest request;  // what it asked for when it was placed; without a name: an older Nuraghe did not keep it
+  contracts::vhir::ImageReference state;  // of its last freeze in the repository; without a digest: there is none
+  std::string state_format;               // PhysicalHost::frozen_format where it was frozen
+  bool is_absent = false;                 // frozen, and its physical host does not have it (any more)
+  std::string moved_from;                 // the physical host that had it before the thaw at work; empty: it stays
+  bool is_uncertain = false;  // its physical host was told to thaw it, and has not said since that it is frozen
   template <class V>
   void fields(V& v) {
     v(1, host), v(2, holds_cpu_and_memory), v(3, holds_disk), v(4, reported), v(5, image_name), v(6, stopped),
-        v(7, reported_stopped), v(8, is_lost), v(9, creator), v(10, frozen);
+        v(7, reported_stopped), v(8, is_lost), v(9, creator), v(10, frozen), v(11, request), v(12, state),
+        v(13, state_format), v(14, is_absent), v(15, moved_from), v(16, is_uncertain);
   }
 };
 
@@ -120,6 +127,9 @@ class Book {
   // Books what a host holds of its physical host: as asked, whatever it held before. kExhausted with the shortage when
   // the physical host has not enough left (giving back always succeeds).
   Status hold(store::Transaction& tx, HostRow& row, bool cpu_and_memory, bool disk) const;
+  // Another physical host has it from now on: it holds nothing at the one before, and not yet anything at this one. Its
+  // cluster's networks follow.
+  Status move_host(store::Transaction& tx, HostRow& row, const std::string& physical_host) const;
   // Gives everything back and removes the host's rows; a single host leaves its last state.
   Status remove_host(store::Transaction& tx, HostRow row, TimePoint now, const PastLimits& limits) const;
   // The newest single host that is gone and had this id or name.
@@ -144,13 +154,15 @@ class Book {
                                    env::Random& random) const;
   Result<std::vector<NetworkRow>> networks(store::Transaction& tx, const std::string& cluster) const;
   Status remove_networks(store::Transaction& tx, const std::string& cluster) const;
-  // The keys of the networks of all clusters.
-  Result<std::set<std::string>> network_keys(store::Transaction& tx) const;
+  // The keys of the networks in which a physical host takes part.
+  Result<std::set<std::string>> network_keys(store::Transaction& tx, std::string_view physical_host) const;
 
   Result<StateRow> state(store::Transaction& tx) const;
   Status put_state(store::Transaction& tx, const StateRow& row) const;
 
  private:
+  // Those physical hosts take part in a cluster's networks that have hosts of it; `moved` is not written yet.
+  Status follow_hosts(store::Transaction& tx, const HostRow& moved) const;
   Result<std::string> choose_subnet(store::Transaction& tx, std::int32_t addresses) const;
   RowTable<PhysicalRow> physical_;
   RowTable<HostRow> host_;

@@ -22,18 +22,6 @@ constexpr Duration kSweepInterval = std::chrono::hours(1);
 constexpr const char* kRevocation = "revocation";  // token of a request to the certificate authority
 constexpr Duration kRevocationTime = std::chrono::hours(1);
 
-exchange::Event host_event(const HostRow& row, std::string kind, std::string text) {
-  exchange::Event event;
-  event.vo = row.host.vo;
-  event.cluster = row.host.cluster;
-  event.host = row.host.id;
-  event.kind = std::move(kind);
-  event.text = std::move(text);
-  event.attributes["name"] = row.host.name;
-  event.attributes["physical_host"] = row.host.physical_host;
-  return event;
-}
-
 // In the words of placement: what not every hypervisor has.
 std::string machine_word(const std::string& name) { return "machine " + name; }
 std::string firmware_word(const std::string& name) { return "firmware " + name; }
@@ -41,6 +29,7 @@ std::set<std::string> offers_of(const api::PhysicalHost& host) {
   std::set<std::string> offers;
   for (const auto& machine : host.machine) offers.insert(machine_word(machine));
   for (const auto& firmware : host.firmware) offers.insert(firmware_word(firmware));
+  if (!host.frozen_format.empty()) offers.insert(frozen_word(host.frozen_format));
   return offers;
 }
 std::set<std::string> asks_of(const api::NodeRequest& node) {
@@ -98,6 +87,20 @@ Status check_is_controller(const exchange::Message& request, const std::string& 
 Error no_such_host(std::string_view id) { return not_found(fmt::format("there is no virtual host {}", id)); }
 
 }  // namespace
+
+exchange::Event host_event(const HostRow& row, std::string kind, std::string text) {
+  exchange::Event event;
+  event.vo = row.host.vo;
+  event.cluster = row.host.cluster;
+  event.host = row.host.id;
+  event.kind = std::move(kind);
+  event.text = std::move(text);
+  event.attributes["name"] = row.host.name;
+  event.attributes["physical_host"] = row.host.physical_host;
+  return event;
+}
+
+std::string frozen_word(const std::string& format) { return "frozen state of " + format; }
 
 Status Factory::on_start(exchange::Turn& turn) {
   started_ = turn.now();
@@ -177,8 +180,10 @@ Status Factory::compare_with_reported(exchange::Turn& turn, const api::RegisterP
     }
     const HostRow before = *row;
     follow(*row, host);
+    row->is_absent = false;
+    if (host.operation.empty() && row->host.operation.empty()) row->is_uncertain = false;
     if (row->reported == before.reported && row->reported_stopped == before.reported_stopped &&
-        row->host == before.host)
+        row->is_absent == before.is_absent && row->is_uncertain == before.is_uncertain && row->host == before.host)
       continue;
     TRY(put(turn, *row));
   }
@@ -186,7 +191,13 @@ Status Factory::compare_with_reported(exchange::Turn& turn, const api::RegisterP
   for (auto& row : rows) {
     const bool should_be_there =
         row.host.physical_host == input.name && row.host.operation.empty() && row.host.state != HostState::kInitial;
-    if (!should_be_there || reported.contains(row.host.id) || !row.host.condition.empty()) continue;
+    if (!should_be_there || reported.contains(row.host.id) || !row.host.condition.empty() || row.is_absent) continue;
+    if (is_stored(row)) {  // it goes on from the repository
+      row.is_absent = true;
+      row.is_uncertain = false;
+      TRY(put(turn, row));
+      continue;
+    }
     row.host.condition = fmt::format("lost: physical host {} does not have it any more", input.name);
     TRY(put(turn, row));
     auto event =
@@ -218,6 +229,7 @@ Status Factory::register_physical_host(exchange::Turn& turn, const exchange::Mes
   row.host.total = input.total;
   row.host.machine = input.machine;
   row.host.firmware = input.firmware;
+  row.host.frozen_format = input.frozen_format.value_or("");
   row.by_certificate = came_by_certificate(request);
   // Withdrawn after the door let this request in.
   if (is_revoked(row)) return denied(fmt::format("the certificates of {} were withdrawn: join anew", input.name));
@@ -235,7 +247,7 @@ Status Factory::register_physical_host(exchange::Turn& turn, const exchange::Mes
   api::RegisterPhysicalHostResponse response;
   TRY(compare_with_reported(turn, input, response.unknown));
   if (!input.network.empty()) {
-    TRY_ASSIGN(const auto keys, book_.network_keys(turn.transaction()));
+    TRY_ASSIGN(const auto keys, book_.network_keys(turn.transaction(), input.name));
     std::copy_if(input.network.begin(), input.network.end(), std::back_inserter(response.unknown_network),
                  [&](const std::string& key) { return !keys.contains(key); });
   }
@@ -301,6 +313,10 @@ Status Factory::forget_physical_host(exchange::Turn& turn, const exchange::Messa
   TRY_ASSIGN(auto rows, book_.hosts(tx, ""));
   for (auto& row : rows) {
     if (row.host.physical_host != input.name || row.is_lost) continue;
+    if (is_stored(row)) {
+      if (!dry_run) TRY(leave(turn, std::move(row)));
+      continue;
+    }
     response.host.push_back(row.host);
     if (!dry_run) TRY(lose(turn, std::move(row)));
   }
@@ -328,7 +344,8 @@ Status Factory::lose(exchange::Turn& turn, HostRow row) const {
   return turn.publish(std::move(event));
 }
 
-Result<placement::Decision> Factory::choose(exchange::Turn& turn, const api::Demand& demand, StateRow& state) {
+Result<placement::Decision> Factory::choose(exchange::Turn& turn, const api::Demand& demand, StateRow& state,
+                                            const std::set<std::string>& besides) const {
   TRY_ASSIGN(const auto physical, book_.physical_hosts(turn.transaction()));
   std::vector<placement::PhysicalHost> hosts;
   for (const auto& row : physical) {
@@ -340,8 +357,18 @@ Result<placement::Decision> Factory::choose(exchange::Turn& turn, const api::Dem
     return unavailable("no physical host is alive: no Virtual Host Controller has registered or renewed lately");
   std::vector<placement::NodeDemand> nodes;
   nodes.reserve(demand.node.size());
-  for (const auto& node : demand.node)
-    nodes.push_back({node.name, {node.cpus, node.memory, node.disk}, node.site, node.pin, node.image, asks_of(node)});
+  for (const auto& node : demand.node) {
+    auto asks = asks_of(node);
+    asks.insert(besides.begin(), besides.end());
+    if (!node.from.empty()) {
+      TRY_ASSIGN(const auto source, book_.host(turn.transaction(), node.from));
+      if (!source || !is_stored(*source))
+        return conflict(fmt::format("virtual host {}, of which {} is to be a copy, is not frozen in the repository",
+                                    source ? source->host.name : node.from, node.name));
+      asks.insert(frozen_word(source->state_format));
+    }
+    nodes.push_back({node.name, {node.cpus, node.memory, node.disk}, node.site, node.pin, node.image, std::move(asks)});
+  }
   std::vector<placement::Wish> wishes;
   for (const auto& wish : demand.wish)
     wishes.push_back(
@@ -365,6 +392,10 @@ Status Factory::reserve(exchange::Turn& turn, const exchange::Message& request, 
   TRY_ASSIGN(const auto existing, book_.hosts(tx, demand.cluster));
   if (!demand.cluster.empty() && !existing.empty())
     return conflict(fmt::format("hosts are reserved for cluster {} already", demand.cluster));
+  for (const auto& node : demand.node) {
+    // Another's is not there for whoever asks.
+    if (!node.from.empty()) TRY(visible_host(turn, request.vo, node.from));
+  }
   TRY(check_quota(turn, request.vo, demand.node));
   TRY_ASSIGN(auto state, book_.state(tx));
   TRY_ASSIGN(const auto decision, choose(turn, demand, state));
@@ -410,7 +441,8 @@ Status Factory::reserve_host(exchange::Turn& turn, const exchange::Message& requ
   api::Demand demand;
   demand.policy = api::Policy::kSpread;
   demand.node.push_back({node.name, node.cpus, node.memory, model::disk_demand(node), "", "", node.image.name,
-                         node.boot.machine, node.boot.firmware});
+                         node.boot.machine, node.boot.firmware, input.request.from});
+  if (!input.request.from.empty()) TRY(visible_host(turn, request.vo, input.request.from));
   TRY(check_quota(turn, request.vo, demand.node));
   TRY_ASSIGN(auto state, book_.state(turn.transaction()));
   TRY_ASSIGN(const auto decision, choose(turn, demand, state));
@@ -470,12 +502,13 @@ Status Factory::begin_host(exchange::Turn& turn, const exchange::Message& reques
     return conflict(fmt::format("virtual host {} is {}: {} is not possible now", row.host.name,
                                 contracts::vhc::to_string(row.host.state), input.operation));
   TRY(check_quota(turn, row, *operation));
-  if (*operation == model::HostOperation::kThaw) TRY(book_.hold(turn.transaction(), row, true, true));
+  if (*operation == model::HostOperation::kThaw) TRY(choose_place(turn, row, response));
   row.host.operation = input.operation;
   row.host.since = turn.now();
   TRY(put(turn, row));
   response.known = true;
-  if (!row.is_lost) {
+  TRY_ASSIGN(const bool is_left, has_left(turn, row));
+  if (!row.is_lost && !(destroys && is_left)) {
     TRY_ASSIGN(const auto physical, book_.physical_host(turn.transaction(), row.host.physical_host));
     if (!physical) return not_found(fmt::format("the physical host {} is not registered", row.host.physical_host));
     response.controller.address = physical->host.address;
@@ -504,10 +537,13 @@ Status Factory::end_host(exchange::Turn& turn, const exchange::Message& request,
   if (!operation) return internal(fmt::format("the row of host {} holds an unknown operation", input.host));
   row->host.operation.clear();
   row->host.since = turn.now();
-  if (input.succeeded) row->stopped = false;
-  if (!input.succeeded) {
+  // Aborted when its controller had frozen it already: that cannot be undone by ending the rest.
+  const bool is_frozen = *operation == model::HostOperation::kFreeze && row->reported == HostState::kFrozen;
+  const bool succeeded = input.succeeded || is_frozen;
+  if (succeeded) row->stopped = false;
+  if (!succeeded) {
     if (*operation == model::HostOperation::kCreate) row->host.condition = "its creation failed";
-    if (row->host.state == HostState::kFrozen && !row->is_lost) TRY(book_.hold(turn.transaction(), *row, false, true));
+    if (row->host.state == HostState::kFrozen && !row->is_lost) TRY(stay_frozen(turn, *row));
     TRY(put(turn, *row));
     return answer(turn, request.message_id, api::EndHostResponse{});
   }
@@ -521,7 +557,9 @@ Status Factory::end_host(exchange::Turn& turn, const exchange::Message& request,
     for (const Bytes& part : input.saved) saved.count += part.count;
     // A controller that had frozen it before has written nothing.
     if (saved > Bytes{}) row->frozen = saved;
+    TRY(note_stored(turn, *row, input));
   }
+  if (*operation == model::HostOperation::kThaw) TRY(note_thawed(turn, *row, input));
   // What its controller reports of it may come later.
   const bool thawed_paused = *operation == model::HostOperation::kThaw && input.paused.value_or(false);
   const auto target = model::rule_of(thawed_paused ? model::HostOperation::kThawPaused : *operation).target;
@@ -530,70 +568,6 @@ Status Factory::end_host(exchange::Turn& turn, const exchange::Message& request,
   follow_reported_state(*row);  // it may have been paused again before its operation was over
   TRY(put(turn, *row));
   return answer(turn, request.message_id, api::EndHostResponse{});
-}
-
-Status Factory::get_controller(exchange::Turn& turn, const exchange::Message& request,
-                               const api::GetControllerRequest& input) {
-  TRY_ASSIGN(const auto row, visible_host(turn, request.vo, input.host));
-  TRY_ASSIGN(const auto physical, book_.physical_host(turn.transaction(), row.host.physical_host));
-  if (!physical) return not_found(fmt::format("the physical host {} is not registered", row.host.physical_host));
-  api::GetControllerResponse response;
-  response.controller.address = physical->host.address;
-  return answer(turn, request.message_id, response);
-}
-
-Status Factory::get_segments(exchange::Turn& turn, const exchange::Message& request,
-                             const api::GetSegmentsRequest& input) {
-  TRY_ASSIGN(const auto networks, book_.networks(turn.transaction(), input.cluster));
-  std::map<std::string, PhysicalRow> taking_part;
-  for (const auto& network : networks) {
-    if (network.vo != request.vo) return not_found(fmt::format("there is no cluster {}", input.cluster));
-    for (const auto& name : network.physical_hosts) {
-      TRY_ASSIGN(auto physical, book_.physical_host(turn.transaction(), name));
-      if (physical) taking_part.emplace(name, std::move(*physical));
-    }
-  }
-  api::GetSegmentsResponse response;
-  for (const auto& network : networks) {
-    for (const auto& [name, physical] : taking_part) {
-      api::SegmentEnd end;
-      end.segment = network.network.segment;
-      end.controller.address = physical.host.address;
-      end.physical_host = name;
-      end.network.segment = network.network.segment;
-      end.network.key = network.key;
-      for (const auto& [other, peer] : taking_part) {
-        if (other != name) end.network.peer.push_back({other, peer.host.tunnel});
-      }
-      response.segment.push_back(std::move(end));
-    }
-  }
-  return answer(turn, request.message_id, response);
-}
-
-Status Factory::list_virtual_hosts(exchange::Turn& turn, const exchange::Message& request,
-                                   const api::ListVirtualHostsRequest& input) {
-  TRY_ASSIGN(auto rows, book_.hosts(turn.transaction(), input.cluster.value_or("")));
-  api::ListVirtualHostsResponse response;
-  for (auto& row : rows) {
-    if (row.host.vo == request.vo) response.host.push_back(std::move(row.host));
-  }
-  return answer(turn, request.message_id, response);
-}
-
-Status Factory::get_virtual_host(exchange::Turn& turn, const exchange::Message& request,
-                                 const api::GetVirtualHostRequest& input) {
-  api::GetVirtualHostResponse response;
-  auto found = visible_host(turn, request.vo, input.host);
-  if (found) {
-    response.host = std::move(found->host);
-    return answer(turn, request.message_id, response);
-  }
-  // A single host that is gone can still be looked at.
-  TRY_ASSIGN(auto past, book_.past_host(turn.transaction(), request.vo, input.host));
-  if (!past) return found.error();
-  response.host = std::move(*past);
-  return answer(turn, request.message_id, response);
 }
 
 }  // namespace nuraghe::services::vhf

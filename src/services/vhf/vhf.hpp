@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,6 +32,11 @@ struct FactoryOptions {
   // The address of the site's certificate authority, which withdraws what a forgotten host has; empty: there is none.
   std::string authority;
 };
+
+exchange::Event host_event(const HostRow& row, std::string kind, std::string text);
+// What a physical host offers, in the words of placement, that can go on with frozen states of this format.
+std::string frozen_word(const std::string& format);
+inline bool is_stored(const HostRow& row) { return row.host.state == HostState::kFrozen && !row.state.digest.empty(); }
 
 // Timers of this prefix, with a physical host's name behind it, ask whether it renewed.
 inline constexpr std::string_view kPresenceTimer = "presence/";
@@ -117,7 +123,22 @@ class Factory final : public api::Skeleton {
   // Its physical host is gone for good: it holds nothing any more, and can only be destroyed.
   Status lose(exchange::Turn& turn, HostRow row) const;
   // Chooses places for the nodes among the physical hosts that are alive.
-  Result<placement::Decision> choose(exchange::Turn& turn, const api::Demand& demand, StateRow& state);
+  // `besides`: what each of the nodes asks, too.
+  Result<placement::Decision> choose(exchange::Turn& turn, const api::Demand& demand, StateRow& state,
+                                     const std::set<std::string>& besides = {}) const;
+  // ---- frozen hosts that another physical host takes over (moving.cpp) ----
+  // Books what a frozen host needs to be thawed: where it is or, when it cannot be thawed there and the repository has
+  // its state, elsewhere.
+  Status choose_place(exchange::Turn& turn, HostRow& row, api::BeginHostResponse& response) const;
+  Status move_elsewhere(exchange::Turn& turn, HostRow& row, api::BeginHostResponse& response) const;
+  // A thaw failed: it holds what a frozen host holds.
+  Status stay_frozen(exchange::Turn& turn, HostRow& row) const;
+  Status note_stored(exchange::Turn& turn, HostRow& row, const api::EndHostRequest& input) const;
+  Status note_thawed(exchange::Turn& turn, HostRow& row, const api::EndHostRequest& input) const;
+  // Its physical host is gone for good, and it goes on from the repository.
+  Status leave(exchange::Turn& turn, HostRow row) const;
+  // Whether a frozen host has nothing left but its state in the repository, as far as can be seen now.
+  Result<bool> has_left(exchange::Turn& turn, const HostRow& row) const;
   // A host of the caller's VO by id, or by name when it is a single one; kNotFound otherwise.
   Result<HostRow> visible_host(exchange::Turn& turn, const std::string& vo, const std::string& id_or_name);
   Status compare_with_reported(exchange::Turn& turn, const api::RegisterPhysicalHostRequest& input,

@@ -7,6 +7,7 @@
 
 #include "env/posix.hpp"
 #include "model/image.hpp"
+#include "services/vhir/states.hpp"
 
 namespace nuraghe::services::vhir {
 namespace {
@@ -51,6 +52,7 @@ Status start(exchange::Turn& turn, const Order& order) {
 Status Repository::open(store::Store& store) {
   TRY(quotas_.open(store));
   TRY(rows_.open(store, "vhir_image"));
+  TRY(frozen_.open(store, "vhir_state"));
   return holds_.open(store, "vhir_hold");
 }
 
@@ -77,12 +79,13 @@ Result<api::Image> Repository::named(exchange::Turn& turn, const std::string& vo
 }
 
 Status Repository::resolve(exchange::Turn& turn, const exchange::Message& request, const api::ResolveRequest& input) {
+  if (input.from && !input.from->empty()) return resolve_state(turn, request, input);
   TRY_ASSIGN(const auto images, images_of(turn, request.vo));
   TRY_ASSIGN(const auto* image, best_match(images, input.requirement));
   if (!input.host.empty()) {
     TRY_ASSIGN(const auto hold, holds_.find(turn.transaction(), input.host));
     if (hold && hold->vo != request.vo) return not_found(fmt::format("there is no virtual host {}", input.host));
-    TRY(holds_.put(turn.transaction(), input.host, {image->digest, request.vo}));
+    TRY(holds_.put(turn.transaction(), input.host, {image->digest, request.vo, {}}));
     exchange::Event event;
     event.vo = request.vo;
     event.cluster = input.cluster;
@@ -150,9 +153,14 @@ Result<std::vector<std::string>> Repository::digests_in_use(exchange::Turn& turn
   // The same bytes may be another VO's image too, or what a host was made of before its image got another content.
   std::set<std::string> kept;
   TRY_ASSIGN(const auto holds, holds_.scan(tx, ""));
-  for (const auto& [host, hold] : holds) kept.insert(hold.digest);
+  for (const auto& [host, hold] : holds) {
+    kept.insert(hold.digest);
+    if (!hold.state.empty()) kept.insert(hold.state);
+  }
   TRY_ASSIGN(const auto rows, rows_.scan(tx, ""));
   for (const auto& [key, row] : rows) kept.insert(row.image.digest);
+  TRY_ASSIGN(const auto states, frozen_.scan(tx, ""));
+  for (const auto& [host, row] : states) kept.insert(row.digest);
   return std::vector<std::string>(kept.begin(), kept.end());
 }
 
@@ -176,11 +184,20 @@ Status Repository::release_image(exchange::Turn& turn, const exchange::Message& 
                                  const api::ReleaseImageRequest& input) {
   TRY_ASSIGN(const auto hold, holds_.find(turn.transaction(), input.host));
   // Another VO's hold is answered as one that is not there.
-  if (hold && hold->vo == request.vo) TRY(holds_.erase(turn.transaction(), input.host));
+  if (hold && hold->vo == request.vo) {
+    TRY(holds_.erase(turn.transaction(), input.host));
+    if (!hold->state.empty()) TRY(delete_state(turn, input.host, request.vo, hold->state));
+  }
+  TRY_ASSIGN(const auto state, frozen_.find(turn.transaction(), input.host));
+  if (state && state->vo == request.vo) TRY(forget_state(turn, input.host, *state));
   return answer(turn, request.message_id, api::ReleaseImageResponse{});
 }
 
 Result<std::string> Repository::run_job(const exchange::Job& job, exchange::JobContext& context) {
+  if (is_state_job(job)) {
+    TRY_ASSIGN(const auto state, decode_record<StateOrder>(job.payload));
+    return fetch_state(state, context);
+  }
   TRY_ASSIGN(const auto order, decode_record<Order>(job.payload));
   const auto go_on = [&](double) { return !context.cancelled(); };
   Outcome outcome;
@@ -221,6 +238,10 @@ Result<std::string> Repository::run_job(const exchange::Job& job, exchange::JobC
 }
 
 Status Repository::on_job(exchange::Turn& turn, const exchange::Job& job, const Result<std::string>& result) {
+  if (is_state_job(job)) {
+    TRY_ASSIGN(const auto state, decode_record<StateOrder>(job.payload));
+    return state_stored(turn, state, result);
+  }
   TRY_ASSIGN(const auto order, decode_record<Order>(job.payload));
   if (!result) return fail(turn, order.request, result.error());
   TRY_ASSIGN(auto outcome, decode_record<Outcome>(*result));

@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 
 #include <condition_variable>
+#include <cstdlib>
+#include <filesystem>
 #include <mutex>
 #include <thread>
 
@@ -48,6 +50,18 @@ bool is_answered(int port) {
   const sockaddr_in address = loopback(port);
   return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() { EXPECT_NE(::mkdtemp(path_.data()), nullptr); }
+  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_ = "/tmp/nuraghe-driver-XXXXXX";
+};
 
 class DriverContract : public testing::TestWithParam<std::string> {
  protected:
@@ -109,12 +123,33 @@ class DriverContract : public testing::TestWithParam<std::string> {
         return driver_->destroy(id, control);
       case Verb::kSetLink:
         return driver_->set_link(id, "management", true, control);
+      case Verb::kExport: {
+        auto frozen = driver_->export_frozen(id, control);
+        return frozen ? Status() : Status(std::move(frozen).error());
+      }
+      case Verb::kImport:
+        return driver_->import_frozen(world_->tiny(id), exported_, control);
     }
     return internal("unknown verb");
   }
 
+  // What import is tried with: files of a frozen host of this kind, copied so that they outlive it.
+  void keep_exported(const std::string& id) {
+    const auto frozen = driver_->export_frozen(id, kPatient);
+    ASSERT_OK(frozen);
+    EXPECT_EQ(frozen->spec.id, id);
+    exported_ = {frozen->format, {}, {}, false};
+    for (const auto& file : frozen->files) {
+      const std::string copy = exported_folder_.path() + "/" + file.name;
+      std::filesystem::copy_file(file.path, copy, std::filesystem::copy_options::overwrite_existing);
+      exported_.files.push_back({file.name, copy});
+    }
+  }
+
   std::unique_ptr<DriverWorld> world_;
   std::unique_ptr<Driver> driver_;
+  TemporaryFolder exported_folder_;
+  FrozenHost exported_;
 };
 
 TEST_P(DriverContract, NamesItselfAndLacksNothing) {
@@ -225,6 +260,8 @@ TEST_P(DriverContract, AnotherSpecificationIsNoRepeat) {
 
 // State × verb, all of them: what the table says is what happens, and what is refused changes nothing.
 TEST_P(DriverContract, RefusesWhatTheTableForbids) {
+  ASSERT_NO_FATAL_FAILURE(bring("exported", HostState::kFrozen));
+  ASSERT_NO_FATAL_FAILURE(keep_exported("exported"));
   for (const HostState from : kHostStates) {
     for (const Verb verb : kVerbs) {
       if (legality(verb, from) != Legality::kIllegal) continue;
@@ -250,6 +287,50 @@ TEST_P(DriverContract, DestroyFromEachStateLeavesNothing) {
     EXPECT_EQ(world_->leftovers(), std::vector<std::string>());
     EXPECT_EQ(driver_->list().value(), std::vector<std::string>());
   }
+}
+
+// Its first physical host, with all that it had, is gone before it goes on with the second.
+TEST_P(DriverContract, AFrozenHostGoesOnElsewhere) {
+  create_ready("h");
+  ASSERT_OK(await_beat(*driver_, "h", 1));
+  ASSERT_OK(driver_->freeze("h", kPatient));
+  const int frozen_at = last_beat(*driver_, "h");
+  ASSERT_NO_FATAL_FAILURE(keep_exported("h"));
+  EXPECT_EQ(exported_.format, driver_->capabilities().frozen_format);
+  ASSERT_OK(driver_->destroy("h", kPatient));
+  const auto other_world = make_world(GetParam());
+  auto other = other_world->open();
+  ASSERT_NE(other, nullptr);
+  for (int i = 0; i < 2; ++i) ASSERT_OK(other->import_frozen(other_world->tiny("h"), exported_, kPatient));
+  EXPECT_EQ(other->inspect("h")->state, HostState::kFrozen);
+  other.reset();
+  other = other_world->open();
+  ASSERT_NE(other, nullptr);
+  ASSERT_OK(other->thaw("h", false, kPatient));
+  ASSERT_OK(await_beat(*other, "h", frozen_at + 1));
+  const std::string console = other->console_tail("h", kib(64)).value();
+  EXPECT_EQ(console.find("READY"), console.rfind("READY")) << console;
+  ASSERT_OK(other->destroy("h", kPatient));
+  EXPECT_EQ(other_world->leftovers(), std::vector<std::string>());
+}
+
+TEST_P(DriverContract, ImportsNothingThatDoesNotFit) {
+  ASSERT_NO_FATAL_FAILURE(bring("exported", HostState::kFrozen));
+  ASSERT_NO_FATAL_FAILURE(keep_exported("exported"));
+  FrozenHost foreign = exported_;
+  foreign.format = "another hypervisor";
+  EXPECT_EQ(driver_->import_frozen(world_->tiny("h"), foreign, kPatient).error().code(), ErrorCode::kUnsupported);
+  FrozenHost incomplete = exported_;
+  incomplete.files.pop_back();
+  EXPECT_EQ(driver_->import_frozen(world_->tiny("h"), incomplete, kPatient).error().code(), ErrorCode::kCorrupt);
+  HostSpec larger = world_->tiny("h");
+  larger.memory = larger.memory + mib(4);
+  EXPECT_EQ(driver_->import_frozen(larger, exported_, kPatient).error().code(), ErrorCode::kCorrupt);
+  // Nothing of that is in the way of the right one.
+  ASSERT_OK(driver_->import_frozen(world_->tiny("h"), exported_, kPatient));
+  EXPECT_EQ(driver_->import_frozen(larger, exported_, kPatient).error().code(), ErrorCode::kConflict);
+  ASSERT_OK(driver_->thaw("h", true, kPatient));
+  EXPECT_EQ(state("h"), HostState::kPaused);
 }
 
 TEST_P(DriverContract, TheSshPortOfAFrozenHostCanBeMoved) {
@@ -296,7 +377,7 @@ TEST_P(DriverContract, ATombstoneRefusesALateCreateUntilItIsForgotten) {
 
 TEST_P(DriverContract, UnknownHostsAreNotFound) {
   for (const Verb verb : kVerbs) {
-    if (verb == Verb::kCreate || verb == Verb::kDestroy) continue;
+    if (verb == Verb::kCreate || verb == Verb::kDestroy || verb == Verb::kImport) continue;
     const Status done = act(verb, "nobody");
     ASSERT_FALSE(done);
     EXPECT_EQ(done.error().code(), ErrorCode::kNotFound) << verb_name(verb) << ": " << done.error().to_string();
