@@ -296,7 +296,7 @@ Status Factory::prepare(exchange::Turn& turn, const exchange::Message& request, 
     prepared.request.requirement = requirement_of(node.image);
     prepared.request.seed = {seeds[i].digest, fmt::format("{}/{}", options_.seed_base, row.id)};
     prepared.request.keep = row.on_failure == "keep";
-    prepared.request.from = seeds[i].source;
+    if (!seeds[i].source.empty()) prepared.request.from = seeds[i].source;
     response.node.push_back(std::move(prepared));
     api::Member member;
     member.name = node.name;

@@ -337,13 +337,13 @@ TEST_F(CopyTest, ACopyAsksForTheHostsAndSubnetsOfItsSource) {
   const auto planned = contracts::vcf::parse_plan_response(ask_copy("a", "b"));
   ASSERT_TRUE(planned) << planned.error().to_string();
   ASSERT_THAT(planned->demand.node, SizeIs(1));
-  EXPECT_EQ(planned->demand.node.front().from, "vh-a");
+  EXPECT_EQ(planned->demand.node.front().from.value_or(""), "vh-a");
   ASSERT_THAT(planned->demand.network, SizeIs(1));
   EXPECT_EQ(planned->demand.network.front().subnet, "10.128.0.0/24");
   const auto prepared = prepare(planned->cluster, "vh-b", 8);
   ASSERT_TRUE(prepared) << prepared.error().to_string();
   const auto& request = prepared->node.front().request;
-  EXPECT_EQ(request.from, "vh-a");
+  EXPECT_EQ(request.from.value_or(""), "vh-a");
   EXPECT_EQ(request.host, "vh-b");
   EXPECT_EQ(request.seed.digest, "") << "that of its source";
   EXPECT_EQ(request.seed.address, options_.seed_base + "/" + planned->cluster);

@@ -58,7 +58,7 @@ Status Factory::move_elsewhere(exchange::Turn& turn, HostRow& row, api::BeginHos
   api::Demand demand;
   demand.policy = api::Policy::kSpread;
   demand.node.push_back(row.request);
-  demand.node.front().from.clear();  // it is what it became
+  demand.node.front().from.reset();  // it is what it became
   TRY_ASSIGN(auto state, book_.state(tx));
   TRY_ASSIGN(const auto decision, choose(turn, demand, state, {frozen_word(row.state_format)}));
   TRY(book_.put_state(tx, state));
@@ -84,6 +84,13 @@ Status Factory::note_stored(exchange::Turn& turn, HostRow& row, const api::EndHo
   row.is_absent = false;
   TRY_ASSIGN(const auto physical, book_.physical_host(turn.transaction(), row.host.physical_host));
   row.state_format = physical ? physical->host.frozen_format : "";
+  if (!row.state.digest.empty()) {
+    auto stored = host_event(row, "host.stored",
+                             fmt::format("the frozen state of {} is in the repository: {}", row.host.name,
+                                         input.state_size.value_or(Bytes{}).to_string()));
+    stored.attributes["digest"] = row.state.digest;
+    return turn.publish(std::move(stored));
+  }
   if (!input.reason || input.reason->empty()) return {};
   auto event = host_event(row, "host.changed",
                           fmt::format("the frozen state of {} is on physical host {} alone: {}", row.host.name,

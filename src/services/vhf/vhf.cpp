@@ -360,11 +360,11 @@ Result<placement::Decision> Factory::choose(exchange::Turn& turn, const api::Dem
   for (const auto& node : demand.node) {
     auto asks = asks_of(node);
     asks.insert(besides.begin(), besides.end());
-    if (!node.from.empty()) {
-      TRY_ASSIGN(const auto source, book_.host(turn.transaction(), node.from));
+    if (const std::string from = node.from.value_or(""); !from.empty()) {
+      TRY_ASSIGN(const auto source, book_.host(turn.transaction(), from));
       if (!source || !is_stored(*source))
         return conflict(fmt::format("virtual host {}, of which {} is to be a copy, is not frozen in the repository",
-                                    source ? source->host.name : node.from, node.name));
+                                    source ? source->host.name : from, node.name));
       asks.insert(frozen_word(source->state_format));
     }
     nodes.push_back({node.name, {node.cpus, node.memory, node.disk}, node.site, node.pin, node.image, std::move(asks)});
@@ -394,7 +394,7 @@ Status Factory::reserve(exchange::Turn& turn, const exchange::Message& request, 
     return conflict(fmt::format("hosts are reserved for cluster {} already", demand.cluster));
   for (const auto& node : demand.node) {
     // Another's is not there for whoever asks.
-    if (!node.from.empty()) TRY(visible_host(turn, request.vo, node.from));
+    if (node.from && !node.from->empty()) TRY(visible_host(turn, request.vo, *node.from));
   }
   TRY(check_quota(turn, request.vo, demand.node));
   TRY_ASSIGN(auto state, book_.state(tx));
@@ -442,7 +442,7 @@ Status Factory::reserve_host(exchange::Turn& turn, const exchange::Message& requ
   demand.policy = api::Policy::kSpread;
   demand.node.push_back({node.name, node.cpus, node.memory, model::disk_demand(node), "", "", node.image.name,
                          node.boot.machine, node.boot.firmware, input.request.from});
-  if (!input.request.from.empty()) TRY(visible_host(turn, request.vo, input.request.from));
+  if (input.request.from && !input.request.from->empty()) TRY(visible_host(turn, request.vo, *input.request.from));
   TRY(check_quota(turn, request.vo, demand.node));
   TRY_ASSIGN(auto state, book_.state(turn.transaction()));
   TRY_ASSIGN(const auto decision, choose(turn, demand, state));

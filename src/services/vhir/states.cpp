@@ -42,7 +42,6 @@ Status Repository::store_state(exchange::Turn& turn, const exchange::Message& re
   order.request = request.message_id;
   order.host = input.host;
   order.vo = request.vo;
-  order.cluster = input.cluster;
   order.controller = input.controller;
   order.digest = input.state;
   return start_state_job(turn, order);
@@ -134,14 +133,6 @@ Status Repository::state_stored(exchange::Turn& turn, const StateOrder& order, c
   row.stored = turn.now();
   TRY(frozen_.put(turn.transaction(), order.host, row));
   if (before && before->digest != row.digest) TRY(delete_state(turn, order.host, before->vo, before->digest));
-  exchange::Event event;
-  event.vo = order.vo;
-  event.cluster = order.cluster;
-  event.host = order.host;
-  event.kind = "host.stored";
-  event.text = fmt::format("the frozen state of {} is in the repository: {}", order.host, row.size.to_string());
-  event.attributes["digest"] = row.digest;
-  TRY(turn.publish(std::move(event)));
   api::StoreStateResponse response;
   response.reference = reference_of_state(order.host, row.digest, images_.root());
   response.size = row.size;

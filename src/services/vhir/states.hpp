@@ -12,13 +12,13 @@ namespace nuraghe::services::vhir {
 struct StateOrder {
   bool removes = false;
   std::string request;  // message id to be answered; empty: nobody waits
-  std::string host, vo, cluster;
+  std::string host, vo;
   std::string controller;         // its address
   std::string digest;             // of the manifest
   std::vector<std::string> kept;  // removes: digests of all images and states that somebody has
   template <class V>
   void fields(V& v) {
-    v(1, removes), v(2, request), v(3, host), v(4, vo), v(5, cluster), v(6, controller), v(7, digest), v(8, kept);
+    v(1, removes), v(2, request), v(3, host), v(4, vo), v(5, controller), v(6, digest), v(7, kept);
   }
 };
 

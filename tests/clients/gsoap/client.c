@@ -49,12 +49,15 @@ static void print_state(const char *address) {
   printf("state %.*s\n", (int)strcspn(value + 1, "<"), value + 1);
 }
 
-static char *create(const char *address, const char *blueprint) {
+static char *create(const char *address, const char *file) {
   struct _vcm__create_USCOREvc request;
   struct _vcm__create_USCOREvcResponse response;
   struct vcf__ClusterRequest cluster;
   soap_default_vcf__ClusterRequest(soap, &cluster);
-  cluster.blueprint.__any = text_of_file(blueprint);
+  __typeof__(*cluster.blueprint) blueprint;
+  memset(&blueprint, 0, sizeof blueprint);
+  blueprint.__any = text_of_file(file);
+  cluster.blueprint = &blueprint;
   request.request = &cluster;
   authorise();
   call("create_vc", soap_call___manager__create_USCOREvc(soap, address, NULL, &request, &response));
