@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "services/registry/registry.hpp"
 #include "services/tenant/tenant.hpp"
 
 namespace nuraghe::api {
@@ -28,10 +29,14 @@ class Hearing : public ::testing::Test {
   }
 
   services::tenant::AccountBoard board_;
-  HearingOptions options_{
-      {{{"admin", "local", Role::kAdministrator}, "t1"}, {{"robot", "physics", Role::kViewer}, "t2"}},
-      &board_,
-      nullptr};
+  HearingOptions options_{{{{"admin", "local", Role::kAdministrator}, "t1"},
+                           {{"robot", "physics", Role::kViewer}, "t2"},
+                           {{"other", "-", Role::kPeer}, "t3"},
+                           {{"host", "-", Role::kController}, "t4"},
+                           {{"twice", "-", Role::kController}, "t5"},
+                           {{"twice", "physics", Role::kViewer}, "t6"}},
+                          &board_,
+                          nullptr};
 };
 
 TEST_F(Hearing, AMemberAsLongAsTheMembershipLasts) {
@@ -60,6 +65,35 @@ TEST_F(Hearing, ATokenAsLongAsItIsInTheFile) {
   EXPECT_FALSE(hears("token:gone"));
   EXPECT_TRUE(hears("token:admin", "chemistry", true));
   EXPECT_TRUE(hears("token:admin", "local", true, kHostOfSite));
+}
+
+// Processes of the site subscribe for whichever VO they say.
+TEST_F(Hearing, AProcessOfTheSiteByItsToken) {
+  OutsideTable table;
+  services::registry::ServiceRow row;
+  row.name = "greeting";
+  row.name_space = "urn:example:greeting:1";
+  row.operations = {
+      {"get", contracts::registry::Access::kController, true, false, "GET", "/greetings/{name}"},
+      {"list", contracts::registry::Access::kController, true, false, "GET", "/greetings"},
+  };
+  row.resources = {{"Guest", "guests", "get", "name", "guest", "list", {}, {}, {}}};
+  table.set("greeting", &row);
+  options_.outside = &table;
+  const std::string guest = "/services/greeting/guests/Ada";
+  for (const std::string vo : {"physics", "chemistry"}) {
+    EXPECT_TRUE(hears("token:other", vo));
+    EXPECT_TRUE(hears("token:other", vo, false, "/services/hades/machines/m1"));
+    EXPECT_TRUE(hears("token:other", vo, false, guest));
+    EXPECT_TRUE(hears("token:host", vo, false, guest));
+    EXPECT_FALSE(hears("token:host", vo)) << "as at the doors";
+  }
+  EXPECT_FALSE(hears("token:other", "physics", true)) << "it was an administrator's";
+  EXPECT_FALSE(hears("token:robot", "physics", false, guest));
+  // What one of two tokens of a name shows.
+  EXPECT_TRUE(hears("token:twice"));
+  EXPECT_TRUE(hears("token:twice", "physics", false, guest));
+  EXPECT_FALSE(hears("token:twice", "chemistry"));
 }
 
 // Who may not read a resource may not hear of it.

@@ -53,15 +53,8 @@ class TextSource final : public ByteSource {
 
 class PackedSource final : public ByteSource {
  public:
-  PackedSource(env::UniqueFd fd, std::string path, std::int64_t file_size, std::vector<env::Extent> extents)
-      : fd_(std::move(fd)), path_(std::move(path)), extents_(std::move(extents)) {
-    head_ = kMagic;
-    append_word(head_, file_size);
-    append_word(head_, static_cast<std::int64_t>(extents_.size()));
-    for (const auto& extent : extents_) {
-      append_word(head_, extent.offset);
-      append_word(head_, extent.length);
-    }
+  PackedSource(env::UniqueFd fd, std::string path, std::string head, std::vector<env::Extent> extents)
+      : fd_(std::move(fd)), path_(std::move(path)), extents_(std::move(extents)), head_(std::move(head)) {
     auto at = static_cast<std::int64_t>(head_.size());
     for (const auto& extent : extents_) {
       begins_.push_back(at);
@@ -101,6 +94,41 @@ class PackedSource final : public ByteSource {
   Bytes size_;
 };
 
+// What stands before the data.
+struct Layout {
+  std::int64_t size = 0;  // of the file
+  std::vector<env::Extent> extents;
+};
+
+// How long it is; 0: not known yet.
+Result<std::size_t> layout_length(std::string_view head, const std::string& path) {
+  const auto seen = std::min(head.size(), kMagic.size());
+  if (head.substr(0, seen) != kMagic.substr(0, seen)) return corrupt(path + ": this is no packed file");
+  if (head.size() < kFixed) return std::size_t{0};
+  const std::int64_t count = word_at(head, kMagic.size() + kWord);
+  if (count < 0 || count > kMostExtents) return corrupt(path + ": its packed form has no sensible number of extents");
+  return kFixed + static_cast<std::size_t>(count) * kPerExtent;
+}
+
+// Requires the whole of it.
+Result<Layout> read_layout(std::string_view head, const std::string& path) {
+  Layout layout;
+  layout.size = word_at(head, kMagic.size());
+  if (layout.size < 0) return corrupt(path + ": its packed form has no sensible size");
+  const std::int64_t count = word_at(head, kMagic.size() + kWord);
+  std::int64_t end = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto at = kFixed + static_cast<std::size_t>(i) * kPerExtent;
+    const env::Extent extent{word_at(head, at), word_at(head, at + kWord)};
+    const bool is_inside = extent.offset >= end && extent.length > 0 && extent.offset <= layout.size &&
+                           extent.length <= layout.size - extent.offset;
+    if (!is_inside) return corrupt(path + ": the extents of its packed form overlap, or lie outside of it");
+    end = extent.offset + extent.length;
+    layout.extents.push_back(extent);
+  }
+  return layout;
+}
+
 // Takes a packed file apart as it comes.
 class Unpacker {
  public:
@@ -109,9 +137,12 @@ class Unpacker {
   Status take(std::string_view piece) {
     if (!has_head_) {
       head_.append(piece);
-      TRY_ASSIGN(const std::size_t length, head_length());
+      TRY_ASSIGN(const std::size_t length, layout_length(head_, path_));
       if (length == 0 || head_.size() < length) return {};
-      TRY(read_head());
+      TRY_ASSIGN(layout_, read_layout(head_, path_));
+      if (Bytes{layout_.size} > limit_)
+        return exhausted(fmt::format("{} would have {}; the limit is {}", path_, Bytes{layout_.size}.to_string(),
+                                     limit_.to_string()));
       has_head_ = true;
       const std::string rest = head_.substr(length);
       head_.clear();
@@ -120,45 +151,16 @@ class Unpacker {
     return write(piece);
   }
   Status finish() {
-    if (!has_head_ || at_ != extents_.size()) return corrupt(path_ + ": its packed form ends too early");
-    if (::ftruncate(fd_, size_) != 0) return system_error("write " + path_, errno);
+    if (!has_head_ || at_ != layout_.extents.size()) return corrupt(path_ + ": its packed form ends too early");
+    if (::ftruncate(fd_, layout_.size) != 0) return system_error("write " + path_, errno);
     return ::fsync(fd_) == 0 ? Status() : Status(system_error("fsync " + path_, errno));
   }
 
  private:
-  // 0: not known yet.
-  Result<std::size_t> head_length() const {
-    const auto seen = std::min(head_.size(), kMagic.size());
-    if (std::string_view(head_).substr(0, seen) != kMagic.substr(0, seen))
-      return corrupt(path_ + ": this is no packed file");
-    if (head_.size() < kFixed) return std::size_t{0};
-    const std::int64_t count = word_at(head_, kMagic.size() + kWord);
-    if (count < 0 || count > kMostExtents)
-      return corrupt(path_ + ": its packed form has no sensible number of extents");
-    return kFixed + static_cast<std::size_t>(count) * kPerExtent;
-  }
-  Status read_head() {
-    size_ = word_at(head_, kMagic.size());
-    if (size_ < 0) return corrupt(path_ + ": its packed form has no sensible size");
-    if (Bytes{size_} > limit_)
-      return exhausted(
-          fmt::format("{} would have {}; the limit is {}", path_, Bytes{size_}.to_string(), limit_.to_string()));
-    const std::int64_t count = word_at(head_, kMagic.size() + kWord);
-    std::int64_t end = 0;
-    for (std::int64_t i = 0; i < count; ++i) {
-      const auto at = kFixed + static_cast<std::size_t>(i) * kPerExtent;
-      const env::Extent extent{word_at(head_, at), word_at(head_, at + kWord)};
-      if (extent.offset < end || extent.length <= 0 || extent.offset > size_ || extent.length > size_ - extent.offset)
-        return corrupt(path_ + ": the extents of its packed form overlap, or lie outside of it");
-      end = extent.offset + extent.length;
-      extents_.push_back(extent);
-    }
-    return {};
-  }
   Status write(std::string_view piece) {
     while (!piece.empty()) {
-      if (at_ == extents_.size()) return corrupt(path_ + ": its packed form is too long");
-      const auto& extent = extents_[at_];
+      if (at_ == layout_.extents.size()) return corrupt(path_ + ": its packed form is too long");
+      const auto& extent = layout_.extents[at_];
       const auto room = static_cast<std::size_t>(extent.length - done_);
       const auto count = ::pwrite(fd_, piece.data(), std::min(piece.size(), room), extent.offset + done_);
       if (count < 0 && errno == EINTR) continue;
@@ -177,8 +179,7 @@ class Unpacker {
   const Bytes limit_;
   bool has_head_ = false;
   std::string head_;
-  std::int64_t size_ = 0;
-  std::vector<env::Extent> extents_;
+  Layout layout_;
   std::size_t at_ = 0;     // the extent that is being written
   std::int64_t done_ = 0;  // bytes of it
 };
@@ -198,16 +199,34 @@ Result<std::string> digest_of(ByteSource& source, const std::function<Status()>&
   return hash.finish();
 }
 
-Result<std::unique_ptr<ByteSource>> pack_file(const std::string& path) {
-  env::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+Result<std::string> layout_of(const std::string& path) {
+  const env::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   struct stat info {};
   if (!fd.valid() || ::fstat(fd.get(), &info) != 0) return system_error("open " + path, errno);
   if (!S_ISREG(info.st_mode)) return invalid(path + " is no plain file");
-  TRY_ASSIGN(auto extents, env::data_extents(fd.get(), path));
+  TRY_ASSIGN(const auto extents, env::data_extents(fd.get(), path));
   if (static_cast<std::int64_t>(extents.size()) > kMostExtents)
     return unsupported(fmt::format("{} consists of more than {} pieces", path, kMostExtents));
+  std::string head(kMagic);
+  append_word(head, info.st_size);
+  append_word(head, static_cast<std::int64_t>(extents.size()));
+  for (const auto& extent : extents) {
+    append_word(head, extent.offset);
+    append_word(head, extent.length);
+  }
+  return head;
+}
+
+Result<std::unique_ptr<ByteSource>> pack_file(const std::string& path, const std::string& layout) {
+  env::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  struct stat info {};
+  if (!fd.valid() || ::fstat(fd.get(), &info) != 0) return system_error("open " + path, errno);
+  TRY_ASSIGN(const auto length, layout_length(layout, path));
+  if (length == 0 || layout.size() != length) return corrupt(path + ": its layout is none");
+  TRY_ASSIGN(auto read, read_layout(layout, path));
+  if (read.size != info.st_size) return corrupt(path + ": its layout is that of a file of another size");
   return std::unique_ptr<ByteSource>(
-      std::make_unique<PackedSource>(std::move(fd), path, info.st_size, std::move(extents)));
+      std::make_unique<PackedSource>(std::move(fd), path, layout, std::move(read.extents)));
 }
 
 Status unpack_file(const std::string& path, Bytes limit, const std::function<Result<std::string>()>& next) {

@@ -14,8 +14,12 @@
 
 namespace nuraghe::images {
 
-// A plain file as a packed one, made while it is read. It must stay as it is. Reads go to the file: nothing is kept.
-Result<std::unique_ptr<ByteSource>> pack_file(const std::string& path);
+// Where the data of a plain file is now: the packed form up to the data. File systems answer this differently while
+// they write back what is dirty, so who packs a file twice keeps it.
+Result<std::string> layout_of(const std::string& path);
+// A plain file as a packed one of this layout, made while it is read. It must stay as it is. Reads go to the file:
+// nothing is kept. kCorrupt when the layout is none, or that of a file of another size.
+Result<std::unique_ptr<ByteSource>> pack_file(const std::string& path, const std::string& layout);
 
 // The inverse: makes the file at `path` (mode 0600), fsynced, of a packed one that comes piece by piece, "" at its end.
 // kCorrupt for what is no packed file, kExhausted when it would be larger than `limit`; then no file is left.

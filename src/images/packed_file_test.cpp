@@ -49,6 +49,10 @@ class PackedFile : public testing::Test {
     }
     return bytes;
   }
+  static Result<std::unique_ptr<ByteSource>> pack(const std::string& file) {
+    TRY_ASSIGN(const auto layout, layout_of(file));
+    return pack_file(file, layout);
+  }
   Status unpack(const std::string& packed, std::size_t piece, const std::string& to, Bytes limit = mib(1)) {
     std::size_t at = 0;
     return unpack_file(to, limit, [&]() -> Result<std::string> {
@@ -64,7 +68,7 @@ class PackedFile : public testing::Test {
 
 TEST_F(PackedFile, HolesCostNothingAndComeBack) {
   const std::string file = make_sparse();
-  const auto source = pack_file(file);
+  const auto source = pack(file);
   ASSERT_TRUE(source) << source.error().to_string();
   EXPECT_LE((*source)->size().count, 3 * kPage + 200);
   for (const std::int64_t piece : {1000000L, 4096L, 777L, 13L}) {
@@ -84,7 +88,7 @@ TEST_F(PackedFile, AnEmptyFileAndOneHole) {
     const std::string file = path("hole");
     const env::UniqueFd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     ASSERT_EQ(::ftruncate(fd.get(), size), 0);
-    const auto source = pack_file(file);
+    const auto source = pack(file);
     ASSERT_TRUE(source);
     ASSERT_TRUE(unpack(all(**source, 100), 5, path("copy")));
     EXPECT_EQ(env::read_file(path("copy")).value(), std::string(static_cast<std::size_t>(size), '\0'));
@@ -92,7 +96,7 @@ TEST_F(PackedFile, AnEmptyFileAndOneHole) {
 }
 
 TEST_F(PackedFile, RefusesWhatIsNone) {
-  const auto source = pack_file(make_sparse());
+  const auto source = pack(make_sparse());
   const std::string packed = all(**source, 4096);
   const auto refused = [&](const std::string& text) {
     const Status done = unpack(text, 100, path("bad"));
@@ -117,9 +121,29 @@ TEST_F(PackedFile, RefusesWhatIsNone) {
   EXPECT_EQ(unpack(packed, 100, path("bad"), {63 * kPage}).error().code(), ErrorCode::kExhausted);
 }
 
+// File systems call other parts of a file data when they have written back what was dirty.
+TEST_F(PackedFile, TheSameLayoutGivesTheSameBytesWhateverBecomesOfTheHoles) {
+  const std::string file = make_sparse();
+  const std::string layout = layout_of(file).value();
+  auto source = pack_file(file, layout);
+  const std::string before = all(**source, 4096);
+  const env::UniqueFd fd(::open(file.c_str(), O_RDWR | O_CLOEXEC));
+  const std::string zeros(kPage, '\0');
+  ASSERT_EQ(::pwrite(fd.get(), zeros.data(), zeros.size(), 20 * kPage), kPage);
+  ASSERT_NE(layout_of(file).value(), layout);
+  source = pack_file(file, layout);
+  EXPECT_EQ(all(**source, 4096), before);
+}
+
 TEST_F(PackedFile, SaysWhatItDoesNotRead) {
-  EXPECT_EQ(pack_file(path("none")).error().code(), ErrorCode::kNotFound);
-  EXPECT_EQ(pack_file(folder_).error().code(), ErrorCode::kInvalid);
+  EXPECT_EQ(layout_of(path("none")).error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(layout_of(folder_).error().code(), ErrorCode::kInvalid);
+  const std::string file = make_sparse();
+  const std::string layout = layout_of(file).value();
+  for (const std::string& wrong : {std::string(), layout.substr(1), layout + "x", layout.substr(0, 20)})
+    EXPECT_EQ(pack_file(file, wrong).error().code(), ErrorCode::kCorrupt);
+  ASSERT_EQ(::truncate(file.c_str(), 10), 0);
+  EXPECT_EQ(pack_file(file, layout).error().code(), ErrorCode::kCorrupt);
 }
 
 }  // namespace

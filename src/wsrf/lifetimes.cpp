@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "net/http.hpp"
 #include "wsrf/resources_state.hpp"
 
 namespace nuraghe::wsrf {
@@ -68,7 +69,7 @@ Status Resources::set_termination(Turn& turn, Work& work) {
   const std::string path = work.address.path_of(work.row.key);
   const std::string key = lifetime_key(work.request.vo, path);
   if (*end) {
-    const LifetimeRow row{**end, work.request.vo, work.request.caller, path, 0};
+    const LifetimeRow row{**end, work.request.vo, work.request.caller, path};
     TRY(turn.transaction().put(lifetimes_, key, encode_record(row)));
     TRY(turn.set_timer(key, **end));
   } else {
@@ -122,28 +123,39 @@ Status Resources::forget_termination(Turn& turn, const Work& work) const {
   return turn.cancel_timer(key);
 }
 
-// The timers stay and find nothing when they are due.
-Status Resources::forget(store::Transaction& tx, std::string_view path) const {
+// The timers stay and find nothing when they are due. What its termination time destroys is told of when that has its
+// answer.
+Status Resources::forget(store::Transaction& tx, std::string_view group, std::string_view key,
+                         std::string_view vo) const {
+  const std::string path = fmt::format("{}/{}", group, net::percent_encode(key));
+  const auto forget_row = [&](const std::string& row_key, const std::string& value) -> Status {
+    TRY_ASSIGN(const auto lifetime, decode_record<LifetimeRow>(value));
+    return lifetime.path == path && !lifetime.is_ending ? tx.erase(lifetimes_, row_key) : Status();
+  };
+  if (!vo.empty()) {
+    const std::string row_key = lifetime_key(vo, path);
+    TRY_ASSIGN(const auto stored, tx.get(lifetimes_, row_key));
+    return stored ? forget_row(row_key, *stored) : Status();
+  }
   std::string after;
   for (;;) {
     TRY_ASSIGN(const auto rows, tx.scan(lifetimes_, {}, after));
     if (rows.empty()) return {};
     after = rows.back().key;
-    for (const auto& row : rows) {
-      TRY_ASSIGN(const auto lifetime, decode_record<LifetimeRow>(row.value));
-      if (lifetime.path == path) TRY(tx.erase(lifetimes_, row.key));
-    }
+    for (const auto& row : rows) TRY(forget_row(row.key, row.value));
   }
 }
 
 Status Resources::on_timer(Turn& turn, std::string_view key) {
   TRY_ASSIGN(const auto stored, turn.transaction().get(lifetimes_, key));
   if (!stored) return {};
-  TRY_ASSIGN(const auto row, decode_record<LifetimeRow>(*stored));
+  TRY_ASSIGN(auto row, decode_record<LifetimeRow>(*stored));
   if (row.end > turn.now()) return turn.set_timer(key, row.end);
   const auto address = find_address(row.path);
   if (!address || address->resource->destroy.empty() || own_termination(*address) != nullptr)
     return turn.transaction().erase(lifetimes_, key);
+  row.is_ending = true;
+  TRY(turn.transaction().put(lifetimes_, key, encode_record(row)));
   const auto& resource = *address->resource;
   Message message;
   message.message_id = env::make_uuid_urn(turn.random());
@@ -175,6 +187,7 @@ Status Resources::have_terminated(Turn& turn, const std::string& key, const Mess
   const Duration pause =
       std::min(kLongestPause, kFirstPause * (std::int64_t{1} << std::min<std::int64_t>(row.tries, 10)));
   ++row.tries;
+  row.is_ending = false;
   TRY(turn.transaction().put(lifetimes_, key, encode_record(row)));
   TRY(turn.set_timer(key, turn.now() + pause));
   if (row.tries > 1) return {};

@@ -33,10 +33,11 @@ class Resources final : public exchange::Actor {
   // Where this actor serves which operations: for the process's router.
   static void each_route(const std::function<void(const std::string& path, const std::string& operation)>& route);
 
-  // The resource at this path ("/services/hades/machines/m1") is gone by another way than Destroy, and another one may
-  // get its name: whoever's termination time it had is forgotten. To be called in a turn of any actor of the same
-  // exchange; not before this one was opened.
-  Status forget(store::Transaction& tx, std::string_view path) const;
+  // The resource of that key in a group ("/services/hades/machines", "m1") is gone by whatever way, and another one may
+  // get its name: the termination time that it had is forgotten. `vo`: whose it was; empty: there is one for all VOs,
+  // and whoever's time it had is forgotten. To be called in a turn of any actor of the same exchange; not before this
+  // one was opened.
+  Status forget(store::Transaction& tx, std::string_view group, std::string_view key, std::string_view vo = {}) const;
 
   std::string_view name() const override { return "wsrf"; }
   Status open(store::Store& store) override;

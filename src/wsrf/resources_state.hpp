@@ -26,9 +26,10 @@ struct LifetimeRow {
   TimePoint end{};
   std::string vo, caller, path;
   std::int64_t tries = 0;  // of destroying it
+  bool is_ending = false;  // it is being destroyed because its time is over
   template <class V>
   void fields(V& v) {
-    v(1, end), v(2, vo), v(3, caller), v(4, path), v(5, tries);
+    v(1, end), v(2, vo), v(3, caller), v(4, path), v(5, tries), v(6, is_ending);
   }
 };
 

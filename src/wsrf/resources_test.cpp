@@ -224,15 +224,53 @@ TEST_F(Lifetimes, ATerminationTimeDestroysAlsoAfterARestart) {
 }
 
 TEST_F(Lifetimes, WhatIsGoneByAnotherWayLeavesNoTimeToWhoGetsItsName) {
+  const auto gone = [&](const std::string& key, const std::string& vo) {
+    world.exchanges[0]->post(
+        "vcf", [&](Turn& turn) { return resources->forget(turn.transaction(), "/services/vcf/clusters", key, vo); },
+        [](const Status& status) { EXPECT_TRUE(status); });
+    world.drain();
+  };
   in(1h);
-  world.exchanges[0]->post(
-      "vcf", [&](Turn& turn) { return resources->forget(turn.transaction(), "/services/vcf/clusters/vc-1"); },
-      [](const Status& status) { EXPECT_TRUE(status); });
-  world.drain();
+  gone("vc-2", "");
+  gone("vc-2", "physics");
+  gone("vc-1", "chemistry");
+  EXPECT_THAT(end(), Not(HasSubstr("nil=\"true\"")));
+  gone("vc-1", "physics");
+  EXPECT_THAT(end(), HasSubstr("nil=\"true\""));
+  in(1h);
+  gone("vc-1", "");
   EXPECT_THAT(end(), HasSubstr("nil=\"true\""));
   world.clock.advance(2h);
   world.drain();
   EXPECT_TRUE(calls.empty());
+  EXPECT_EQ(world.rows("control", "wsrf_lifetimes").size(), 0U);
+  EXPECT_EQ(world.leftovers("control"), "");
+}
+
+TEST_F(Lifetimes, TheEndThatATimeBringsIsToldAlsoWhenItsServiceForgetsTheTime) {
+  std::vector<std::string> told;
+  const auto look = [&] {
+    told.clear();
+    world.exchanges[0]->read_events(0, 100, [&](const std::vector<exchange::Event>& events) {
+      for (const auto& event : events) told.push_back(event.kind);
+    });
+    world.drain();
+  };
+  vcm.request = [this](Turn& turn, const exchange::Message& request) -> Status {
+    // Also where the service forgets it and refuses in the end.
+    TRY(resources->forget(turn.transaction(), "/services/vcf/clusters", "vc-1"));
+    return serve_vcm(turn, request);
+  };
+  in(1h);
+  refusal = "another operation is at work";
+  world.clock.advance(1h);
+  world.drain();
+  EXPECT_EQ(calls.size(), 1U);
+  refusal.clear();
+  world.clock.advance(1min);
+  world.drain();
+  look();
+  EXPECT_THAT(told, ElementsAre("resource.not-terminated", "resource.terminated"));
   EXPECT_EQ(world.rows("control", "wsrf_lifetimes").size(), 0U);
   EXPECT_EQ(world.leftovers("control"), "");
 }

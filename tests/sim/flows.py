@@ -17,8 +17,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from invariants import check, check_empty  # noqa: E402
-from world import CONFIGURATION, SOAP, blueprint, child, children, clean_up_when_asked_to_end, STATES, World  # noqa: E402
+from invariants import check, check_empty, refused  # noqa: E402
+from world import CONFIGURATION, SOAP, blueprint, child, children, clean_up_when_asked_to_end, soap_envelope, STATES, World  # noqa: E402
 
 NODE = '<?xml version="1.0"?>\n' + CONFIGURATION.format(image="tiny", cpus=1, memory="16MiB").replace(
     "xmlns=", 'name="one" xmlns=')
@@ -361,6 +361,26 @@ def abort_while_the_network_is_made(world):
     check_empty(world)
 
 
+def late_order(world):
+    """An order that its abort overtook on the way to the controller is refused there."""
+    world.write("node.xml", NODE)
+    host = world.json("vh", "create", "node.xml", "--name", "one")["host"]
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pausing = pool.submit(world.cli, "vh", "pause", host, check=None)
+        world.until(lambda: running_jobs(world), "it was being paused")
+        world.cli("vh", "abort", host)
+        assert pausing.result().returncode == 1, pausing.result()
+    [order] = [one["id"] for one in world.json("workflow", "ls")["instances"] if one["process"] == "vhf-pause"]
+    shown = world.json("vh", "show", host)
+    assert (shown["state"], shown["operation"]) == ("running", ""), shown
+    text = soap_envelope("vhc", "pause_host", f"<x:id>{host}</x:id>").replace(
+        "<s:Header>", f'<s:Header><c:conversation xmlns:c="urn:nuraghe:context:1">{order}</c:conversation>')
+    refused("cancelled", world.soap_text, shown["physical_host"], text)
+    check(world)
+    world.cli("vh", "destroy", host)
+    check_empty(world)
+
+
 def slow_network(world):
     world.edit(os.path.join(world.own_workflows(), "vhf/create_network.bpel"), '      <forEach counterName="i" parallel="yes">',
                '      <sequence><wait><for>\'PT1H\'</for></wait><forEach counterName="i" parallel="yes">')
@@ -508,6 +528,7 @@ OWN = [(third_of_four_fails, ["--sim-fail", "create:worker-2"], None),
        (freeze_fails, ["--sim-fail", "freeze:worker-2"], None),
        (abort_of_a_create, ["--sim-delay", "create=3600s"], None),
        (abort_while_the_network_is_made, [], slow_network),
+       (late_order, ["--sim-delay", "pause=3600s"], None),
        (joined_creation, ["--sim-delay", "create=4s"], None),
        (joined_failure, ["--sim-delay", "create=3s", "--sim-fail", "create:worker-2"], None),
        (resume_of_stopped, [], None),

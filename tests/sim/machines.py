@@ -4,11 +4,14 @@ steps that fail; a nuraghed that is killed in the middle of a deployment.
 
   machines.py PROGRAMS [http]    http: services call one another by SOAP over HTTP
 """
+import json
 import os
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from consumer import Consumer, Schemas, events_of  # noqa: E402
+from notifications import subscribe  # noqa: E402
 from world import child, children, clean_up_when_asked_to_end, Fault, World  # noqa: E402
 from wsrf import Client, SOAP12, refused  # noqa: E402
 
@@ -210,6 +213,52 @@ def roles(world):
         status, body, _ = world.http(verb, path, token=token)
         assert status == 403, (verb, path, status, body)
     assert world.http("GET", "/deployments", token=token)[0] == 200
+
+
+def heard(world):
+    """What happens to a machine its VO hears while it has it, and administrators always; at /events and by notifications alike."""
+    schemas = Schemas(os.path.join(world.programs, "../contracts"))
+    world.cli("--vo", "physics", "member", "add", "petra", "--role", "viewer")
+    token = world.json("--vo", "physics", "token", "issue", "petra")["secret"]
+    newest = world.http("GET", "/events?after=newest")[2]["Nuraghe-Next"]
+    told = {"/site": [], "/petra": []}
+    with Consumer(schemas) as consumer:
+        subscribe(world, schemas, "/services/hades", consumer.address + "/site")
+        subscribe(world, schemas, "/services/hades", consumer.address + "/petra", token=token)
+        available(world, "m1")
+        world.cli("--vo", "physics", "machine", "deploy", "m1", "node.xml")
+        world.cli("machine", "cordon", "m1")
+        world.cli("--vo", "physics", "machine", "release", "m1", "--wipe", "full", "--yes")
+        world.cli("machine", "uncordon", "m1")
+        world.cli("machine", "rm", "m1", "--yes")
+        while "machine.removed" not in told["/site"] or "deployment.released" not in told["/petra"]:
+            path, envelope = consumer.next()
+            told[path] += [kind for kind, _ in events_of(envelope)]
+    assert [kind for kind in told["/petra"] if kind.startswith("machine.")] == ["machine.cordoned"], told
+    assert [kind for kind in told["/site"] if kind.startswith("machine.")] == [
+        "machine.enrolled", "machine.inspected", "machine.cordoned", "machine.uncordoned", "machine.removed"], told
+    assert "deployment.deployed" in told["/site"] and "deployment.deployed" in told["/petra"], told
+    for who, of in (token, told["/petra"]), ("", told["/site"]):
+        _, lines, _ = world.http("GET", f"/events?after={newest}", token=who)
+        kinds = [json.loads(line)["kind"] for line in lines.decode().splitlines()]
+        assert [kind for kind in kinds if kind.startswith(("machine.", "deployment."))] == of, (kinds, of)
+    world.cli("--vo", "physics", "member", "rm", "petra")
+    for row in world.soap("notification", "list_subscriptions"):
+        world.soap("notification", "end_subscription", f"<x:id>{row[0].text}</x:id>")
+    check_nothing_is_left(world)
+
+
+def vo_is_gone(world):
+    """A VO that was deleted gets no machine, whoever acts for it."""
+    available(world, "m1")
+    world.cli("vo", "create", "alchemy")
+    world.cli("vo", "rm", "alchemy", "--yes")
+    for vo in ("alchemy", "never-was"):
+        said = world.cli("--vo", vo, "machine", "deploy", "m1", "node.xml", check=4).stderr
+        assert f"there is no VO {vo}" in said, said
+    assert world.json("machine", "show", "m1")["state"] == "available"
+    world.cli("machine", "rm", "m1", "--yes")
+    check_nothing_is_left(world)
 
 
 def at_step(world, name, step):
@@ -422,7 +471,7 @@ def flows(world, options):
     world.start(*QUICK, *options, "--sim-machine-fail", "populate:bad-*", "--sim-machine-fail", "on:lost-*",
                 "--sim-machine-fail", "cycle:lost-*")
     world.import_image()
-    for test in (machines, deploy, infeasible, one_wins, failing, unwiped, roles, resources, contract, bare_qemu):
+    for test in (machines, deploy, infeasible, one_wins, failing, unwiped, roles, heard, vo_is_gone, resources, contract, bare_qemu):
         test(world)
         print("ok", test.__name__, flush=True)
     world.stop()

@@ -5,6 +5,7 @@
 
 All on loopback, with TLS forced. Certificates live for a minute, so that they are renewed meanwhile.
 """
+import concurrent.futures
 import http.client
 import json
 import os
@@ -365,6 +366,31 @@ def revoked(site):
     site.until_alive("a", "b")
 
 
+def revoked_at_work(site):
+    """What is at work where nothing is sent any more can be aborted all the same, and is over then for the site."""
+    assert site.vhcds["b"].stop() == 0
+    site.vhcds["b"].start("--sim-delay", "pause=3600s")
+    site.write("c.xml", blueprint("duo", 3))
+    site.do("create", "c.xml")
+    there = {member["host"] for member in hosts_of(site, "duo").values() if member["physical_host"] == "b"}
+    at_work = lambda: {host["id"] for host in site.json("vh", "ls") if host["operation"]}  # noqa: E731
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pausing = pool.submit(site.do, "pause", "duo", check=None)
+        site.until(lambda: at_work() == there, "b alone was at it")
+        site.cli("host", "revoke", "b", "--yes")
+        site.cli("abort", "duo")
+        done = pausing.result()
+    assert done.returncode == 1 and "abort" in done.stderr, done
+    assert not at_work(), site.json("vh", "ls")
+    assert {member["state"] for member in hosts_of(site, "duo").values()} == {"running"}
+    site.vhcds["b"].kill()
+    site.vhcds["b"].token = site.token_for("b")
+    site.vhcds["b"].start()
+    site.until_alive("a", "b")
+    site.do("pause", "duo")
+    site.do("destroy", "duo", "--yes")
+
+
 class Load(threading.Thread):
     """Asks without a pause, on a kept connection and on new ones; keeps what failed."""
 
@@ -531,7 +557,7 @@ def bad_options(site):
     assert "already" in site.cli("ca", "init", check=5).stderr
 
 
-FLOWS = [lifecycle, third_parties, remote_command_line, join_tokens, forged, revoked, rotation, secrets, nuraghed_is_killed, idle_connections,
+FLOWS = [lifecycle, third_parties, remote_command_line, join_tokens, forged, revoked, revoked_at_work, rotation, secrets, nuraghed_is_killed, idle_connections,
          bad_options]
 
 

@@ -371,6 +371,25 @@ def gone_for_good(site):
     site.until(lambda: "has no part is left" in site.vhcds["b"].log(), "b left the network")
 
 
+def kept_with_others_at_work(site):
+    """A creation that fails and is kept: those that were at work then are ended, and at work no more."""
+    a, b = site.vhcds["a"], site.vhcds["b"]
+    for vhcd, option in ((a, ("--sim-delay", "create=2s", "--sim-fail", "create:*")), (b, ("--sim-delay", "create=3600s"))):
+        assert vhcd.stop() == 0
+        vhcd.start(*option)
+    site.write("c.xml", blueprint("quad", 3, on_failure="keep"))
+    site.do("create", "c.xml", check=1)
+    site.until_quiet()
+    hosts = site.json("vh", "ls")
+    assert len(hosts) == 4 and not [host for host in hosts if host["operation"] or not host["condition"]], hosts
+    assert site.json("show", "quad")["state"] == "broken"
+    site.do("destroy", "quad", "--yes")
+    check_empty(site)
+    for vhcd in (a, b):
+        assert vhcd.stop() == 0
+        vhcd.start()
+
+
 def unix_sockets(site):
     """A controller that moves to a UNIX socket, and back."""
     b, door = site.vhcds["b"], os.path.join(site.folder, "door")
@@ -414,7 +433,7 @@ def bad_options(site):
     assert done.returncode == 0 and "Example: vhcd" in done.stdout
 
 
-FLOWS = [lifecycle, live_console, tokens, one_stops_renewing, gone_for_good, unix_sockets, bad_options, nuraghed_is_killed, killed_in_a_create]
+FLOWS = [lifecycle, live_console, tokens, one_stops_renewing, gone_for_good, kept_with_others_at_work, unix_sockets, bad_options, nuraghed_is_killed, killed_in_a_create]
 
 
 def main():

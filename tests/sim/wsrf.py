@@ -210,6 +210,29 @@ def termination(world):
     check_empty(world)
 
 
+def a_name_that_comes_again(world):
+    """What is removed by another way takes its termination time with it; its end at that time is told."""
+    path = "/services/vhir/images/tiny%3A1"
+    client = Client(world)
+    later = "<rl:SetTerminationTime><rl:RequestedLifetimeDuration>PT1H</rl:RequestedLifetimeDuration></rl:SetTerminationTime>"
+    client.ask(path, later)
+    assert client.get(path, "rl:TerminationTime") != [""]
+    world.cli("image", "rm", "tiny")
+    world.import_image()
+    assert client.get(path, "rl:TerminationTime") == [""] and not world.table("wsrf_lifetimes")
+    _, last = world.events(0, "0s")
+    client.ask(path, later.replace("PT1H", "PT1S"))
+    ended = []
+    while not ended:
+        events, last = world.events(last, "30s")
+        assert events, "the image was not removed"
+        ended = [event["text"] for event in events if event["kind"] == "resource.terminated"]
+    assert len(ended) == 1 and path in ended[0], ended
+    refused(lambda: client.get(path, "rl:TerminationTime"), "ResourceUnknownFault")
+    assert not world.table("wsrf_lifetimes")
+    world.import_image()
+
+
 class Answers(http.server.BaseHTTPRequestHandler):
     def do_POST(self):  # pylint: disable=invalid-name
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -390,7 +413,7 @@ def image_versions(world):
     assert world.http("DELETE", "/images/multi%3A9")[0] in (200, 204) and rest("multi") == 404
 
 
-TESTS = (producers, image_versions, properties, termination, callback, groups, isolation, descriptions)
+TESTS = (producers, image_versions, properties, termination, a_name_that_comes_again, callback, groups, isolation, descriptions)
 
 
 def main():

@@ -85,18 +85,29 @@ Status Daemon::Parts::make_factories() {
   host_options.check_name = [this](const std::string& name) { return outside->check_controller(name); };
   host_options.on_controller = [this](const auto&... told) { controller_bases.set(told...); };
   host_options.is_member = [this](const std::string& name) { return is_member(pki::Kind::kHost, name); };
+  // Of what has a name that another one may get.
+  const auto forgetting = [this](std::string group) {
+    return [this, group = std::move(group)](store::Transaction& tx, const std::string& name) {
+      return resources->forget(tx, group, name);
+    };
+  };
+  host_options.on_removed = forgetting("/services/vhf/physical-hosts");
   vhf = std::make_unique<services::vhf::Factory>(std::move(host_options));
   frozen_states = make_frozen_states();
   vhir = std::make_unique<services::vhir::Repository>(*images, frozen_states.get());
+  vhir->on_removed([this](store::Transaction& tx, const std::string& vo, const std::string& reference) {
+    return resources->forget(tx, "/services/vhir/images", reference, vo);
+  });
   services::vcf::FactoryOptions cluster_options;
   cluster_options.seed_base = base + "/seeds";
   cluster_options.past = past;
   cluster_options.members = &member_keys;
   vcf = std::make_unique<services::vcf::Factory>(std::move(cluster_options));
+  MachineHooks hooks;
+  hooks.on_removed = forgetting("/services/hades/machines");
+  hooks.has_vo = [this](store::Transaction& tx, const std::string& vo) { return tenant->has_vo(tx, vo); };
   TRY_ASSIGN(machines, Machines::open(settings.machines, settings.state + "/machines", settings.sim_persisted, past,
-                                      [this](store::Transaction& tx, const std::string& name) {
-                                        return resources->forget(tx, "/services/hades/machines/" + name);
-                                      }));
+                                      std::move(hooks)));
   return {};
 }
 

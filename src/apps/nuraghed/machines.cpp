@@ -78,11 +78,12 @@ Result<std::unique_ptr<deploy::SimMachines>> open_simulated(const MachineSetting
 class OpenMachines final : public Machines {
  public:
   OpenMachines(std::unique_ptr<deploy::SimMachines> simulated, std::unique_ptr<deploy::PowerDriver> qemu,
-               services::hades::WorkerOptions options, const services::PastLimits& past, OnRemoved on_removed)
+               services::hades::WorkerOptions options, const services::PastLimits& past, MachineHooks hooks)
       : simulated_(std::move(simulated)),
         qemu_(std::move(qemu)),
         worker_(with_drivers(std::move(options))),
-        service_({.past = past, .on_removed = std::move(on_removed)}, worker_) {}
+        service_({.past = past, .on_removed = std::move(hooks.on_removed), .has_vo = std::move(hooks.has_vo)},
+                 worker_) {}
   exchange::Actor& actor() override { return service_; }
   Result<std::vector<std::string>> machines_of(store::Transaction& tx, const std::string& vo) const override {
     return service_.machines_of(tx, vo);
@@ -104,7 +105,7 @@ class OpenMachines final : public Machines {
 
 Result<std::unique_ptr<Machines>> Machines::open(const MachineSettings& settings, const std::string& folder,
                                                  bool sim_persisted, const services::PastLimits& past,
-                                                 OnRemoved on_removed) {
+                                                 MachineHooks hooks) {
   services::hades::WorkerOptions options;
   TRY_ASSIGN(options.limits, parse_limits(settings.power_limits));
   leave_time_for_power(options);
@@ -112,7 +113,7 @@ Result<std::unique_ptr<Machines>> Machines::open(const MachineSettings& settings
   TRY_ASSIGN(auto simulated, open_simulated(settings, folder, sim_persisted));
   TRY_ASSIGN(auto qemu, deploy::open_qemu_machines({folder + "/qemu"}));
   return std::unique_ptr<Machines>(std::make_unique<OpenMachines>(std::move(simulated), std::move(qemu),
-                                                                  std::move(options), past, std::move(on_removed)));
+                                                                  std::move(options), past, std::move(hooks)));
 }
 
 }  // namespace nuraghe::daemon

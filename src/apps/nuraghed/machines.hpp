@@ -23,14 +23,18 @@ struct MachineSettings {
   std::vector<std::string> sim_delays;    // "VERB=DURATION"
 };
 
+// As services::hades::ServiceOptions'.
+struct MachineHooks {
+  std::function<Status(store::Transaction& tx, const std::string& name)> on_removed;
+  std::function<Result<bool>(store::Transaction& tx, const std::string& vo)> has_vo;
+};
+
 class Machines {
  public:
-  // As services::hades::ServiceOptions::on_removed.
-  using OnRemoved = std::function<Status(store::Transaction& tx, const std::string& name)>;
   // kInvalid names the option that is wrong.
   static Result<std::unique_ptr<Machines>> open(const MachineSettings& settings, const std::string& folder,
                                                 bool sim_persisted, const services::PastLimits& past,
-                                                OnRemoved on_removed);
+                                                MachineHooks hooks);
   virtual ~Machines() = default;
   virtual exchange::Actor& actor() = 0;
   // As services::hades::Service::machines_of.

@@ -82,11 +82,20 @@ Status Service::get_deployment(exchange::Turn& turn, const exchange::Message& re
   return past ? show(std::move(*past)) : Status(found.error());
 }
 
+// A VO that was deleted would get what nobody but it can give back.
+Status Service::check_vo(exchange::Turn& turn, const std::string& vo) const {
+  if (!options_.has_vo) return {};
+  TRY_ASSIGN(const bool is_there, options_.has_vo(turn.transaction(), vo));
+  if (is_there) return {};
+  return not_found(fmt::format("there is no VO {}; 'nuraghe vo ls' lists what there is", vo));
+}
+
 Status Service::begin_deployment(exchange::Turn& turn, const exchange::Message& request,
                                  const api::BeginDeploymentRequest& input) {
   TRY_ASSIGN(auto row, machine(turn, input.machine));
   TRY_ASSIGN(const auto node, node_of(input.fragment));
   TRY_ASSIGN(const Duration timeout, timeout_of(input.timeout, options_.deployment_timeout));
+  TRY(check_vo(turn, request.vo));
   auto& machine = row.machine;
   TRY(check_free(row));
   TRY(enter(turn, row, model::MachineEvent::kDeploymentBegun));

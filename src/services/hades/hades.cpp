@@ -107,6 +107,7 @@ Status Service::end(exchange::Turn& turn, const DeploymentRow& row) const {
 Status Service::announce(exchange::Turn& turn, const api::Machine& machine, std::string kind, std::string severity,
                          std::string text) const {
   exchange::Event event;
+  event.vo = machine.vo;
   event.kind = std::move(kind);
   event.severity = std::move(severity);
   event.text = std::move(text);

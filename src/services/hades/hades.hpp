@@ -27,6 +27,8 @@ struct ServiceOptions {
   // Called in the turn in which the machine is gone: whoever keeps something about it by its name forgets it. Must not
   // block.
   std::function<Status(store::Transaction& tx, const std::string& name)> on_removed;
+  // Whether there is a VO of that name (any more), by the transaction; empty: there is. Must not block.
+  std::function<Result<bool>(store::Transaction& tx, const std::string& vo)> has_vo;
 };
 
 class Service final : public api::Skeleton {
@@ -70,6 +72,7 @@ class Service final : public api::Skeleton {
                             const api::AbandonDeploymentRequest& input) override;
 
   // ---- deployments (deployments.cpp) ----
+  Status check_vo(exchange::Turn& turn, const std::string& vo) const;
   Status propose(exchange::Turn& turn, const exchange::Message& request, const api::ProposeRequest& input) override;
   Status list_deployments(exchange::Turn& turn, const exchange::Message& request,
                           const api::ListDeploymentsRequest& input) override;

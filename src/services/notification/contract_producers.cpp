@@ -18,6 +18,8 @@ Producers producers_of_contracts() {
       kind.get = resource.get;
       kind.get_input = resource.get_input_field;
       kind.get_output = resource.get_output_field;
+      const auto* get = contracts::find_operation(info, resource.get);
+      kind.is_site_wide = get != nullptr && get->access == contracts::Access::kSite;
       for (const contracts::PropertyInfo& property : resource.properties)
         kind.properties.push_back({std::string(property.name), std::string(property.field->name)});
     }

@@ -28,6 +28,7 @@ Status Notification::load(exchange::Turn& turn) {
   if (loaded_) return {};
   active_.clear();
   vo_of_.clear();
+  for_site_.clear();
   touched_.clear();
   looking_.clear();
   TRY_ASSIGN(auto rows, subscriptions_.scan(turn.transaction(), ""));
@@ -40,14 +41,19 @@ Status Notification::load(exchange::Turn& turn) {
         return corrupt(fmt::format("the filter of subscription {}: {}", id, compiled.error().error.message()));
       active.filter = std::move(*compiled);
     }
-    vo_of_[id] = row.vo;
-    const std::string vo = row.vo;
     active.row = std::move(row);
-    active_[vo].emplace(id, std::move(active));
+    keep(std::move(active));
   }
   has_subscriptions_ = !vo_of_.empty();
   loaded_ = true;
   return {};
+}
+
+void Notification::keep(Active active) {
+  const std::string vo = active.row.vo, id = active.row.id;
+  vo_of_[id] = vo;
+  if (active.row.administrator == exchange::Administrator::kForSite) ++for_site_[vo];
+  active_[vo].insert_or_assign(id, std::move(active));
 }
 
 Notification::Active* Notification::find(const std::string& vo, const std::string& id) {
@@ -84,9 +90,15 @@ Status Notification::pump(exchange::Turn& turn) {
 }
 
 Status Notification::take_event(exchange::Turn& turn, const exchange::Event& event, const TellingService& of) {
-  if (!event.vo.empty()) return take_event(turn, event.vo, event, of);
   std::vector<std::string> vos;
-  for (const auto& [vo, of_vo] : active_) vos.push_back(vo);
+  if (event.vo.empty()) {
+    for (const auto& [vo, of_vo] : active_) vos.push_back(vo);
+  } else {
+    vos.push_back(event.vo);
+    for (const auto& [vo, count] : for_site_) {
+      if (vo != event.vo) vos.push_back(vo);
+    }
+  }
   for (const std::string& vo : vos) TRY(take_event(turn, vo, event, of));
   return {};
 }
@@ -104,9 +116,10 @@ Status Notification::take_event(exchange::Turn& turn, const std::string& vo, con
     return active.row.request.empty() && watches(active) && active.row.producer().tells(event, of.name);
   };
   for (auto& [id, active] : of_vo->second) {
-    if (!is_for(vo, active.row.administrator, event, of)) continue;
+    const Producer producer = active.row.producer();
+    if (!producers_.is_for(vo, active.row.administrator, producer, event, of)) continue;
     const bool is_asked = active.row.request.empty() && event.sequence > active.row.since &&
-                          active.row.producer().tells(event, of.name) && active.filter.matches_topic(topic);
+                          producer.tells(event, of.name) && active.filter.matches_topic(topic);
     if (happened_to_watched(active)) watched.emplace(active.row.producer().path(), active.row.producer());
     if (!is_asked) continue;
     if (!tree) {
@@ -336,6 +349,9 @@ Status Notification::end(exchange::Turn& turn, const std::string& id) {
   TRY(queue_.erase_prefix(turn.transaction(), id + "/"));
   TRY(subscriptions_.erase(turn.transaction(), id));
   const std::string vo = active->row.vo;
+  const auto site = for_site_.find(vo);
+  const bool is_of_site = active->row.administrator == exchange::Administrator::kForSite;
+  if (is_of_site && site != for_site_.end() && --site->second == 0) for_site_.erase(site);
   active_[vo].erase(id);
   if (active_[vo].empty()) active_.erase(vo);
   vo_of_.erase(id);

@@ -1,6 +1,7 @@
 // Consumers that refuse, stay away or are slow; crashes.
 #include <gmock/gmock.h>
 
+#include "services/notification/contract_producers.hpp"
 #include "services/notification/testing.hpp"
 
 namespace nuraghe::services::notification {
@@ -85,7 +86,7 @@ TEST_F(NotificationTest, ARefusedMessageIsNotTriedAgainForWhoMayNotHearIt) {
   EXPECT_EQ(count_events("subscription.lost"), 1);
 }
 
-TEST_F(NotificationTest, WhatIsTheSitesIsToldToItsAdministratorsAlone) {
+TEST_F(NotificationTest, WhatIsTheSitesOrAnotherVosIsToldToItsAdministratorsAlone) {
   using exchange::Administrator;
   subscribe(consumer("http://member.example/"));
   for (const auto& [who, address] : {std::pair(Administrator::kForVo, "http://for-vo.example/"),
@@ -100,8 +101,8 @@ TEST_F(NotificationTest, WhatIsTheSitesIsToldToItsAdministratorsAlone) {
   happen("of a physical host", "physical_host.silent", "", "");
   EXPECT_THAT(consumers_.texts("http://member.example/"), IsEmpty());
   EXPECT_THAT(consumers_.texts("http://for-vo.example/"), IsEmpty());
-  EXPECT_THAT(consumers_.texts("http://site.example/"), ElementsAre("of the site"));
-  EXPECT_THAT(pull(point), ElementsAre("of the site", "of a physical host"));
+  EXPECT_THAT(consumers_.texts("http://site.example/"), ElementsAre("of the site", "of another VO"));
+  EXPECT_THAT(pull(point), ElementsAre("of the site", "of another VO", "of a physical host"));
   // So with the newest message of a topic.
   const auto newest = [&] {
     return fault_of(ask("/services/vcf", element("GetCurrentMessage",
@@ -111,6 +112,45 @@ TEST_F(NotificationTest, WhatIsTheSitesIsToldToItsAdministratorsAlone) {
   EXPECT_EQ(newest(), "");
   administrator_ = Administrator::kNo;
   EXPECT_EQ(newest(), "NoCurrentMessageOnTopicFault");
+  // After a restart, and when one of two such subscriptions has ended.
+  administrator_ = Administrator::kForSite;
+  const std::string second = subscribe(consumer("http://second.example/"));
+  reopen();
+  EXPECT_FALSE(ask(second, element("Unsubscribe")).fault);
+  happen("of another VO again", "cluster.failed", "", "biology");
+  EXPECT_THAT(consumers_.texts("http://second.example/"), IsEmpty());
+  EXPECT_EQ(consumers_.texts("http://site.example/").back(), "of another VO again");
+}
+
+// Another VO may have one of the same name; what is the site's there is one alone, whosever it is now.
+TEST_F(NotificationTest, AtAResourceAnAdministratorHearsOfThatOneAlone) {
+  administrator_ = exchange::Administrator::kForSite;
+  clusters_[{"physics", "m1"}] = "running";
+  subscribe(consumer("http://cluster.example/"), "/services/vcf/clusters/m1");
+  subscribe(consumer("http://machine.example/"), "/services/vcf/machines/m1");
+  administrator_ = exchange::Administrator::kForVo;
+  subscribe(consumer("http://for-vo.example/"), "/services/vcf/machines/m1");
+  machine_ = "m1";
+  happen("ours", "cluster.running", "m1", "physics");
+  happen("theirs", "cluster.running", "m1", "biology");
+  happen("nobody's", "cluster.running", "m1", "");
+  EXPECT_THAT(consumers_.texts("http://cluster.example/"), ElementsAre("ours", "nobody's"));
+  EXPECT_THAT(consumers_.texts("http://machine.example/"), ElementsAre("ours", "theirs", "nobody's"));
+  EXPECT_THAT(consumers_.texts("http://for-vo.example/"), ElementsAre("ours"));
+}
+
+TEST(Producers, KnowWhatIsOneWhateverTheVo) {
+  const Producers producers = producers_of_contracts();
+  const auto is_site_wide = [&](const std::string& path) {
+    const auto producer = producers.find(path);
+    EXPECT_TRUE(producer) << path;
+    const ResourceKind* kind = producer ? producers.kind_of(*producer) : nullptr;
+    EXPECT_NE(kind, nullptr) << path;
+    return kind != nullptr && kind->is_site_wide;
+  };
+  EXPECT_TRUE(is_site_wide("/services/hades/machines/m1"));
+  for (const char* path : {"/services/hades/deployments/d1", "/services/vcf/clusters/c1", "/services/vhir/images/x"})
+    EXPECT_FALSE(is_site_wide(path)) << path;
 }
 
 TEST_F(NotificationTest, AMemberByARuleSubscribesForADay) {

@@ -176,6 +176,7 @@ class Notification final : public api::Skeleton {
   Status end_pull_point(exchange::Turn& turn, const PullPointRow& point);
   Status lose(exchange::Turn& turn, Active& active, const std::string& why);
   Status announce(exchange::Turn& turn, const std::string& vo, std::string kind, std::string id, std::string text);
+  void keep(Active active);
   Active* find(const std::string& vo, const std::string& id);
   Active* find(const std::string& id);
 
@@ -190,8 +191,9 @@ class Notification final : public api::Skeleton {
   // Mirrors the rows: VO → id → subscription.
   bool loaded_ = false;
   std::map<std::string, std::map<std::string, Active>> active_;
-  std::map<std::string, std::string> vo_of_;  // of a subscription
-  std::vector<std::string> touched_;          // what flush() has to look at
+  std::map<std::string, std::string> vo_of_;     // of a subscription
+  std::map<std::string, std::size_t> for_site_;  // VO → how many of its subscriptions hear what is another VO's
+  std::vector<std::string> touched_;             // what flush() has to look at
   // Resources that are being read, by their key in the table; true: something happened since that was asked for.
   std::map<std::string, bool> looking_;
   std::atomic<bool> has_subscriptions_ = false, pump_is_due_ = false;

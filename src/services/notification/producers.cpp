@@ -42,12 +42,6 @@ bool Producer::ends_with(const exchange::Event& event) const {
   return (resource == "clusters" || resource == "hosts") && event.kind.ends_with(".destroyed");
 }
 
-bool is_for(std::string_view vo, exchange::Administrator administrator, const exchange::Event& event,
-            const TellingService& of) {
-  if (!event.vo.empty()) return event.vo == vo;
-  return of.name == "vhf" || administrator == exchange::Administrator::kForSite;
-}
-
 Producers::Producers(std::vector<TellingService> services) : services_(std::move(services)) { index(); }
 
 void Producers::set(TellingService service) {
@@ -107,6 +101,16 @@ Answer<Producer> Producers::find(std::string_view address) const {
   producer.key = std::move(*key);
   if (kind_of(producer) == nullptr || producer.key.empty()) return unknown("is no resource");
   return producer;
+}
+
+bool Producers::is_for(std::string_view vo, exchange::Administrator administrator, const Producer& at,
+                       const exchange::Event& event, const TellingService& of) const {
+  const bool is_of_site = administrator == exchange::Administrator::kForSite;
+  if (event.vo.empty()) return is_of_site || of.name == "vhf";
+  if (event.vo == vo) return true;
+  if (!is_of_site) return false;
+  const ResourceKind* kind = kind_of(at);
+  return at.resource.empty() || (kind != nullptr && kind->is_site_wide);
 }
 
 const ResourceKind* Producers::kind_of(const Producer& producer) const {

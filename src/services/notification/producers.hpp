@@ -27,6 +27,7 @@ struct ResourceKind {
   std::string path;                        // "clusters"
   std::string get, get_input, get_output;  // the read-only method that shows one, its field with the key, the value's
   std::vector<Property> properties;
+  bool is_site_wide = false;  // one whatever the VO: only who looks after the site is shown it
 };
 
 struct TellingService {
@@ -49,11 +50,6 @@ struct Producer {
   bool ends_with(const exchange::Event& event) const;
 };
 
-// Whether a subscriber of a VO hears of it: what is the VO's own, and of the site, which has no VO, the physical hosts,
-// which every VO sees; its administrators all.
-bool is_for(std::string_view vo, exchange::Administrator administrator, const exchange::Event& event,
-            const TellingService& of);
-
 class Producers {
  public:
   explicit Producers(std::vector<TellingService> services);
@@ -71,6 +67,11 @@ class Producers {
   const TellingService* service(std::string_view name) const;
   // Who declares the event's kind; null: nobody.
   const TellingService* declaring(std::string_view kind) const;
+  // Whether a subscriber of a VO hears at the producer of what happened: what is the VO's own, and of the site, which
+  // has no VO, the physical hosts, which every VO sees. The site's administrators hear all, but at a resource of a VO:
+  // another VO may have one of its name.
+  bool is_for(std::string_view vo, exchange::Administrator administrator, const Producer& at,
+              const exchange::Event& event, const TellingService& of) const;
 
  private:
   void index();

@@ -143,9 +143,7 @@ Result<xml::DocumentPtr> Notification::begin_subscription(exchange::Turn& turn, 
   TRY(subscriptions_.put(turn.transaction(), row.id, row));
   const auto response = write_subscribe_response(fmt::format("{}{}{}", options_.base, kSubscriptions, row.id),
                                                  turn.now(), row.termination);
-  vo_of_[row.id] = row.vo;
-  const std::string vo = row.vo, id = row.id;
-  active_[vo].insert_or_assign(id, std::move(active));
+  keep(std::move(active));
   has_subscriptions_ = true;
   return response;
 }
@@ -283,8 +281,8 @@ Result<std::optional<std::string>> Notification::current_message(exchange::Turn&
       TRY_ASSIGN(const auto event, decode_record<exchange::Event>(row->value));
       const TellingService* of = producers_.declaring(event.kind);
       const bool is_it = event.sequence <= end && of != nullptr &&
-                         is_for(request.vo, request.administrator, event, *of) && producer.tells(event, of->name) &&
-                         topic.matches(xml::QName{of->name_space, event.kind});
+                         producers_.is_for(request.vo, request.administrator, producer, event, *of) &&
+                         producer.tells(event, of->name) && topic.matches(xml::QName{of->name_space, event.kind});
       if (is_it) return std::optional<std::string>(event_xml(event));
     }
   }

@@ -127,7 +127,9 @@ inline Producers producers() {
   vcf.name = "vcf";
   vcf.name_space = kVcf;
   vcf.kinds = {"cluster.running", "cluster.frozen", "cluster.destroyed", "cluster.failed"};
-  vcf.resources = {{"Cluster", "clusters", "get_cluster", "cluster", "cluster", {{"Id", "id"}, {"State", "state"}}}};
+  vcf.resources = {
+      {"Cluster", "clusters", "get_cluster", "cluster", "cluster", {{"Id", "id"}, {"State", "state"}}, false},
+      {"Machine", "machines", "get_cluster", "cluster", "cluster", {{"Id", "id"}, {"State", "state"}}, true}};
   TellingService vhf;
   vhf.name = "vhf";
   vhf.name_space = "urn:nuraghe:vhf:1";
@@ -193,13 +195,14 @@ class NotificationTest : public ::testing::Test {
               const std::string& vo = "physics") {
     exchange_->post(
         "vcf",
-        [=](exchange::Turn& turn) {
+        [=, machine = machine_](exchange::Turn& turn) {
           exchange::Event event;
           event.vo = vo;
           event.cluster = cluster;
           event.kind = kind;
           event.text = text;
           event.attributes["name"] = "mpi & <more>";
+          if (!machine.empty()) event.attributes["machine"] = machine;
           return turn.publish(event);
         },
         [](const Status&) {});
@@ -313,6 +316,7 @@ class NotificationTest : public ::testing::Test {
   std::string caller_ = "token:marie";
   exchange::Administrator administrator_ = exchange::Administrator::kNo;
   std::string reached_at_;  // by which address requests come
+  std::string machine_;     // to which it happens; empty: to none
 };
 
 }  // namespace nuraghe::services::notification::testing

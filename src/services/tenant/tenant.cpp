@@ -114,6 +114,11 @@ Status Service::sweep(exchange::Turn& turn) {
 
 // ---- virtual organisations ----
 
+Result<bool> Service::has_vo(store::Transaction& tx, std::string_view name) const {
+  TRY_ASSIGN(const auto row, vos_.find(tx, name));
+  return row && !row->is_deleted;
+}
+
 Result<VoRow> Service::vo_of(exchange::Turn& turn, const exchange::Message& request, const std::string& vo) const {
   // The doors let a request act for the VO that it is about, if its caller may. Who names none means its own.
   if (!vo.empty() && vo != request.vo) return no_such_vo(vo);

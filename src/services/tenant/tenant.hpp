@@ -46,6 +46,9 @@ class Service final : public api::Skeleton, public exchange::Recorder {
   Status record(exchange::Turn& turn, api::AuditRecord record) const;
   // Shows on the board what the rows say, after on_stale.
   Status reload(exchange::Turn& turn) const;
+  // Whether there is a VO of that name, and it was not deleted. To be called in a turn of any actor of the same
+  // exchange; not before this service was opened.
+  Result<bool> has_vo(store::Transaction& tx, std::string_view name) const;
 
  protected:
   Status create_vo(exchange::Turn& turn, const exchange::Message& request, const api::CreateVoRequest& input) override;

@@ -223,6 +223,16 @@ TEST_F(TenantTest, AVoGoesWithItsMembersAndTokensUnlessItHoldsHosts) {
   EXPECT_EQ(World::fault_of(world_.ask(api::make_create_vo(kAddress, {"chemistry", "All of it"}), "physics")), "");
   add("lena", api::Role::kOwner, "chemistry");
   const auto secret = secret_of("lena", "chemistry");
+  const auto is_there = [&](const std::string& vo) {
+    bool found = false;
+    world_.post("tenant", [&](exchange::Turn& turn) -> Status {
+      TRY_ASSIGN(found, service_->has_vo(turn.transaction(), vo));
+      return {};
+    });
+    return found;
+  };
+  EXPECT_TRUE(is_there("chemistry"));
+  EXPECT_FALSE(is_there("alchemy"));
   const auto& quotas = tables_.quotas;
   world_.post("tenant", [&](exchange::Turn& turn) {
     return quotas.book(turn.transaction(), "chemistry", {1, 1, 1, {}, {}, {}});
@@ -234,6 +244,7 @@ TEST_F(TenantTest, AVoGoesWithItsMembersAndTokensUnlessItHoldsHosts) {
   });
   EXPECT_EQ(World::fault_of(world_.ask(api::make_delete_vo(kAddress, {"chemistry"}), "chemistry")), "");
   EXPECT_FALSE(account(secret));
+  EXPECT_FALSE(is_there("chemistry"));
   EXPECT_EQ(World::fault_of(world_.ask(api::make_get_vo(kAddress, {"chemistry"}), "chemistry")), "not-found");
   EXPECT_EQ(World::fault_of(world_.ask(api::make_create_vo(kAddress, {"chemistry", {}}), "physics")), "conflict");
   EXPECT_EQ(World::fault_of(world_.ask(api::make_delete_vo(kAddress, {"site"}), "site")), "invalid");

@@ -43,10 +43,11 @@ Result<FrozenState> read_frozen_state(std::string_view text);
 // What a controller serves of a frozen host, by digest.
 struct ExportedPart {
   std::string digest;
-  std::string path;  // of the file whose packed form it is
+  std::string path;    // of the file whose packed form it is
+  std::string layout;  // of that form
   template <class V>
   void fields(V& v) {
-    v(1, digest), v(2, path);
+    v(1, digest), v(2, path), v(3, layout);
   }
 };
 struct Exported {

@@ -109,6 +109,19 @@ std::string end_logins_command(const std::vector<std::string>& logins) {
   return json::serialize(command);
 }
 
+std::string reseed_command(std::span<const std::uint8_t> random) {
+  // The protocol takes base64, which hexadecimal digits, a multiple of four of them, are as well: of bytes that hold as
+  // much chance.
+  std::string digits;
+  for (const auto byte : random) digits += fmt::format("{:02x}", byte);
+  digits.resize(digits.size() - digits.size() % 4);
+  const json::object command{{"execute", "guest-exec"},
+                             {"arguments", json::object{{"path", "/bin/sh"},
+                                                        {"arg", json::array{"-c", "cat > /dev/urandom"}},
+                                                        {"input-data", std::move(digits)}}}};
+  return json::serialize(command);
+}
+
 Result<std::int64_t> started_process(std::string_view answer) {
   TRY_ASSIGN(const auto object, object_of(answer));
   const auto* process = object.if_contains("pid");

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,8 @@ std::string_view end_logins_script();
 
 // The guest-exec command that runs the script.
 std::string end_logins_command(const std::vector<std::string>& logins);
+// The guest-exec command that stirs these random bytes into the guest's own (random(4)).
+std::string reseed_command(std::span<const std::uint8_t> random);
 // The number of the process in its answer.
 Result<std::int64_t> started_process(std::string_view answer);
 std::string process_status_command(std::int64_t process);

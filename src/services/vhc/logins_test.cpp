@@ -37,5 +37,12 @@ TEST(Logins, AnswersOfTheAgent) {
   EXPECT_EQ(exit_code("no answer").error().code(), ErrorCode::kInvalid);
 }
 
+TEST(ReseedCommand, BringsTheBytesAsInput) {
+  const std::array<std::uint8_t, 5> random{0x00, 0xff, 0x10, 0x20, 0x30};
+  const auto command = reseed_command(random);
+  EXPECT_NE(command.find(R"("input-data":"00ff1020")"), std::string::npos) << command;
+  EXPECT_NE(command.find("cat > /dev/urandom"), std::string::npos) << command;
+}
+
 }  // namespace
 }  // namespace nuraghe::services::vhc

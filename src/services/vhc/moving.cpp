@@ -84,10 +84,11 @@ Result<Exported> Worker::make_export(const Order& order, const hypervisor::Froze
   Exported made;
   images::Manifest manifest;
   const auto add = [&](const std::string& title, const std::string& path) -> Status {
-    TRY_ASSIGN(const auto source, images::pack_file(path));
+    TRY_ASSIGN(auto layout, images::layout_of(path));
+    TRY_ASSIGN(const auto source, images::pack_file(path, layout));
     TRY_ASSIGN(const auto digest, images::digest_of(*source, [&context] { return go_on(context); }));
     manifest.parts.push_back({kStatePartMediaType, digest, source->size(), title});
-    made.parts.push_back({digest, path});
+    made.parts.push_back({digest, path, std::move(layout)});
     made.size += source->size().count;
     return {};
   };
@@ -133,7 +134,7 @@ Result<std::unique_ptr<images::ByteSource>> Worker::exported(const std::string& 
   if (digest == exported.config_digest) return images::text_source(exported.config);
   const auto part = std::ranges::find(exported.parts, digest, &ExportedPart::digest);
   if (part == exported.parts.end()) return unknown;
-  return images::pack_file(part->path);
+  return images::pack_file(part->path, part->layout);
 }
 
 class Worker::StateUse {
@@ -261,6 +262,7 @@ Result<Outcome> Worker::create_copy(const Order& order, exchange::JobContext& co
     undo_create(order, outcome);
     return thawed.error();
   }
+  reseed_guest(thawing, context);
   outcome.ssh_port = thawed->ssh_port;
   return outcome;
 }

@@ -40,13 +40,14 @@ struct HostRow {
   std::int64_t logins_failures = 0;  // since it succeeded
   TimePoint logins_retry;            // by this machine's clock: not before, after a failure
   std::string imported;              // digest of the frozen state that it came with; empty: it was created here
+  std::string ended_work;            // the conversation whose orders come too late
   template <class V>
   void fields(V& v) {
     v(1, host), v(2, fragment), v(3, image), v(4, seed), v(5, disk), v(6, ports), v(7, ready), v(8, abort_requested),
         v(9, operation_request), v(10, destroy_requests), v(11, abort_requests), v(12, ready_requests),
         v(13, operation_started), v(14, started), v(15, booted), v(16, ready_failure), v(17, stop_reason),
         v(18, logins_ended), v(19, logins_failure), v(20, logins_at_work), v(21, logins_failures), v(22, logins_retry),
-        v(23, imported);
+        v(23, imported), v(24, ended_work);
   }
   bool is_tombstone() const { return host.state == HostState::kDestroyed && host.operation.empty(); }
 };

@@ -18,6 +18,16 @@ constexpr std::string_view kSweepTimer = "sweep";
 constexpr Duration kSweepInterval = std::chrono::hours(1);
 constexpr int kConsoleLimit = 256 * 1024;
 
+// Nothing is at work on the host, and who orders has not been ended meanwhile.
+Status check_free(const exchange::Message& request, const HostRow& row, std::string_view verb) {
+  if (!request.conversation.empty() && request.conversation == row.ended_work)
+    return Error(ErrorCode::kCancelled,
+                 fmt::format("{} of virtual host {} was ended before it began", verb, row.host.name));
+  if (row.host.operation.empty()) return {};
+  return conflict(
+      fmt::format("virtual host {}: {} is at work; wait for it or abort it", row.host.name, row.host.operation));
+}
+
 }  // namespace
 
 Controller::Controller(ControllerOptions options, Worker& worker)
@@ -265,9 +275,7 @@ Status Controller::check_capacity(exchange::Turn& turn, const api::Host& host) {
 Status Controller::export_host(exchange::Turn& turn, const exchange::Message& request,
                                const api::ExportHostRequest& input) {
   TRY_ASSIGN(auto row, visible_host(turn, request.vo, input.id));
-  if (!row.host.operation.empty())
-    return conflict(
-        fmt::format("virtual host {}: {} is at work; wait for it or abort it", row.host.name, row.host.operation));
+  TRY(check_free(request, row, "export"));
   if (row.host.state != HostState::kFrozen)
     return conflict(fmt::format("virtual host {} is {}: export is not possible now", row.host.name,
                                 api::to_string(row.host.state)));
@@ -312,9 +320,7 @@ Status Controller::change_state(exchange::Turn& turn, const exchange::Message& r
   const auto operation = paused ? model::HostOperation::kThawPaused : model::host_operation_from_name(verb);
   if (!operation) return internal(fmt::format("'{}' is not an operation on a virtual host", verb));
   TRY_ASSIGN(auto row, visible_host(turn, request.vo, id));
-  if (!row.host.operation.empty())
-    return conflict(
-        fmt::format("virtual host {}: {} is at work; wait for it or abort it", row.host.name, row.host.operation));
+  TRY(check_free(request, row, verb));
   const auto start = model::start_of(model_state(row.host.state), *operation);
   if (start == model::Start::kAlready) {
     Order order;
@@ -382,8 +388,12 @@ Status Controller::start_destroy(exchange::Turn& turn, HostRow row) {
 Status Controller::abort_host(exchange::Turn& turn, const exchange::Message& request,
                               const api::AbortHostRequest& input) {
   TRY_ASSIGN(auto row, visible_host(turn, request.vo, input.id));
-  if (row.host.operation.empty() || row.host.operation == "destroy")
+  // An order may still be on its way: it must find that it comes too late.
+  if (input.work && !input.work->empty()) row.ended_work = *input.work;
+  if (row.host.operation.empty() || row.host.operation == "destroy") {
+    TRY(put(turn, row));
     return answer(turn, request.message_id, api::AbortHostResponse{});
+  }
   TRY(turn.cancel_job(row.host.operation + "/" + row.host.id));
   row.abort_requested = true;
   row.abort_requests.push_back(request.message_id);

@@ -196,6 +196,27 @@ TEST_F(ControllerTest, APauseThatWasAskedForIsNoStop) {
   EXPECT_EQ(host().condition, "");
 }
 
+// A message of its own for each: the abort may overtake the order that it is to end.
+TEST_F(ControllerTest, AnOrderThatItsAbortOvertookIsRefused) {
+  auto order = contracts::vhc::make_pause_host(kAddress, {"vh-1"});
+  order.conversation = "wf-1";
+  const auto before = book_.reports.size();
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vhc::make_abort_host(kAddress, {"vh-1", "wf-1"}))), "");
+  const auto late = world_.ask(order);
+  EXPECT_EQ(World::fault_of(late), "cancelled");
+  EXPECT_THAT(late.fault->reason, HasSubstr("pause of virtual host one was ended before it began"));
+  EXPECT_EQ(host().state, HostState::kRunning);
+  EXPECT_EQ(book_.reports.size(), before);
+  reopen();
+  EXPECT_EQ(World::fault_of(world_.ask(order)), "cancelled");
+  // Nobody else's, and not where an abort names nobody.
+  order.conversation = "wf-2";
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vhc::make_abort_host(kAddress, {"vh-1", {}}))), "");
+  EXPECT_EQ(World::fault_of(world_.ask(order)), "");
+  EXPECT_EQ(host().state, HostState::kPaused);
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vhc::make_resume_host(kAddress, {"vh-1"}))), "");
+}
+
 TEST_F(ControllerTest, ANetworkIsDestroyedAfterItWasMadeAndNeverMadeAgain) {
   api::Segment network;
   network.segment = 7;

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdint>
 
 #include "base/log.hpp"
 #include "env/posix.hpp"
@@ -141,22 +143,38 @@ void Worker::set_guest_clock(const Order& order, exchange::JobContext& context) 
     log_warning("vhc", "the guest's clock was not set", {{"host", order.id}, {"error", done.error().to_string()}});
 }
 
-Result<Outcome> Worker::end_logins(const Order& order, exchange::JobContext& context) {
-  const auto ask = [&](const std::string& command) {
-    return driver_.agent_command(order.id, command, control(context, kAgentTimeout));
+Status Worker::run_in_guest(const Order& order, const std::string& command, const std::string& what,
+                            exchange::JobContext& context) {
+  const auto ask = [&](const std::string& text) {
+    return driver_.agent_command(order.id, text, control(context, kAgentTimeout));
   };
-  TRY_ASSIGN(const auto started, ask(end_logins_command(order.logins)));
+  TRY_ASSIGN(const auto started, ask(command));
   TRY_ASSIGN(const auto process, started_process(started));
   const TimePoint deadline = context.clock().now() + kAgentTimeout;
   for (Duration pause = kFirstLook;; pause = std::min(pause * 2, kLongestPause)) {
     TRY_ASSIGN(const auto status, ask(process_status_command(process)));
     TRY_ASSIGN(const auto code, exit_code(status));
-    if (code && *code == 0) return Outcome{};
-    if (code) return unavailable(fmt::format("ending sessions in {} failed with exit code {}", order.name, *code));
-    if (context.clock().now() > deadline)
-      return timed_out(fmt::format("ending sessions in {} took too long", order.name));
-    if (wait_for_cancel(context, pause)) return Error(ErrorCode::kCancelled, "ending sessions was ended");
+    if (code && *code == 0) return {};
+    if (code) return unavailable(fmt::format("{} in {} failed with exit code {}", what, order.name, *code));
+    if (context.clock().now() > deadline) return timed_out(fmt::format("{} in {} took too long", what, order.name));
+    if (wait_for_cancel(context, pause)) return Error(ErrorCode::kCancelled, what + " was ended");
   }
+}
+
+Result<Outcome> Worker::end_logins(const Order& order, exchange::JobContext& context) {
+  TRY(run_in_guest(order, end_logins_command(order.logins), "ending sessions", context));
+  return Outcome{};
+}
+
+// Two copies of one guest would give out the same random numbers. A guest that knows VMGenID is told by that, too.
+void Worker::reseed_guest(const Order& order, exchange::JobContext& context) {
+  if (order.ready != "agent" || !options_.uses_files) return;
+  std::array<std::uint8_t, 32> random{};
+  env::system_random().fill(random);
+  const auto done = run_in_guest(order, reseed_command(random), "reseeding", context);
+  if (!done)
+    log_warning("vhc", "the guest's random numbers were not reseeded",
+                {{"host", order.id}, {"error", done.error().to_string()}});
 }
 
 Result<std::string> Worker::folder_of(const contracts::vhir::ImageReference& reference, exchange::JobContext& context) {

@@ -108,6 +108,10 @@ class Worker {
   // The port of 127.0.0.1 that leads to the host's ssh: the same until somebody else has it when the host is thawed.
   Result<int> ssh_port(const std::string& id);
   Status plug_ports(const Order& order, hypervisor::HostSpec& spec, Outcome& outcome);
+  // Runs a command (guest-exec) in the guest and waits until it ended well.
+  Status run_in_guest(const Order& order, const std::string& command, const std::string& what,
+                      exchange::JobContext& context);
+  void reseed_guest(const Order& order, exchange::JobContext& context);
   void set_guest_clock(const Order& order, exchange::JobContext& context);
   void undo_create(const Order& order, const Outcome& outcome);
   std::string seed_path(const std::string& id) const { return options_.folder + "/seeds/" + id + ".iso"; }

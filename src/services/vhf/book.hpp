@@ -67,11 +67,12 @@ struct HostRow {
   bool is_absent = false;                 // frozen, and its physical host does not have it (any more)
   std::string moved_from;                 // the physical host that had it before the thaw at work; empty: it stays
   bool is_uncertain = false;  // its physical host was told to thaw it, and has not said since that it is frozen
+  std::string work;           // the conversation in which its last operation began
   template <class V>
   void fields(V& v) {
     v(1, host), v(2, holds_cpu_and_memory), v(3, holds_disk), v(4, reported), v(5, image_name), v(6, stopped),
         v(7, reported_stopped), v(8, is_lost), v(9, creator), v(10, frozen), v(11, request), v(12, state),
-        v(13, state_format), v(14, is_absent), v(15, moved_from), v(16, is_uncertain);
+        v(13, state_format), v(14, is_absent), v(15, moved_from), v(16, is_uncertain), v(17, work);
   }
 };
 

@@ -35,6 +35,13 @@ Status Factory::choose_place(exchange::Turn& turn, HostRow& row, api::BeginHostR
                     "it is thawed "
                     "elsewhere when {0} is back, or was switched off for good and forgotten (nuraghe host forget {0})",
                     row.host.physical_host, row.host.name));
+  if (!is_left && row.is_uncertain && row.is_absent) {
+    // It was to import it, and may have done so: nobody else is asked before it has said.
+    TRY(book_.hold(turn.transaction(), row, true, true));
+    row.moved_from = row.host.physical_host;
+    response.import.push_back(frozen_host_of(row));
+    return {};
+  }
   const bool is_there = !is_left && !row.is_absent;
   const Status here = is_there ? book_.hold(turn.transaction(), row, true, true)
                                : unavailable(fmt::format("physical host {} {}", row.host.physical_host,
@@ -72,6 +79,7 @@ Status Factory::move_elsewhere(exchange::Turn& turn, HostRow& row, api::BeginHos
 Status Factory::stay_frozen(exchange::Turn& turn, HostRow& row) const {
   auto& tx = turn.transaction();
   // It stays with whom it was given to: that one may have it, and the one before is not asked any more.
+  if (!row.moved_from.empty()) row.is_absent = true;
   row.moved_from.clear();
   TRY_ASSIGN(const auto physical, book_.physical_host(tx, row.host.physical_host));
   // One that was forgotten has nothing that could be held.
@@ -101,7 +109,7 @@ Status Factory::note_stored(exchange::Turn& turn, HostRow& row, const api::EndHo
 
 Status Factory::note_thawed(exchange::Turn& turn, HostRow& row, const api::EndHostRequest& input) const {
   if (input.reference && !input.reference->address.empty()) row.host.reference = *input.reference;
-  const bool has_moved = !row.moved_from.empty();
+  const bool has_moved = !row.moved_from.empty() && row.moved_from != row.host.physical_host;
   const std::string before = row.moved_from;
   row.moved_from.clear();
   row.is_absent = false;

@@ -207,12 +207,19 @@ TEST_F(MovingTest, AFailedImportLeavesItFrozenAndItsPlaceFree) {
   EXPECT_EQ(get(host).state, HostState::kFrozen);
   EXPECT_EQ(get(host).frozen_state, kDigest);
   EXPECT_EQ(reserved_cpus("b"), 0);
-  // The new one does not have it; the next try may lead anywhere.
+  // Tried again at once, the same one is asked again: it may have it.
+  register_physical("c");
+  ASSERT_EQ(begin(host, "thaw")->physical_host, "b");
+  end(host, "thaw", false);
+  // It says that it does not have it; the next try may lead anywhere.
   register_physical("b");
   EXPECT_EQ(get(host).condition, "");
+  pass_silence();
+  register_physical("c");
   const auto again = begin(host, "thaw");
   ASSERT_TRUE(again) << again.error().to_string();
   EXPECT_EQ(again->import.size(), 1U);
+  EXPECT_EQ(again->physical_host, "c");
 }
 
 TEST_F(MovingTest, WhatItsPhysicalHostDoesNotHaveAnyMoreIsNotLost) {

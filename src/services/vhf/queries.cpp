@@ -14,6 +14,7 @@ Status Factory::get_controller(exchange::Turn& turn, const exchange::Message& re
   if (!physical) return not_found(fmt::format("the physical host {} is not registered", row.host.physical_host));
   api::GetControllerResponse response;
   response.controller.address = physical->host.address;
+  response.work = row.work;
   return answer(turn, request.message_id, response);
 }
 

@@ -149,6 +149,7 @@ Status Factory::forget_physical_hosts(exchange::Turn& turn) const {
 Status Factory::remove_physical(exchange::Turn& turn, const std::string& name) const {
   TRY(book_.remove_physical(turn.transaction(), name));
   TRY(turn.cancel_timer(fmt::format("{}{}", kPresenceTimer, name)));
+  if (options_.on_removed) TRY(options_.on_removed(turn.transaction(), name));
   if (options_.on_controller) options_.on_controller(name, "", false);
   if (options_.authority.empty()) return {};
   auto message = contracts::ca::make_revoke_host(options_.authority, {.name = name});
@@ -191,13 +192,15 @@ Status Factory::compare_with_reported(exchange::Turn& turn, const api::RegisterP
   for (auto& row : rows) {
     const bool should_be_there =
         row.host.physical_host == input.name && row.host.operation.empty() && row.host.state != HostState::kInitial;
-    if (!should_be_there || reported.contains(row.host.id) || !row.host.condition.empty() || row.is_absent) continue;
+    if (!should_be_there || reported.contains(row.host.id)) continue;
     if (is_stored(row)) {  // it goes on from the repository
+      const bool is_new = !row.is_absent || row.is_uncertain;
       row.is_absent = true;
       row.is_uncertain = false;
-      TRY(put(turn, row));
+      if (is_new) TRY(put(turn, row));
       continue;
     }
+    if (!row.host.condition.empty()) continue;
     row.host.condition = fmt::format("lost: physical host {} does not have it any more", input.name);
     TRY(put(turn, row));
     auto event =
@@ -505,6 +508,7 @@ Status Factory::begin_host(exchange::Turn& turn, const exchange::Message& reques
   if (*operation == model::HostOperation::kThaw) TRY(choose_place(turn, row, response));
   row.host.operation = input.operation;
   row.host.since = turn.now();
+  row.work = request.conversation;
   TRY(put(turn, row));
   response.known = true;
   TRY_ASSIGN(const bool is_left, has_left(turn, row));
@@ -529,9 +533,15 @@ Status Factory::record_host(exchange::Turn& turn, const exchange::Message& reque
 
 Status Factory::end_host(exchange::Turn& turn, const exchange::Message& request, const api::EndHostRequest& input) {
   TRY_ASSIGN(auto row, book_.host(turn.transaction(), input.host));
-  const bool is_meant = row && row->host.vo == request.vo && !row->host.operation.empty() &&
-                        (input.operation == "any" || input.operation == row->host.operation);
-  // An operation that another one (destroy) took over, or a host that is gone: nothing is left to be recorded.
+  if (!row || row->host.vo != request.vo) return answer(turn, request.message_id, api::EndHostResponse{});
+  // What is destroyed is gone, also when an abort has ended the record of its destruction.
+  const bool is_destroyed = input.succeeded && input.operation == "destroy";
+  if (is_destroyed) row->host.operation = input.operation;
+  // One that was aborted may have been followed by another of its name.
+  const bool is_own =
+      input.operation == row->host.operation && (row->work.empty() || row->work == request.conversation);
+  const bool is_meant = !row->host.operation.empty() && (is_destroyed || is_own || input.operation == "any");
+  // An operation that another one (destroy) took over: nothing is left to be recorded.
   if (!is_meant) return answer(turn, request.message_id, api::EndHostResponse{});
   const auto operation = model::host_operation_from_name(row->host.operation);
   if (!operation) return internal(fmt::format("the row of host {} holds an unknown operation", input.host));

@@ -29,6 +29,9 @@ struct FactoryOptions {
   std::function<Status(const std::string& name)> check_name;
   // The bases of this process ("https://10.0.0.1:8470"), where no controller is that joined the site.
   std::vector<std::string> own_bases;
+  // Called in the turn in which a physical host is forgotten: whoever keeps something about it by its name forgets it.
+  // Must not block.
+  std::function<Status(store::Transaction& tx, const std::string& name)> on_removed;
   // The address of the site's certificate authority, which withdraws what a forgotten host has; empty: there is none.
   std::string authority;
 };

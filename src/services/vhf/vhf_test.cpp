@@ -28,6 +28,10 @@ class HostFactoryTest : public ::testing::Test {
     };
     options_.is_member = [this](const std::string& name) { return members_.contains(name); };
     options_.own_bases = {"https://10.0.0.1:8470"};
+    options_.on_removed = [this](store::Transaction&, const std::string& name) {
+      removed_.push_back(name);
+      return Status();
+    };
     factory_ = std::make_unique<Factory>(options_);
     world_.open({factory_.get()});
   }
@@ -95,6 +99,7 @@ class HostFactoryTest : public ::testing::Test {
                : std::string(error_code_name(got.error().code()));
   }
 
+  std::vector<std::string> removed_;  // as it told of physical hosts
   std::map<std::string, bool> by_certificate_;
   std::set<std::string> members_;  // controllers whose certificates count
   FactoryOptions options_;
@@ -130,9 +135,11 @@ TEST_F(HostFactoryTest, APhysicalHostThatIsNotSeenIsForgottenWhenNothingIsOnIt) 
   EXPECT_THAT(world_.keys("vhf_physical"), ElementsAre("a", "b"));
   world_.advance(3h, 1h);
   EXPECT_THAT(world_.keys("vhf_physical"), ElementsAre("a"));
+  EXPECT_THAT(removed_, ElementsAre("b"));
   destroy(host);
   world_.advance(2h, 1h);
   EXPECT_THAT(world_.keys("vhf_physical"), IsEmpty());
+  EXPECT_THAT(removed_, ElementsAre("b", "a"));
 }
 
 TEST_F(HostFactoryTest, WhatIsOnAForgottenPhysicalHostIsLost) {
@@ -220,6 +227,63 @@ TEST_F(HostFactoryTest, AHostThatItsHypervisorPausedIsPausedAndSaysWhy) {
   change("pause");
   report(HostState::kRunning, false);
   EXPECT_EQ(state_of("one"), "paused");
+}
+
+TEST_F(HostFactoryTest, WhoAbortsLearnsInWhichConversationTheOperationBegan) {
+  register_physical("a");
+  const auto host = reserve("one");
+  const auto work = [&] {
+    const auto got = contracts::vhf::parse_get_controller_response(
+        world_.ask(contracts::vhf::make_get_controller(kAddress, {host})));
+    EXPECT_TRUE(got) << got.error().to_string();
+    return got ? got->work : "";
+  };
+  EXPECT_EQ(work(), "");
+  for (const std::string conversation : {"wf-1", "wf-2"}) {
+    auto begin = contracts::vhf::make_begin_host(kAddress, {host, "create"});
+    begin.conversation = conversation;
+    EXPECT_EQ(World::fault_of(world_.ask(std::move(begin))), "");
+    EXPECT_EQ(work(), conversation);
+    EXPECT_EQ(World::fault_of(world_.ask(contracts::vhf::make_end_host(kAddress, {host, "any", false}))), "");
+    EXPECT_EQ(work(), conversation) << "an order of it may still be on its way";
+  }
+}
+
+TEST_F(HostFactoryTest, WhatWasAbortedDoesNotEndWhatFollows) {
+  register_physical("a");
+  const auto host = reserve("one");
+  const auto ask = [&](exchange::Message request, const std::string& conversation) {
+    request.conversation = conversation;
+    EXPECT_EQ(World::fault_of(world_.ask(std::move(request))), "") << conversation;
+  };
+  const auto at_work = [&] {
+    const auto got = contracts::vhf::parse_get_virtual_host_response(
+        world_.ask(contracts::vhf::make_get_virtual_host(kAddress, {host})));
+    return got ? got->host.operation : "?";
+  };
+  ask(contracts::vhf::make_begin_host(kAddress, {host, "create"}), "wf-1");
+  ask(contracts::vhf::make_end_host(kAddress, {host, "any", false}), "wf-abort");
+  ask(contracts::vhf::make_begin_host(kAddress, {host, "create"}), "wf-2");
+  for (const bool succeeded : {false, true}) {
+    ask(contracts::vhf::make_end_host(kAddress, {host, "create", succeeded}), "wf-1");
+    EXPECT_EQ(at_work(), "create");
+  }
+  ask(contracts::vhf::make_end_host(kAddress, {host, "create", true}), "wf-2");
+  EXPECT_EQ(at_work(), "");
+  EXPECT_EQ(state_of(host), "running");
+}
+
+TEST_F(HostFactoryTest, WhatIsDestroyedIsGoneAlsoWhenTheDestructionWasAborted) {
+  register_physical("a");
+  const auto host = reserve("one");
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vhf::make_begin_host(kAddress, {host, "destroy"}))), "");
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vhf::make_end_host(kAddress, {host, "any", false}))), "");
+  EXPECT_EQ(state_of(host), "initial");
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vhf::make_end_host(kAddress, {host, "destroy", true}), "vo2")), "");
+  EXPECT_EQ(state_of(host), "initial") << "another VO's is not there for who says so";
+  EXPECT_EQ(World::fault_of(world_.ask(contracts::vhf::make_end_host(kAddress, {host, "destroy", true}))), "");
+  EXPECT_EQ(state_of(host), "destroyed");
+  EXPECT_THAT(world_.keys("vhf_host"), IsEmpty());
 }
 
 TEST_F(HostFactoryTest, ASingleHostThatIsGoneIsRememberedForAWhile) {

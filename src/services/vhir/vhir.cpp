@@ -143,6 +143,7 @@ Status Repository::remove_image(exchange::Turn& turn, const exchange::Message& r
     return conflict(fmt::format("image {}:{} is used by {} hosts; destroy virtual ones and release machines first",
                                 image.name, image.version, users));
   TRY(rows_.erase(tx, row_key(request.vo, image)));
+  if (on_removed_) TRY(on_removed_(tx, request.vo, reference_of(image)));
   Order order{"remove", request.message_id, request.vo, image.name + ":" + image.version, image.digest, {}, {}};
   TRY_ASSIGN(order.kept, digests_in_use(turn));
   return start(turn, order);

@@ -5,6 +5,9 @@
 // Threading: as exchange::Actor; jobs use only the ImageStore, which is thread safe.
 #pragma once
 
+#include <functional>
+#include <utility>
+
 #include "images/image_store.hpp"
 #include "services/rows.hpp"
 #include "services/tenant/quotas.hpp"
@@ -60,6 +63,10 @@ class Repository final : public api::Skeleton {
   // The store outlives the repository, and so do the states; null: no state can be stored.
   explicit Repository(images::ImageStore& store, StateSource* states = nullptr)
       : Skeleton("vhir"), images_(store), states_(states) {}
+  // Before open. `on_removed` is called in the turn in which a VO's image of that reference (NAME:VERSION) is gone:
+  // whoever keeps something about it by its name forgets it. Must not block.
+  using OnRemoved = std::function<Status(store::Transaction& tx, const std::string& vo, const std::string& reference)>;
+  void on_removed(OnRemoved on_removed) { on_removed_ = std::move(on_removed); }
   std::string_view name() const override { return "vhir"; }
   Status open(store::Store& store) override;
   Status on_job(exchange::Turn& turn, const exchange::Job& job, const Result<std::string>& result) override;
@@ -105,6 +112,7 @@ class Repository final : public api::Skeleton {
 
   images::ImageStore& images_;
   StateSource* const states_;
+  OnRemoved on_removed_;
   tenant::Quotas quotas_;
   RowTable<ImageRow> rows_;
   RowTable<HoldRow> holds_;

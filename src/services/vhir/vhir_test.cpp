@@ -93,6 +93,22 @@ TEST_F(RepositoryTest, AVersionIsAskedForByNameAndVersion) {
   EXPECT_THAT(references, ::testing::UnorderedElementsAre("mini:9", "mini:10"));
 }
 
+TEST_F(RepositoryTest, WhatIsKeptByAnImagesNameIsForgottenWithIt) {
+  std::vector<std::string> told;
+  repository_->on_removed([&](store::Transaction&, const std::string& vo, const std::string& reference) {
+    told.push_back(vo + " " + reference);
+    return Status();
+  });
+  import(make_image("one"), "vo1");
+  import(make_image("two", "2"), "vo2");
+  EXPECT_EQ(resolve("vh-1", "vo1"), "");
+  EXPECT_EQ(remove("vo1"), "conflict");
+  EXPECT_THAT(told, IsEmpty());
+  EXPECT_EQ(release("vh-1", "vo1"), "");
+  EXPECT_EQ(remove("vo1"), "");
+  EXPECT_THAT(told, ElementsAre("vo1 mini:1"));
+}
+
 TEST_F(RepositoryTest, TheSameNameOfTwoOrganisationsIsTwoImages) {
   const auto first = import(make_image("one"), "vo1");
   const auto second = import(make_image("two"), "vo2");
