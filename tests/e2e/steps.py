@@ -442,6 +442,24 @@ def freeze(world: World, name: str) -> None:
     world.report.holds("no QEMU process under any user, nothing in /dev/shm, 0 CPUs and 0 bytes of memory reserved")
 
 
+RANDOM = "head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n'"
+
+
+def copy(world: World, name: str, worker: str, count: int, job: str) -> None:
+    """Two copies of the frozen cluster, one after the other: each goes on where that was frozen, with chances of its own."""
+    seen = []
+    for twin in (f"{name}-2", f"{name}-3"):
+        world.show("fork", name, twin)
+        check(world.cluster(name)["state"] == "frozen", "the source of a copy was thawed")
+        now = int(world.guest(f"{twin}/{worker}", COUNT_ABOVE.format(count)))
+        check(world.guest(f"{twin}/{worker}", "cat /run/counter").strip() == job, "the counting job was started anew")
+        seen += [world.guest(f"{twin}/{member['name']}", RANDOM) for member in world.cluster(twin)["members"]]
+        reach_each_other(world, twin, world.cluster(twin)["members"])
+        world.run("destroy", twin, "--yes")
+    check(len(set(seen)) == len(seen) and all(len(one) == 64 for one in seen), f"copies give out equal random numbers: {seen}")
+    world.report.holds(f"two copies counted on to {now} and more, by the same process {job}, each with random numbers of its own")
+
+
 def freeze_and_thaw(world: World, name: str, worker: str, members: list, frozen_for: float = 0) -> None:
     """Step 5: a job on a worker, uptime and network go on where they were; `frozen_for` seconds at least lie between."""
     hosts = [f"{name}/{member['name']}" for member in members]
@@ -451,6 +469,7 @@ def freeze_and_thaw(world: World, name: str, worker: str, members: list, frozen_
     world.report.holds(f"a job counts on {worker}: {count}")
     begin = time.monotonic()
     freeze(world, name)
+    copy(world, name, worker, count, job)
     time.sleep(max(0.0, frozen_for - (time.monotonic() - begin)))  # the passing of time is what is tested
     world.show("thaw", name)
     check(world.cluster(name)["state"] == "running", f"cluster {name} does not run again")
