@@ -114,6 +114,9 @@ Result<std::string> RemoteImages::folder_of(const contracts::vhir::ImageReferenc
   const auto copied = [&]() -> Status {
     TRY(take(image.digest, kManifestLimit, cancelled));
     TRY_ASSIGN(auto manifest, store_.manifest(image.digest));
+    // What another image that is dropped meanwhile shares with this one stays.
+    const images::ImageStore::Arriving arriving(store_, manifest);
+    TRY(take(image.digest, kManifestLimit, cancelled));
     TRY(take(manifest.config.digest, kManifestLimit, cancelled));
     for (const auto& part : manifest.parts) {
       if (part.size > options_.part_limit)

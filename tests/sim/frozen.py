@@ -128,6 +128,26 @@ def the_old_one_comes_back(site):
     site.do("destroy", "duo", "--yes")
 
 
+def door(site):
+    """The memory of a host holds its secrets: its parts are open to nuraghed alone, as long as it is frozen."""
+    where = frozen_duo(site)
+    name = next(name for name, there in where.items() if there == "a")
+    host = hosts_of(site, "duo")[name]["host"]
+    [stored] = [one for one in events(site, "duo", "host.stored") if one["attributes"]["name"] == name]
+    path = f"/services/a/hosts/{host}/frozen/{stored['attributes']['digest']}"
+    a = site.vhcds["a"]
+    status, manifest = a.get(path, site.site_token())
+    assert status == 200 and json.loads(manifest)["layers"], manifest
+    assert a.get(path, None)[0] == 401 and a.get(path, site.token())[0] == 401
+    assert a.get(path.replace("sha256:", "sha256:0"), site.site_token())[0] == 404
+    assert a.get(path.replace(host, "vh-nobody"), site.site_token())[0] == 404
+    for token in (site.token(), site.site_token()):
+        assert site.http("GET", path, token=token)[0] in (403, 404)
+    site.do("thaw", "duo")
+    assert a.get(path, site.site_token())[0] == 404
+    site.do("destroy", "duo", "--yes")
+
+
 def where_it_was(site):
     """Thawed where it is, nothing is fetched."""
     where = frozen_duo(site)
@@ -285,7 +305,7 @@ def killed_in_an_import(site):
     assert any(died for _, died, _ in outcomes), outcomes
 
 
-FLOWS = [goes_on_elsewhere, the_old_one_comes_back, where_it_was, destroyed_while_frozen, forgotten, not_stored, import_fails, forked,
+FLOWS = [goes_on_elsewhere, the_old_one_comes_back, door, where_it_was, destroyed_while_frozen, forgotten, not_stored, import_fails, forked,
          killed_in_an_import]
 
 
