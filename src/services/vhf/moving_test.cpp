@@ -182,6 +182,17 @@ TEST_F(MovingTest, AThawOfWhichNobodyKnowsTheEndIsWaitedFor) {
   EXPECT_EQ(begin(host, "thaw")->physical_host, "b");
 }
 
+TEST_F(MovingTest, OneThatRunsAfterAllIsNotThawedElsewhere) {
+  const auto host = frozen();
+  ASSERT_TRUE(begin(host, "thaw"));
+  end(host, "thaw", false);
+  register_physical("a", {reported(host, HostState::kRunning)});
+  pass_silence();
+  register_physical("b");
+  EXPECT_EQ(begin(host, "thaw").error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(begin(host, "destroy")->controller.address, "http://a:1/services/a") << "it has to be ended there";
+}
+
 TEST_F(MovingTest, WhoeverSwitchedItOffMaySaySo) {
   const auto host = frozen();
   ASSERT_TRUE(begin(host, "thaw"));

@@ -182,7 +182,8 @@ Status Factory::compare_with_reported(exchange::Turn& turn, const api::RegisterP
     const HostRow before = *row;
     follow(*row, host);
     row->is_absent = false;
-    if (host.operation.empty() && row->host.operation.empty()) row->is_uncertain = false;
+    const bool is_at_rest = host.operation.empty() && row->host.operation.empty();
+    if (is_at_rest && host.state == HostState::kFrozen) row->is_uncertain = false;
     if (row->reported == before.reported && row->reported_stopped == before.reported_stopped &&
         row->is_absent == before.is_absent && row->is_uncertain == before.is_uncertain && row->host == before.host)
       continue;
@@ -512,7 +513,8 @@ Status Factory::begin_host(exchange::Turn& turn, const exchange::Message& reques
   TRY(put(turn, row));
   response.known = true;
   TRY_ASSIGN(const bool is_left, has_left(turn, row));
-  if (!row.is_lost && !(destroys && is_left)) {
+  const bool has_nothing_there = destroys && is_left && !row.is_uncertain;
+  if (!row.is_lost && !has_nothing_there) {
     TRY_ASSIGN(const auto physical, book_.physical_host(turn.transaction(), row.host.physical_host));
     if (!physical) return not_found(fmt::format("the physical host {} is not registered", row.host.physical_host));
     response.controller.address = physical->host.address;
