@@ -96,7 +96,7 @@ Status check_host_id(std::string_view id) {
 }
 
 Status check_frozen_format(const HostSpec& spec, const FrozenHost& frozen, const Capabilities& here) {
-  if (frozen.format == here.frozen_format) return {};
+  if (!frozen.format.empty() && frozen.format == here.frozen_format) return {};
   return unsupported(fmt::format("host {} was frozen by '{}'; this physical host runs '{}' and cannot go on with it",
                                  spec.id, frozen.format, here.frozen_format));
 }

@@ -93,9 +93,10 @@ TEST(Contracts, StepsOfWorkflowsAreNobodysFromOutside) {
           "vcf.destroy_cluster", "vcf.abort_cluster", "vcm.end_lease", "vhf.reserve", "vhf.reserve_host", "vhf.release",
           "vhf.begin_host", "vhf.record_host", "vhf.end_host", "vhf.get_segments", "vhf.create_vh", "vhf.pause_vh",
           "vhf.resume_vh", "vhf.freeze_vh", "vhf.thaw_vh", "vhf.destroy_vh", "vhf.abort_vh", "vhf.create_network",
-          "vhf.destroy_network", "vhir.resolve", "vhir.release_image", "hades.begin_deployment", "hades.start_system",
-          "hades.partition", "hades.make_filesystems", "hades.populate", "hades.configure", "hades.boot", "hades.wipe",
-          "hades.power_off", "hades.stop_step", "hades.end_deployment", "hades.begin_release", "hades.end_release"));
+          "vhf.destroy_network", "vhf.follow_network", "vhir.resolve", "vhir.release_image", "vhir.store_state",
+          "vhir.drop_state", "hades.begin_deployment", "hades.start_system", "hades.partition",
+          "hades.make_filesystems", "hades.populate", "hades.configure", "hades.boot", "hades.wipe", "hades.power_off",
+          "hades.stop_step", "hades.end_deployment", "hades.begin_release", "hades.end_release"));
   EXPECT_THAT(
       names_of(Access::kSite),
       testing::UnorderedElementsAre(
@@ -106,8 +107,8 @@ TEST(Contracts, StepsOfWorkflowsAreNobodysFromOutside) {
           "tenant.create_vo", "tenant.delete_vo", "tenant.list_vos", "tenant.issue_wide_token", "tenant.set_quota",
           "tenant.list_site_audit", "tenant.verify_audit", "workflow.suspend_site_instance",
           "workflow.terminate_site_instance", "vhf.forget_physical_host", "vhir.import_image", "vhc.create_host",
-          "vhc.wait_host", "vhc.pause_host", "vhc.resume_host", "vhc.freeze_host", "vhc.thaw_host", "vhc.destroy_host",
-          "vhc.abort_host", "vhc.create_network", "vhc.destroy_network"));
+          "vhc.wait_host", "vhc.pause_host", "vhc.resume_host", "vhc.freeze_host", "vhc.thaw_host", "vhc.export_host",
+          "vhc.import_host", "vhc.destroy_host", "vhc.abort_host", "vhc.create_network", "vhc.destroy_network"));
   EXPECT_THAT(names_of(Access::kController),
               testing::UnorderedElementsAre("registry.register_service", "registry.renew_service",
                                             "registry.publish_events", "trace.record_spans",

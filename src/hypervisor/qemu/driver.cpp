@@ -93,7 +93,11 @@ Status QemuDriver::open() {
   const std::string cache =
       options_.accelerator_cache.empty() ? options_.root + "/accelerator" : options_.accelerator_cache;
   TRY_ASSIGN(accelerator_, choose_accelerator(options_.accelerator, options_.qemu_program, cache));
-  TRY_ASSIGN(frozen_format_, find_frozen_format(options_.qemu_program, accelerator_.name));
+  auto format = find_frozen_format(options_.qemu_program, accelerator_.name);
+  if (!format)
+    log_warning("qemu", "frozen hosts stay here: QEMU does not say its version",
+                {{"program", options_.qemu_program}, {"error", format.error().to_string()}});
+  frozen_format_ = format.value_or("");
   find_firmware();
   settings_.qemu_program = options_.qemu_program;
   settings_.default_machine = options_.default_machine;

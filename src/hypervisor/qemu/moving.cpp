@@ -59,6 +59,9 @@ Result<HostRecord> imported_record(const HostSpec& spec, const std::string& path
 
 Result<FrozenHost> QemuDriver::export_frozen(const std::string& id, const Control& control) {
   TRY_ASSIGN(const Subject subject, begin(Verb::kExport, id, control));
+  if (frozen_format_.empty())
+    return unsupported(
+        fmt::format("host {} stays where it is: {} does not say its version", id, options_.qemu_program));
   const HostFiles& files = subject.host->files;
   TRY_ASSIGN(const HostSpec spec, read_record<HostSpec>(files.spec()));
   return FrozenHost{frozen_format_, files_of(spec, files), spec, false};
